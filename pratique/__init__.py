@@ -1,0 +1,3 @@
+"""Pratique: central quarantine for mail."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Option files: reading, checking with file and line, writing, documenting. Knows no room's options."""

@@ -1,0 +1,1 @@
+"""The operators' faces over one command registry."""

@@ -1,0 +1,1 @@
+"""Users, pass phrases, sessions, roles."""

@@ -1,0 +1,1 @@
+"""The REST API (contract/rest.md), a face over the commands."""

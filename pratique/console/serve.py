@@ -1,0 +1,1 @@
+"""Builds the one ASGI application of an appliance from its faces."""

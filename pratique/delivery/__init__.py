@@ -1,0 +1,1 @@
+"""The queue as pure rules: custody between appliances, retry schedule, routes, when a bounce is due."""

@@ -1,0 +1,1 @@
+"""Appliances that know each other: enrolment, identities, keys."""

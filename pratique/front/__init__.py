@@ -1,0 +1,1 @@
+"""What the command pratique does: it alone assembles a role, its stores and its faces."""

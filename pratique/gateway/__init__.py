@@ -1,0 +1,1 @@
+"""The gateway role: receive, judge, hand over to quarantine, take releases back."""

@@ -1,0 +1,37 @@
+"""What a body must offer to be read: its size, its digest, and its octets in pieces."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+PIECE_BYTES = 262_144  # bounds what one message costs in memory while it is read or sent
+
+
+class Body(Protocol):
+    """A stored message: headers and text exactly as accepted, CRLF line ends, dots unstuffed."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hex digest made when the message was accepted."""
+        ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """The octets in order, at most PIECE_BYTES at a time. Raises OSError when they cannot be read."""
+        ...
+
+
+class MemoryBody:
+    """A body held in memory."""
+
+    __slots__ = ("_octets", "sha256", "size")
+
+    def __init__(self, octets: bytes, sha256: str) -> None:
+        self._octets = octets
+        self.size = len(octets)
+        self.sha256 = sha256
+
+    def pieces(self) -> Iterator[bytes]:
+        for start in range(0, self.size, PIECE_BYTES):
+            yield self._octets[start : start + PIECE_BYTES]

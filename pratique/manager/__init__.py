@@ -1,0 +1,1 @@
+"""The manager role: hold, expire, release."""

@@ -1,0 +1,1 @@
+"""The asyncio edge: listeners, connections, TLS, clock, resolver. Knows no SMTP grammar."""

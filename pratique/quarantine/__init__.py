@@ -1,0 +1,1 @@
+"""The hold as pure rules: kinds, marks, retention, scheduled exit. Knows no users and no pages."""

@@ -1,0 +1,218 @@
+"""The one durable interface. Two halves: a Spool keeps bodies, a Store keeps rows and commits moves.
+
+Backends: store.sqlite (files, one group-committing writer thread) and store.memory (dicts; tests and simulation).
+tests/conformance runs one suite over both.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pratique.mail.body import Body
+from pratique.store.moves import Move
+from pratique.store.records import (
+    AuditRow,
+    Copy,
+    Delivery,
+    Extent,
+    Hold,
+    JournalRow,
+    Peer,
+    Quarantine,
+    Transfer,
+    User,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A body that lies in the spool; durable only with the commit of a move that names its extent."""
+
+    extent: Extent
+    size: int
+    sha256: str
+
+
+class BodyWriter(Protocol):
+    """One body on its way in. Memory stays bounded whatever its size."""
+
+    @property
+    def size(self) -> int:
+        """Octets written so far."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Raises StoreFailed (full) below the disk reserve or when the disk refuses."""
+        ...
+
+    def finish(self) -> Stored: ...
+
+    def abort(self) -> None:
+        """Forget what was written. Harmless after finish()."""
+        ...
+
+    def octets(self) -> bytes | None:
+        """The whole body when it is still in memory (small), else None."""
+        ...
+
+
+class Spool(Protocol):
+    def writer(self) -> BodyWriter: ...
+
+    def open(self, extent: Extent, sha256: str) -> Body:
+        """Raises OSError when the segment is gone."""
+        ...
+
+    def read(self, extent: Extent, start: int, length: int) -> bytes:
+        """Part of a body; at most PIECE_BYTES are asked for at once."""
+        ...
+
+    def drop(self, extents: Iterable[Extent]) -> None:
+        """No row names these extents any more (after the commit): their space may be used again."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Octets that can still be taken before the reserve is reached; <= 0 means refuse new mail."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextTest:
+    """how: contains, starts_with, ends_with, matches_exactly and their negations (contract/rest.md §3).
+    Case does not matter."""
+
+    how: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Messages held in any of `quarantines` (names the asker may see), newest first unless ordered."""
+
+    quarantines: tuple[str, ...]
+    since: int = 0  # received, ms, inclusive
+    until: int = 1 << 62  # exclusive
+    sender: TextTest | None = None
+    recipient: TextTest | None = None
+    subject: TextTest | None = None
+    origin_ip: str = ""
+    attachment: str = ""
+    attachment_min: int = 0  # octets of the base64 form
+    attachment_max: int = 1 << 62
+    order_by: str = "received"  # sender, subject, received, scheduledExit, size
+    descending: bool = True
+    offset: int = 0
+    limit: int = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    total: int  # all matches, exactly
+    copies: tuple[tuple[Copy, tuple[Hold, ...]], ...]  # the page, each with all its holds
+
+
+class View(Protocol):
+    """Reading. Every call sees one consistent committed state. Blocking: call from a reader thread
+    (`Store.read`) when the answer may be long."""
+
+    def copy(self, mid: int) -> Copy | None: ...
+    def copy_of_hop(self, cid: str, hop: int) -> Copy | None: ...
+    def holds(self, mid: int) -> tuple[Hold, ...]: ...
+    def deliveries(self, mid: int) -> tuple[Delivery, ...]: ...
+    def transfer(self, cid: str, hop: int) -> Transfer | None: ...
+    def search(self, query: Search) -> Found: ...
+    def due_deliveries(self, after: tuple[int, int], limit: int) -> Sequence[Delivery]:
+        """Open deliveries (DUE, DOT) with (mid, rid) > after, in that order."""
+        ...
+
+    def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
+        """Transfers to `peer` in Q or X with seq > after_seq, by seq."""
+        ...
+
+    def received_copies(self, after_mid: int, limit: int) -> Sequence[Copy]:
+        """Copies in custody RECEIVED (accepted, not judged), by mid."""
+        ...
+
+    def expired_holds(self, now: int, limit: int) -> Sequence[Hold]:
+        """Marks HELD whose exit_at <= now, oldest first."""
+        ...
+
+    def oldest_holds(self, limit: int) -> Sequence[Hold]:
+        """Marks HELD in quarantines that may free space on overflow, oldest received first."""
+        ...
+
+    def journal(self, peer: str, after: int, limit: int) -> Sequence[JournalRow]: ...
+    def disposable(self, shadows_before: int, limit: int) -> Sequence[int]:
+        """MIDs whose bodies may go: SETTLED, CLOSED, DEL acknowledged by the origin, DONE whose shadow is older than
+        `shadows_before`; body still there."""
+        ...
+
+    def peers(self) -> tuple[Peer, ...]: ...
+    def peer(self, serial: str) -> Peer | None: ...
+    def quarantines(self) -> tuple[Quarantine, ...]: ...
+    def quarantine_counts(self) -> Mapping[str, tuple[int, int]]:
+        """name -> (messages held, octets held)."""
+        ...
+
+    def users(self) -> tuple[User, ...]: ...
+    def user(self, name: str) -> User | None: ...
+    def setting(self, key: str, default: str = "") -> str: ...
+    def audit(self, after: int, limit: int) -> Sequence[AuditRow]: ...
+    def counts(self) -> Mapping[str, int]:
+        """Gauges: copies by custody ("copy.HELD"), open deliveries by host ("host.example.org"), open transfers by
+        peer ("transfer.<serial>")."""
+        ...
+
+    def live_bodies(self) -> Iterator[tuple[int, Extent, str]]:
+        """(mid, extent, sha256) of every copy whose body is still needed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the store knows of ourselves. `inc` and `seq` are the highest committed."""
+
+    serial: str
+    role: str
+    inc: int
+    nonce: str  # new at each start
+
+
+class Submitted(Protocol):
+    """The part of a future that callers use; store.sqlite gives asyncio.Future."""
+
+    def add_done_callback(self, call: Callable[[Any], object]) -> None: ...
+    def result(self) -> Any: ...
+    def __await__(self) -> Iterator[Any]: ...
+
+
+class Store(Protocol):
+    """Durable rows. Calls come from the loop's thread."""
+
+    spool: Spool
+    view: View
+    identity: Identity
+
+    def submit(self, move: Move) -> Submitted:
+        """Queue a move; the future's result comes after the commit (see moves.py). Its exception is MoveRefused or
+        StoreFailed."""
+        ...
+
+    def next_mid(self) -> int: ...
+    def next_seq(self) -> int:
+        """The next number of our journal (cpq.md §0.6). Numbers commit in the order in which they were given out;
+        a number whose move failed is a gap, which is allowed."""
+        ...
+
+    def committed_seq(self) -> int: ...
+    def audit_head(self) -> str:
+        """Hex hash of the newest committed audit row."""
+        ...
+
+    async def read(self, call: Callable[[View], Any]) -> Any:
+        """Run a read in a reader thread on a consistent view."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what was submitted, then end."""
+        ...

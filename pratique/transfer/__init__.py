@@ -1,0 +1,1 @@
+"""CPQ: the SMTP extension that moves custody of a message with its metadata. Sans-I/O, both ends."""

@@ -1,0 +1,163 @@
+"""The values that both ends of CPQ exchange: hello, group, verdict, row. Source: docs/cpq.md."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pratique.mail.envelope import Envelope
+
+
+class Keyword(StrEnum):
+    """The keyword that stands behind the enhanced code of a CPQ reply (cpq.md §7)."""
+
+    READY = "XQREADY"
+    SUSPENDED = "XQSUSPENDED"
+    RECON = "XQRECON"
+    ROLLED = "XQROLLED"
+    FENCED = "XQFENCED"
+    NOT_ENROLLED = "XQNOTENROLLED"
+    DENIED = "XQDENIED"
+    VERSION = "XQVERSION"
+    ACC = "XQACC"
+    CANC = "XQCANC"
+    CANCELLED = "XQCANCELLED"
+    SUSPENDED_QUARANTINE = "XQSUSPQ"
+    STORE = "XQSTORE"
+    FULL = "XQFULL"
+    RECIPIENTS = "XQRCPTS"
+    TOO_BIG = "XQTOOBIG"
+    DIGEST = "XQDIGEST"
+    BARE = "XQBARE"
+    META_BAD = "XQMETABAD"
+    PARAMETER = "XQPARAM"
+    NO_RECIPIENT = "XQNORCPT"
+    CONFLICT = "XQCONFLICT"
+    CLOSING = "XQCLOSING"
+    FRAME = "XQFRAME"
+    GROUP = "XQGROUP"
+    CONFIRMED = "XQCONFIRMED"
+    JACK = "XQJACK"
+    GAP = "XQGAP"
+    OK = "XQOK"
+    TLS = "XQTLS"
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """XQHELLO (cpq.md §2): who I am, and the highest (incarnation, number) that I know of myself and of you."""
+
+    serial: str
+    nonce: str
+    inc: int
+    seq: int
+    peer_inc: int
+    peer_seq: int
+    at_ms: int
+    endpoint: str = ""  # "address:port" where I take what you offer, "" = not said
+    capabilities: tuple[str, ...] = ()
+    versions: str = "1"  # "1" or "1-2"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """XQLIMIT: what the server takes. Each bounds memory or time of one session."""
+
+    window: int = 256  # unanswered units
+    window_bytes: int = 33_554_432  # unanswered octets; one larger group may go alone
+    message_bytes: int = 104_857_600
+    metadata_bytes: int = 65_536
+    recipients: int = 1000
+    sessions: int = 8  # per peer
+
+
+@dataclass(frozen=True, slots=True)
+class HelloReply:
+    """The whole answer to XQHELLO and XQSTAT."""
+
+    keyword: Keyword  # READY, SUSPENDED, RECON, ROLLED, FENCED, NOT_ENROLLED, DENIED, VERSION
+    me: Hello  # XQSELF
+    limits: Limits = field(default_factory=Limits)
+    why: str = ""  # SUSPENDED: offline, transfers, service, uncommitted, full
+    free_bytes: int = 0
+    level: str = "OK"  # OK, LOW, FULL
+    suspended_quarantines: tuple[str, ...] = ()
+    watermark: int = 0
+    journal_in: int = 0
+    journal_out: int = 0
+    audit_head: str = "-"  # hex or "-"
+    checks: tuple[tuple[str, str, str], ...] = ()  # XQSTAT: (name, YES/NO/UNKNOWN, cure)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One message group as the server read it, checked: digest, size, seal and grammar are right."""
+
+    xid: str
+    envelope: Envelope
+    size: int
+    sha256: str
+    seq: int  # XQSEQ
+    seal: str
+    metadata: bytes  # the octets, as received
+    command_octets: bytes  # the MAIL and RCPT lines, as received
+
+
+@dataclass(frozen=True, slots=True)
+class SealedGroup:
+    """One group ready to be sent: what is stored with the intent, and sent again octet for octet."""
+
+    xid: str
+    command_octets: bytes  # MAIL and RCPT lines with CRLF
+    metadata: bytes
+    seal: str
+    size: int  # of the body
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One journal row (cpq.md §3 `row`, §6): a party's latest state of one transfer."""
+
+    seq: int
+    state: str  # X DONE LOC ACC CANC HELD REL RELD DEL FIN CLOSED DOUBT
+    xid: str
+    seal: str  # hex64 or "-"
+    at_ms: int
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The reply that decides a unit. `words` follow keyword and id."""
+
+    code: int
+    enhanced: str
+    keyword: Keyword
+    words: tuple[str, ...] = ()
+
+    @property
+    def moves_custody(self) -> bool:
+        """Only these end the sender's doubt (cpq.md §0.4)."""
+        return self.keyword in (Keyword.ACC, Keyword.CANC, Keyword.CANCELLED)
+
+
+V_STORE = Verdict(451, "4.3.0", Keyword.STORE)
+V_RECON = Verdict(451, "4.3.0", Keyword.RECON)
+V_SUSPENDED = Verdict(451, "4.3.2", Keyword.SUSPENDED)
+V_FULL = Verdict(452, "4.3.1", Keyword.FULL)
+V_SUSPENDED_QUARANTINE = Verdict(450, "4.2.1", Keyword.SUSPENDED_QUARANTINE)
+V_CONFLICT = Verdict(554, "5.7.0", Keyword.CONFLICT)
+V_CANCELLED = Verdict(554, "5.7.0", Keyword.CANCELLED)
+V_DENIED = Verdict(550, "5.7.1", Keyword.DENIED)
+V_META_BAD = Verdict(554, "5.6.0", Keyword.META_BAD)
+V_VERSION = Verdict(451, "4.3.3", Keyword.VERSION)
+V_FENCED = Verdict(421, "4.3.2", Keyword.FENCED)
+V_CLOSING = Verdict(421, "4.3.2", Keyword.CLOSING)
+
+
+def accepted(inc: int, seq: int) -> Verdict:
+    """250 XQACC <xid> <inc> <seq>: the tombstone ACC is durable."""
+    return Verdict(250, "2.0.0", Keyword.ACC, (str(inc), str(seq)))
+
+
+def cancelled(inc: int, seq: int) -> Verdict:
+    """250 XQCANC <xid> <inc> <seq>: the tombstone CANC is durable."""
+    return Verdict(250, "2.0.0", Keyword.CANC, (str(inc), str(seq)))
