@@ -5,10 +5,7 @@ _CONTROL = {n: f"\\x{n:02x}" for n in (*range(0x20), *range(0x7F, 0xA0))}
 _CONTROL.update({9: "\\t", 10: "\\n", 13: "\\r", 0x5C: "\\\\"})
 # bidi controls, zero-width marks, line and paragraph separators, lone surrogates would change what a reader sees
 _CONTROL.update(
-    {
-        n: f"\\u{n:04x}"
-        for n in (*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
-    }
+    {n: f"\\u{n:04x}" for n in (*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF)}
 )
 
 

@@ -32,12 +32,8 @@ class OutbreakPolicy:
 @dataclass(frozen=True, slots=True)
 class MailPolicy:
     name: str = option("DEFAULT", "Name, as it stands in the mail log.")
-    table: str = option(
-        "inbound", "Which table it belongs to: inbound (public listeners) or outbound (private)."
-    )
-    senders: tuple[str, ...] = option(
-        (), "Envelope senders covered: a@b.example, @b.example, .b.example; empty = all."
-    )
+    table: str = option("inbound", "Which table it belongs to: inbound (public listeners) or outbound (private).")
+    senders: tuple[str, ...] = option((), "Envelope senders covered: a@b.example, @b.example, .b.example; empty = all.")
     recipients: tuple[str, ...] = option((), "Envelope recipients covered, same forms; empty = all.")
     virus: VirusPolicy = options(VirusPolicy, "Virus engines.")
     outbreak: OutbreakPolicy = options(OutbreakPolicy, "Outbreak rules.")
@@ -60,10 +56,6 @@ class PolicySettings:
         "quarantine",
         "When a fact that a final or quarantine action depends on cannot be found out: deliver or quarantine (in Unclassified).",
     )
-    policies: tuple[MailPolicy, ...] = option(
-        (), "Mail policies, first match wins; a default one covers the rest."
-    )
+    policies: tuple[MailPolicy, ...] = option((), "Mail policies, first match wins; a default one covers the rest.")
     outbreak_rules: tuple[OutbreakRule, ...] = option((), "Outbreak rules.")
-    scan_bytes_max: int = option(
-        8_388_608, "How much of a message content rules read; what lies behind is unknown."
-    )
+    scan_bytes_max: int = option(8_388_608, "How much of a message content rules read; what lies behind is unknown.")

@@ -23,9 +23,7 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
     starttls: bool = False  # offer STARTTLS
     tls_required: bool = False  # all but EHLO, STARTTLS, NOOP, QUIT is 530 until TLS
-    bare_newlines: str = (
-        "refuse"  # "refuse" (550) or "normalise" (made CRLF; never kept). NUL is always refused.
-    )
+    bare_newlines: str = "refuse"  # "refuse" (550) or "normalise" (made CRLF; never kept). NUL is always refused.
     smtputf8: bool = True
 
 

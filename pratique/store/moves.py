@@ -211,9 +211,7 @@ class JournalIn:
     peer: str
     after: int
     last: int
-    rows: tuple[
-        tuple[int, str, str, int, str, int, str], ...
-    ]  # (seq, state, cid, hop, seal, at, pairs as JSON)
+    rows: tuple[tuple[int, str, str, int, str, int, str], ...]  # (seq, state, cid, hop, seal, at, pairs as JSON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,7 @@ class NewCopy:
     origin_host: str = ""
     origin_ip: str = ""
     origin_mid: int = 0
-    context: bytes = (
-        b""  # the metadata as JSON: client, trace, policy, verdicts; what later hops and deliveries need
-    )
+    context: bytes = b""  # the metadata as JSON: client, trace, policy, verdicts; what later hops and deliveries need
     attachments: str = "[]"  # JSON: [["name", octets of the base64 form]]
     deliveries: tuple[NewDelivery, ...] = ()
     transfer: NewTransfer | None = None
@@ -94,9 +92,7 @@ class Copy:
     mid: int
     cid: str
     hop: int
-    custody: (
-        str  # gateway: RECEIVED ACTIVE SETTLED Q X DONE LOC DOUBT; manager: HELD REL RELD CLOSED DEL DOUBT
-    )
+    custody: str  # gateway: RECEIVED ACTIVE SETTLED Q X DONE LOC DOUBT; manager: HELD REL RELD CLOSED DEL DOUBT
     icid: int
     at: int
     envelope: Envelope
@@ -234,9 +230,7 @@ class AuditEntry:
     """What is written beside a move. Number, time and hash are given by the store at commit."""
 
     actor: str  # a user's name, "policy:<name>@<version>", "peer:<serial>", "smtp:<ip>", "system"
-    action: (
-        str  # accept, judge, transfer, receive, hold, release, delete, expire, deliver, bounce, cancel, ...
-    )
+    action: str  # accept, judge, transfer, receive, hold, release, delete, expire, deliver, bounce, cancel, ...
     mid: int = 0
     cid: str = ""
     detail: str = ""  # one line of JSON

@@ -355,9 +355,7 @@ class NewDcid(Event, frozen=True, kw_only=True):
     port: int
 
     def text(self) -> str:
-        return (
-            f"New SMTP DCID {self.dcid} interface {self.interface_ip} address {self.address} port {self.port}"
-        )
+        return f"New SMTP DCID {self.dcid} interface {self.interface_ip} address {self.address} port {self.port}"
 
 
 class DcidTls(Event, frozen=True, kw_only=True):

@@ -13,9 +13,7 @@ def seal_of(command_octets: bytes, metadata: bytes) -> str:
     return digest.hexdigest()
 
 
-def sealed_group(
-    *, xid: str, envelope: Envelope, size: int, sha256: str, seq: int, metadata: bytes
-) -> SealedGroup:
+def sealed_group(*, xid: str, envelope: Envelope, size: int, sha256: str, seq: int, metadata: bytes) -> SealedGroup:
     """The group as it will be sent, now and at every repeat."""
     commands = [_mail_line(xid, envelope, size, sha256, seq)]
     for recipient in envelope.recipients:
