@@ -107,6 +107,14 @@ MANAGER: dict[tuple[ManagerCopy, Event], ManagerCopy] = {
     (ManagerCopy.RELEASED, Event.FIN): ManagerCopy.CLOSED,
     (ManagerCopy.CLOSED, Event.ACC): ManagerCopy.CLOSED,
     (ManagerCopy.CLOSED, Event.FIN): ManagerCopy.CLOSED,
+    # What a gateway answers may come when an actor is already asked, or has already decided (found by the model): only
+    # FIN tells how it ended; the rest leaves the question to the actor.
+    (ManagerCopy.DOUBT, Event.ACC): ManagerCopy.DOUBT,
+    (ManagerCopy.DOUBT, Event.CANC): ManagerCopy.DOUBT,
+    (ManagerCopy.DOUBT, Event.FIN): ManagerCopy.CLOSED,
+    (ManagerCopy.DELETED, Event.ACC): ManagerCopy.DELETED,
+    (ManagerCopy.DELETED, Event.CANC): ManagerCopy.DELETED,
+    (ManagerCopy.DELETED, Event.FIN): ManagerCopy.DELETED,
 }
 
 

@@ -1,17 +1,37 @@
-"""The one escaper for text that came from mail and goes to a log, a terminal or a page (design/threats.md §2.3)."""
+"""The one escaper for text that came from mail and goes to a log, a terminal or a page (design/threats.md §2.3).
+
+What it returns shows every character it holds, in order, on one line: no control (ESC and C1 drive terminals), no
+direction or invisible character, no lone surrogate (which no file can hold). A backslash is doubled, so that an escape
+is always ours. It is not an HTML escaper; a page needs that as well.
+"""
+
+import re
 
 LOG_CHARS_MAX = 500  # a log line stays readable and a hostile header cannot flood the log
-_CONTROL = {n: f"\\x{n:02x}" for n in (*range(0x20), *range(0x7F, 0xA0))}
-_CONTROL.update({9: "\\t", 10: "\\n", 13: "\\r", 0x5C: "\\\\"})
-# bidi controls, zero-width marks, line and paragraph separators, lone surrogates would change what a reader sees
-_CONTROL.update(
-    {n: f"\\u{n:04x}" for n in (*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF)}
+
+_UNSEEN = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f\\\\"  # C0, DEL, C1; the backslash itself
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # invisible or directional, by script
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\ud800-\udfff"  # lone surrogates
+    "\U000e0000-\U000e0fff"  # tags: text that nobody sees
+    "]"
 )
+_SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
 
 
 def log_text(text: str) -> str:
-    """`text` on one line without control or direction characters, at most LOG_CHARS_MAX characters long."""
-    if text.isascii() and text.isprintable() and "\\" not in text and len(text) <= LOG_CHARS_MAX:
-        return text
-    cut = text[:LOG_CHARS_MAX].encode("utf-8", "backslashreplace").decode("utf-8")
-    return cut.translate(_CONTROL) + ("..." if len(text) > LOG_CHARS_MAX else "")
+    """`text` on one line without control or direction characters; what lies behind LOG_CHARS_MAX is cut to "..."."""
+    cut = text if len(text) <= LOG_CHARS_MAX else text[:LOG_CHARS_MAX]
+    if _UNSEEN.search(cut) is not None:
+        cut = _UNSEEN.sub(_escape, cut)
+    return cut if len(text) <= LOG_CHARS_MAX else f"{cut}..."
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    code = ord(character)
+    if character in _SHORT:
+        return _SHORT[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,21 +1,51 @@
-"""Judging: `Program.compile` once per configuration, `Program.evaluate(facts)` per message. Total and pure."""
+"""Judging: `Program.compile` once per configuration, `Program.evaluate(facts)` per message. Total and pure: the same
+facts give the same decision, with the lines that explain it.
 
-from dataclasses import dataclass
+Order: message filters on the whole message, then the mail policy of each recipient, then under it the virus verdict
+and the outbreak rules. Flags for quarantines are collected and count only when the message reaches the end: a drop or
+bounce later on takes them back (facts/pvo.md §3.1). `deliver()` ends all judging, `skip-filters()` the filters only.
+A block whose condition is unknown does not run, and neither does its `else` where one of the two would decide the
+message's fate: nothing is dropped or let through on a guess; `on_unknown` says what happens instead.
+"""
 
-from pratique.policy.decision import Decision
-from pratique.policy.facts import Facts
-from pratique.policy.settings import PolicySettings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from pratique.policy.actions import MATCHED_MAX, ActionCompiler, Compiled, Course, Final, add_wish, decides
+from pratique.policy.decision import Decision, Disposition, QuarantineWish
+from pratique.policy.facts import Facts, Unknown
+from pratique.policy.filters import parse_condition, parse_filters
+from pratique.policy.match import PolicyTable
+from pratique.policy.patterns import Patterns, to_octets
+from pratique.policy.rules import RuleCompiler, Tested
+from pratique.policy.seen import SEARCHED_BEFOREHAND, Seen
+from pratique.policy.settings import MailPolicy, OutbreakRule, PolicySettings
+from pratique.policy.syntax import Action, If, ProgramError, Step
+from pratique.policy.variables import Situation
+from pratique.policy.verdict import (
+    LEVELS,
+    NO_OUTBREAK,
+    Outbreak,
+    OutbreakFinding,
+    VirusFinding,
+    check_policy,
+    judge_outbreak,
+    judge_virus,
+    outbreak_wish,
+    virus_action,
+    virus_wish,
+)
+from pratique.quarantine.kinds import UNCLASSIFIED, Kind
+from pratique.quarantine.reasons import unknown
 
-@dataclass(frozen=True, slots=True)
-class ProgramError(Exception):
-    """The filters do not compile: where, what, and the cure."""
+__all__ = ["FILTERS", "OUTBREAK", "Needs", "Program", "ProgramError"]
 
-    filter_name: str
-    line: int
-    column: int
-    why: str
-    cure: str
+FILTERS = "filters"  # names of stages, as `reevaluate` takes them
+OUTBREAK = "outbreak"
+VIRUS = "virus"
+EXPLANATION_LINES_MAX = 64
+ON_UNKNOWN = ("deliver", "quarantine")
+_ENDS_ALL = frozenset({Final.DELIVER, Final.DROP, Final.BOUNCE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +57,265 @@ class Needs:
     virus: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A compiled `if`."""
+
+    tested: Tested
+    then: tuple["_Step", ...]
+    otherwise: tuple["_Step", ...]
+    decides: bool  # a final or quarantine action stands in it, at any depth
+
+
+_Step = Compiled | _Block
+
+
 class Program:
     """Compiled filters, policies and outbreak rules."""
+
+    __slots__ = ("_always", "_filters", "_on_unknown", "_outbreaks", "_patterns", "_policies", "_triggered", "needs")
 
     needs: Needs
 
     @classmethod
     def compile(cls, settings: PolicySettings, quarantines: frozenset[str]) -> "Program":
         """Raises ProgramError (all patterns are compiled here; a quarantine that does not exist is an error)."""
-        raise NotImplementedError
+        program = cls()
+        program._policies = PolicyTable(settings.policies)
+        for policy in settings.policies:
+            check_policy(policy)
+        if settings.on_unknown not in ON_UNKNOWN:
+            raise ProgramError("", 1, 1, f"on_unknown is {settings.on_unknown!r}", f"write {' or '.join(ON_UNKNOWN)}")
+        program._on_unknown = settings.on_unknown
+        program._patterns = Patterns()
+        rules, actions = RuleCompiler(program._patterns), ActionCompiler(quarantines)
+        program._filters = [
+            (one.name, _compile_block(one.body, one.name, rules, actions)) for one in parse_filters(settings.filters)
+        ]
+        program._outbreaks = [_compile_outbreak(rule, rules) for rule in settings.outbreak_rules]
+        program._patterns.seal()
+        program._index()
+        program.needs = Needs(
+            attachments=rules.needs_attachments or actions.needs_attachments,
+            texts=rules.needs_texts,
+            virus=any(policy.virus.enabled for policy in program._policies.all_policies()),
+        )
+        return program
+
+    def __init__(self) -> None:
+        """An empty program; `compile` makes a full one."""
+        self._filters: list[tuple[str, _Block]] = []
+        self._outbreaks: list[Outbreak] = []
+        self._patterns = Patterns()
+        self._policies = PolicyTable(())
+        self._on_unknown = "quarantine"
+        self._always: tuple[int, ...] = ()
+        self._triggered: dict[int, tuple[int, ...]] = {}
+        self.needs = Needs(attachments=False, texts=False, virus=False)
+
+    def _index(self) -> None:
+        """Which filters run on every message, and which only when a probe hit."""
+        triggered: dict[int, list[int]] = {}
+        always = []
+        for number, (_, block) in enumerate(self._filters):
+            if block.tested.triggers is None or block.otherwise:
+                always.append(number)
+                continue
+            for probe in block.tested.triggers:
+                triggered.setdefault(probe, []).append(number)
+        self._always = tuple(always)
+        self._triggered = {probe: tuple(numbers) for probe, numbers in triggered.items()}
+
+    def search(self, facts: Facts) -> Facts:
+        """The facts with the hits of text patterns among them. This is the part of `evaluate` whose cost grows with
+        the message; RE2 lets other threads run meanwhile, so a large message can be searched in one."""
+        fields = [name for name in SEARCHED_BEFOREHAND if name in self._patterns.fields]
+        seen = Seen(facts)
+        found = {
+            name: self._patterns.fields[name].find([to_octets(text) for _, text in seen.values(name)])
+            for name in fields
+        }
+        return replace(facts, hits={**facts.hits, **found})
 
     def evaluate(self, facts: Facts) -> Decision:
-        raise NotImplementedError
+        return self._judge(facts, frozenset())
 
     def reevaluate(self, facts: Facts, judged: frozenset[str]) -> Decision:
-        """After a release: stages named in `judged` are not repeated; the virus verdict is taken anew."""
-        raise NotImplementedError
+        """After a release: stages named in `judged` are not repeated; the virus verdict is taken anew.
+
+        `judged` may hold the names of stages (filters, outbreak, virus) and the reasons of quarantines that the
+        message was released from: a virus verdict whose every reason is among them does not hold it again.
+        """
+        return self._judge(facts, judged)
+
+    def _judge(self, facts: Facts, judged: frozenset[str]) -> Decision:
+        seen, course = Seen(facts), Course()
+        if FILTERS not in judged or OUTBREAK not in judged:
+            seen.search(self._patterns)
+        if FILTERS not in judged:
+            self._run_filters(seen, course)
+        addresses = [recipient.address for recipient in facts.envelope.recipients]
+        groups = self._policies.split(facts.table, facts.envelope.sender, addresses)
+        if course.final in _ENDS_ALL:
+            return Decision((self._ended(course, groups, len(addresses)),) if addresses else ())
+        virus = None if VIRUS in judged else judge_virus(facts.virus)
+        if virus is not None and judged.issuperset(virus.reasons):
+            course.explanation.append(f"virus: {', '.join(virus.reasons)} was released before")
+            virus = None
+        outbreak = NO_OUTBREAK if OUTBREAK in judged else judge_outbreak(self._outbreaks, seen)
+        dispositions = [
+            self._dispose(course, policy, indices, virus, outbreak) for policy, indices in groups if indices
+        ]
+        for number in range(1, len(dispositions)):  # the filters ran once: so do their log entries
+            dispositions[number] = replace(dispositions[number], log_entries=())
+        return Decision(tuple(dispositions))
+
+    def _run_filters(self, seen: Seen, course: Course) -> None:
+        for number in self._candidates(seen):
+            name, block = self._filters[number]
+            self._run(block, name, seen, course, ())
+            if course.final is not None:
+                return
+
+    def _candidates(self, seen: Seen) -> Sequence[int]:
+        if seen.unknown:
+            return range(len(self._filters))
+        if not seen.hits:
+            return self._always
+        numbers = set(self._always)
+        for probe in seen.hits:
+            numbers.update(self._triggered.get(probe, ()))
+        return sorted(numbers)
+
+    def _run(self, block: _Block, name: str, seen: Seen, course: Course, above: tuple[tuple[str, int], ...]) -> None:
+        """One `if` of the filter `name`; `above` are the probes of the conditions around it."""
+        answer = block.tested.test(seen)
+        if isinstance(answer, Unknown):
+            self._note_unknown(block, name, answer, course)
+            if block.decides:
+                return
+            answer = False
+        probes = (*above, *block.tested.probes) if answer else above
+        steps = block.then if answer else block.otherwise
+        if not steps:
+            return
+        _explain(course, f"filter {name}: condition is {'true' if answer else 'false'}")
+        situation: Situation | None = None
+        for step in steps:
+            if isinstance(step, _Block):
+                self._run(step, name, seen, course, probes)
+            else:
+                situation = situation or Situation(name, self._matched(probes, seen))
+                step.apply(course, seen, situation)
+            if course.final is not None:
+                _explain(course, f"filter {name}: {course.final.value}")
+                return
+
+    def _note_unknown(self, block: _Block, name: str, answer: Unknown, course: Course) -> None:
+        _explain(course, f"filter {name}: condition is unknown: {answer.why}")
+        if block.decides and self._on_unknown == "quarantine":
+            add_wish(course.wishes, _unknown_wish(answer))
+
+    def _matched(self, probes: tuple[tuple[str, int], ...], seen: Seen) -> tuple[tuple[str, str], ...]:
+        """What the probes that hit matched, for the reviewer and $MatchedContent."""
+        found: list[tuple[str, str]] = []
+        for field, probe in probes:
+            if probe in seen.hits:
+                part = self._patterns.fields[field].locate(probe, seen.values(field))
+                if part is not None:
+                    found.append(part)
+                    if len(found) >= MATCHED_MAX:
+                        break
+        return tuple(found)
+
+    def _ended(self, course: Course, groups: list[tuple[MailPolicy, tuple[int, ...]]], count: int) -> Disposition:
+        """A filter ended it all: one disposition for everybody, under the first recipient's policy."""
+        delivered = course.final is Final.DELIVER
+        return Disposition(
+            recipients=tuple(range(count)),
+            policy=groups[0][0].name,
+            outcome="deliver" if course.final is None or delivered else course.final.value,
+            by="" if delivered else course.by,
+            quarantines=tuple(course.wishes.values()) if delivered else (),
+            duplicates=tuple(course.duplicates.values()),
+            changes=tuple(course.changes),
+            log_entries=tuple(course.log_entries),
+            explanation=tuple(course.explanation),
+        )
+
+    def _dispose(
+        self,
+        course: Course,
+        policy: MailPolicy,
+        indices: tuple[int, ...],
+        virus: VirusFinding | None,
+        outbreak: OutbreakFinding,
+    ) -> Disposition:
+        """The end for the recipients of one policy."""
+        lines = [*course.explanation, f"policy {policy.name}"]
+        wishes = course.wishes
+        outcome, by = "deliver", ""
+        if virus is not None and policy.virus.enabled:
+            action = virus_action(policy.virus, virus)
+            lines.append(f"virus: {', '.join(virus.reasons)}: {action}")
+            if action == "drop":
+                outcome, by, wishes = "drop", "antivirus", {}
+            elif action == "quarantine":
+                wishes = {**wishes}
+                add_wish(wishes, virus_wish(virus))
+        if outcome == "deliver" and policy.outbreak.enabled and outbreak is not NO_OUTBREAK:
+            wishes = {**wishes}
+            for wish in self._outbreak_wishes(policy, outbreak):
+                lines.append(f"outbreak: {', '.join(wish.reasons)}: {wish.name}")
+                add_wish(wishes, wish)
+        return Disposition(
+            recipients=indices,
+            policy=policy.name,
+            outcome=outcome,
+            by=by,
+            quarantines=tuple(wishes.values()),
+            duplicates=tuple(course.duplicates.values()),
+            changes=tuple(course.changes),
+            log_entries=tuple(course.log_entries),
+            explanation=tuple(lines),
+        )
+
+    def _outbreak_wishes(self, policy: MailPolicy, outbreak: OutbreakFinding) -> list[QuarantineWish]:
+        held = outbreak_wish(policy, outbreak)
+        if held is not None:
+            return [held]
+        if self._on_unknown != "quarantine":
+            return []
+        doubts = [answer for rule, answer in outbreak.unknown if rule.level >= policy.outbreak.threshold]
+        return [_unknown_wish(answer) for answer in doubts[:1]]
+
+
+def _compile_block(parsed: If, name: str, rules: RuleCompiler, actions: ActionCompiler) -> _Block:
+    def steps(parsed_steps: tuple[Step, ...]) -> tuple[_Step, ...]:
+        return tuple(
+            actions.compile(step, name) if isinstance(step, Action) else _compile_block(step, name, rules, actions)
+            for step in parsed_steps
+        )
+
+    tested = rules.compile(parsed.condition, name)
+    then, otherwise = steps(parsed.then), steps(parsed.otherwise)
+    fateful = any(step.decides if isinstance(step, _Block) else decides(step) for step in (*then, *otherwise))
+    return _Block(tested, then, otherwise, fateful)
+
+
+def _compile_outbreak(rule: OutbreakRule, rules: RuleCompiler) -> Outbreak:
+    name = f"outbreak rule {rule.id}"
+    if not rule.id:
+        raise ProgramError("outbreak rule", 1, 1, "it has no id", "give it one: reviewers see it")
+    if rule.level not in LEVELS:
+        raise ProgramError(name, 1, 1, f"its level is {rule.level}", "write a threat level from 1 to 5")
+    return Outbreak(rule, rules.compile(parse_condition(rule.condition, name), name))
+
+
+def _unknown_wish(answer: Unknown) -> QuarantineWish:
+    return QuarantineWish(name=UNCLASSIFIED, kind=str(Kind.UNCLASSIFIED), reasons=(unknown(answer.why),))
+
+
+def _explain(course: Course, line: str) -> None:
+    if len(course.explanation) < EXPLANATION_LINES_MAX:
+        course.explanation.append(line)

@@ -22,6 +22,7 @@ class Attachment:
     size: int  # octets, decoded
     encoded_size: int  # octets of the base64 form
     part: str  # path in the MIME tree, e.g. "2.1"
+    cut: bool = False  # it goes on behind what was read: sizes are the least it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Message:
     size: int
     ambiguous: bool = False  # different readers would see different things
     texts: tuple[tuple[str, str], ...] | Unknown = ()  # (part path, decoded text) that content rules search
+    incomplete: str = ""  # why attachments and texts are only those found so far; "" = they are all
+    headers_cut: bool = False  # there are more headers, or longer ones, than are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +63,10 @@ class Facts:
     message: Message
     virus: tuple[VirusResult, ...] | Unknown = ()  # () = not asked
     now_ms: int = 0
-    hits: dict[str, frozenset[int]] = field(default_factory=dict)  # pattern-set name -> ids that matched
+    hits: dict[str, frozenset[int] | Unknown] = field(
+        default_factory=dict
+    )  # from Program.search; {} = not searched yet
+    mid: int = 0  # for $MID; 0 = not given yet
+    hostname: str = ""  # for $Hostname: this appliance
+    sender_group: str = ""  # for $Group, e.g. "RELAYLIST"
+    mail_flow: str = ""  # for $Policy: what host access said, e.g. "ACCEPT"

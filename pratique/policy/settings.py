@@ -54,7 +54,8 @@ class PolicySettings:
     filters_file: str = option("", "File with message filters, relative to the configuration.")
     on_unknown: str = option(
         "quarantine",
-        "When a fact that a final or quarantine action depends on cannot be found out: deliver or quarantine (in Unclassified).",
+        "When a fact that a final or quarantine action depends on cannot be found out: deliver or quarantine "
+        "(in Unclassified).",
     )
     policies: tuple[MailPolicy, ...] = option((), "Mail policies, first match wins; a default one covers the rest.")
     outbreak_rules: tuple[OutbreakRule, ...] = option((), "Outbreak rules.")

@@ -1,4 +1,7 @@
-"""Every limit of an SMTP session: name, default, and why. Pure values; the edge owns the clock."""
+"""What a listener sets for its SMTP sessions, and every limit of one: name, default, and why.
+
+Pure values; the edge owns the clock.
+"""
 
 from dataclasses import dataclass, field
 
@@ -18,3 +21,12 @@ class Limits:
     command_seconds: int = _option(300, "Wait for the next command (RFC 5321 §4.5.3.2.7).")
     data_seconds: int = _option(180, "Wait for the next piece of a message (RFC 5321 §4.5.3.2.5).")
     session_seconds: int = _option(3600, "Longest life of a session.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    limits: Limits = field(default_factory=Limits)
+    starttls: bool = False  # offer STARTTLS
+    tls_required: bool = False  # all but EHLO, STARTTLS, NOOP, QUIT is 530 until TLS
+    bare_newlines: str = "refuse"  # "refuse" (550) or "normalise" (made CRLF; never kept). NUL is always refused.
+    smtputf8: bool = True

@@ -4,7 +4,7 @@ Backends: store.sqlite (files, one group-committing writer thread) and store.mem
 tests/conformance runs one suite over both.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -183,15 +183,20 @@ class Submitted(Protocol):
 
     def add_done_callback(self, call: Callable[[Any], object]) -> None: ...
     def result(self) -> Any: ...
-    def __await__(self) -> Iterator[Any]: ...
+    def exception(self) -> BaseException | None: ...
+    def cancelled(self) -> bool: ...
+    def __await__(self) -> Generator[Any, Any, Any]: ...
 
 
 class Store(Protocol):
     """Durable rows. Calls come from the loop's thread."""
 
-    spool: Spool
-    view: View
-    identity: Identity
+    @property
+    def spool(self) -> Spool: ...
+    @property
+    def view(self) -> View: ...
+    @property
+    def identity(self) -> Identity: ...
 
     def submit(self, move: Move) -> Submitted:
         """Queue a move; the future's result comes after the commit (see moves.py). Its exception is MoveRefused or

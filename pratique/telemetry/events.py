@@ -66,7 +66,6 @@ class IcidTls(Event, frozen=True, kw_only=True):
 
 
 class IcidTlsFailed(Event, frozen=True, kw_only=True):
-    level: ClassVar[str] = "Warning"
     icid: int
     address: str
     reason: str
@@ -340,6 +339,28 @@ class AllEnded(Event, frozen=True, kw_only=True):
         return f"MID {self.mid} {self.mark} from all quarantines"
 
 
+class Rewritten(Event, frozen=True, kw_only=True):
+    """The message goes on under a new MID, because a hold changed it."""
+
+    mid: int
+    new_mid: int
+    by: str = "Policy Quarantine"
+
+    def text(self) -> str:
+        return f"MID {self.mid} rewritten to {self.new_mid} by {log_text(self.by)}"
+
+
+class NewReason(Event, frozen=True, kw_only=True):
+    """A held message met a further rule, or a new version of one."""
+
+    mid: int
+    quarantine: str
+    reason: str
+
+    def text(self) -> str:
+        return f'MID {self.mid} quarantine "{log_text(self.quarantine)}" new reason ({log_text(self.reason)})'
+
+
 # --- delivery ----------------------------------------------------------------------------------------------------
 class QueuedForDelivery(Event, frozen=True, kw_only=True):
     mid: int
@@ -369,7 +390,6 @@ class DcidTls(Event, frozen=True, kw_only=True):
 
 
 class DcidTlsFailed(Event, frozen=True, kw_only=True):
-    level: ClassVar[str] = "Warning"
     dcid: int
     reason: str
 

@@ -1,0 +1,96 @@
+"""Content for rules: who reads a message, here or in a worker process, and what happens when that fails.
+
+Small single-part text, and headers alone, are read in this process by the bounded readers of the mail room. All else
+goes to a worker with a cap on memory and CPU time, which is killed when it does not end. What could not be read is
+Unknown, with the reason; nothing is decided here.
+"""
+
+import asyncio
+
+from pratique.checks import content_worker
+from pratique.checks.content_worker import Wanted, read_content, unread
+from pratique.checks.pool import Failed, WorkerPool
+from pratique.mail.body import Body
+from pratique.mail.headers import HEADER_BLOCK_BYTES_MAX, read_headers
+from pratique.policy.facts import Message
+
+SCAN_BYTES_MAX = 8_388_608  # of one message; policy's scan_bytes_max is handed in
+NOW_BYTES_MAX = 65_536  # read in this process: some 300 µs at most, so the loop never stalls
+HEAD_BYTES = HEADER_BLOCK_BYTES_MAX + 4  # enough to hold every header that is read
+TASK_SECONDS_MAX = 6.0  # then the task's worker is killed; the CPU cap ends a message's work before
+DEADLINE_SECONDS = 10.0  # for one message with its waiting
+MEMORY_BYTES_MAX = 536_870_912  # address space of a worker: interpreter, message, its texts in UCS-4, and room
+_NO_STRUCTURE = b"text/"
+
+
+class Content:
+    """A ContentReader. The workers start with the first message that needs one."""
+
+    def __init__(
+        self,
+        *,
+        scan_bytes_max: int = SCAN_BYTES_MAX,
+        workers: int = 1,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        task_seconds: float = TASK_SECONDS_MAX,
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
+    ) -> None:
+        self._scan_bytes_max = scan_bytes_max
+        self._deadline_seconds = deadline_seconds
+        self._pool = WorkerPool[tuple[bytes, Wanted], Message](
+            content_worker.read_batch,
+            begin=content_worker.begin,
+            begin_args=(memory_bytes_max,),
+            workers=workers,
+            task_seconds=task_seconds,
+        )
+
+    def read_now(self, octets: bytes, *, attachments: bool, texts: bool) -> Message | None:
+        structure = attachments or texts
+        if structure and len(octets) > min(NOW_BYTES_MAX, self._scan_bytes_max):
+            return None
+        headers = read_headers(octets)
+        if structure:
+            if headers.malformed or headers.truncated:
+                return None
+            kind = headers.get("content-type")
+            if kind is not None and kind[:5].lower() != _NO_STRUCTURE:
+                return None
+        return read_content(octets, headers, self._wanted(len(octets), attachments=attachments, texts=texts))
+
+    async def read(self, body: Body, octets: bytes | None, *, attachments: bool, texts: bool) -> Message:
+        enough = self._scan_bytes_max if attachments or texts else HEAD_BYTES
+        if octets is None or len(octets) > enough:
+            try:
+                octets = await asyncio.to_thread(_beginning, body, enough)
+            except OSError as error:
+                return unread(b"", body.size, f"the message cannot be read ({error})")
+        wanted = self._wanted(body.size, attachments=attachments, texts=texts)
+        if not attachments and not texts:
+            return read_content(octets, read_headers(octets), wanted)
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._pool.ask((octets, wanted), len(octets))
+        except TimeoutError:
+            return unread(octets, body.size, f"content was not read within {self._deadline_seconds:g} s")
+        except Failed as error:
+            return unread(octets, body.size, f"content could not be read: {error}")
+
+    def close(self) -> None:
+        """Ends the workers. What is being read is answered Unknown; nothing can be read any more."""
+        self._pool.close()
+
+    def _wanted(self, size: int, *, attachments: bool, texts: bool) -> Wanted:
+        return Wanted(attachments=attachments, texts=texts, size=size, text_bytes_max=self._scan_bytes_max)
+
+
+def _beginning(body: Body, most: int) -> bytes:
+    """The first octets of a stored message, at most `most`."""
+    found: list[bytes] = []
+    left = most
+    for piece in body.pieces():
+        found.append(piece[:left])
+        left -= len(found[-1])
+        if left <= 0:
+            break
+    return b"".join(found)

@@ -1,0 +1,84 @@
+"""Enrolment: what one appliance must know of another before they exchange anything, as a small JSON file.
+
+`pratique enroll DIR --show` prints ours; `pratique enroll DIR FILE` adds the peer of that file.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pratique.fleet.identity import SERIAL_CHARS, fingerprint_of_pem
+from pratique.store.records import Peer
+
+FORMAT = 1
+FILE_BYTES_MAX = 65_536  # an enrolment is about 1.5 KiB
+
+
+class EnrolmentError(ValueError):
+    """The file is no enrolment; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    name: str
+    role: str
+    serial: str
+    host: str
+    port: int
+    certificate: str  # PEM
+    fingerprint: str
+    sign_key: str  # base64, "" for a gateway
+
+    def to_json(self) -> str:
+        fields = {"pratique_enrolment": FORMAT} | {n: getattr(self, n) for n in self.__slots__}
+        return json.dumps(fields, indent=2) + "\n"
+
+    def as_peer(self) -> Peer:
+        return Peer(
+            serial=self.serial,
+            role=self.role,
+            name=self.name,
+            host=self.host,
+            port=self.port,
+            certificate=self.certificate,
+            fingerprint=self.fingerprint,
+            sign_key=self.sign_key,
+        )
+
+
+def read_enrolment(text: str, *, own_role: str) -> Enrolment:
+    """Checks every field; the fingerprint is computed anew, never believed. Raises EnrolmentError."""
+    fields = _object(text)
+    try:
+        found = Enrolment(**{n: fields[n] for n in Enrolment.__slots__})
+    except KeyError as error:
+        raise EnrolmentError(f"the enrolment lacks {error}; make it with `pratique enroll DIR --show`") from error
+    texts = (found.name, found.role, found.serial, found.host, found.certificate, found.fingerprint, found.sign_key)
+    if not all(isinstance(v, str) for v in texts) or not isinstance(found.port, int):
+        raise EnrolmentError("a field of the enrolment has the wrong type; make the file anew")
+    wanted = "manager" if own_role == "gateway" else "gateway"
+    if found.role != wanted:
+        raise EnrolmentError(f"a {own_role} enrols {wanted}s; this file is of a {found.role}")
+    if len(found.serial) != SERIAL_CHARS or not found.serial.isalnum() or not 0 < found.port < 65536:
+        raise EnrolmentError("serial or port of the enrolment is not valid; make the file anew")
+    if (wanted == "manager") != bool(found.sign_key):
+        raise EnrolmentError("the release-signing key is missing or misplaced; make the file anew")
+    try:
+        actual = fingerprint_of_pem(found.certificate)
+    except ValueError as error:
+        raise EnrolmentError(f"the certificate cannot be used: {error}") from error
+    if actual != found.fingerprint:
+        raise EnrolmentError("the fingerprint does not match the certificate: the file was changed on its way")
+    return found
+
+
+def _object(text: str) -> dict[str, Any]:
+    if len(text) > FILE_BYTES_MAX:
+        raise EnrolmentError("the file is too large to be an enrolment")
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise EnrolmentError(f"not JSON: {error}; give the output of `pratique enroll DIR --show`") from error
+    if not isinstance(fields, dict) or fields.get("pratique_enrolment") != FORMAT:
+        raise EnrolmentError("not an enrolment of this version; give the output of `pratique enroll DIR --show`")
+    return fields

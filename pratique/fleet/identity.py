@@ -1,0 +1,144 @@
+"""An appliance's keys: the certificate of the quarantine port, the release-signing key, the web certificate.
+
+Files lie under `keys/` with mode 0600. The quarantine certificate is self-signed, CA:FALSE, used for nothing else;
+peers pin it (docs/cpq.md, connection). The signing key (Ed25519) signs release certificates; only a manager has one.
+"""
+
+import base64
+import datetime
+import hashlib
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
+
+CERTIFICATE_DAYS = 3650  # enrolment pins the certificate, so its age is not what protects it
+SERIAL_CHARS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where the key files of one appliance are."""
+
+    directory: Path
+
+    @property
+    def cpq_certificate(self) -> Path:
+        return self.directory / "cpq.crt"
+
+    @property
+    def cpq_key(self) -> Path:
+        return self.directory / "cpq.key"
+
+    @property
+    def web_certificate(self) -> Path:
+        return self.directory / "web.crt"
+
+    @property
+    def web_key(self) -> Path:
+        return self.directory / "web.key"
+
+    @property
+    def signing_key(self) -> Path:
+        return self.directory / "release-signing.key"
+
+
+def new_serial(random_bytes: bytes) -> str:
+    """Twenty characters from ten random bytes, as the mail log's header and XQHELLO want them."""
+    return random_bytes.hex().upper()[:SERIAL_CHARS]
+
+
+def create(directory: Path, *, name: str, serial: str, addresses: tuple[str, ...], signing: bool) -> Keys:
+    """Make all key files; what exists is kept. Durable on return as far as the file system is."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = Keys(directory)
+    if not keys.cpq_key.exists():
+        _write_pair(keys.cpq_certificate, keys.cpq_key, common_name=serial, names=(name,), addresses=addresses)
+    if not keys.web_key.exists():
+        _write_pair(keys.web_certificate, keys.web_key, common_name=name, names=(name,), addresses=addresses)
+    if signing and not keys.signing_key.exists():
+        private = ed25519.Ed25519PrivateKey.generate()
+        _write(keys.signing_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
+    return keys
+
+
+_PEM_PRIVATE = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def _write_pair(
+    certificate: Path, key: Path, *, common_name: str, names: tuple[str, ...], addresses: tuple[str, ...]
+) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    alternative: list[x509.GeneralName] = [x509.DNSName(n) for n in names]
+    alternative += [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses if _is_ip(a)]
+    now = datetime.datetime.now(datetime.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=CERTIFICATE_DAYS))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(alternative), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    _write(key, private.private_bytes(*_PEM_PRIVATE), 0o600)
+    _write(certificate, built.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    path.chmod(mode)
+
+
+def fingerprint(der: bytes) -> str:
+    """SHA-256 of a DER certificate, lower-case hex: the identity of an appliance."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def fingerprint_of_pem(pem: str) -> str:
+    """Raises ValueError when it is no certificate, or one that may sign others."""
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        constraints = None
+    if constraints is not None and constraints.ca:
+        raise ValueError("the certificate is one of an authority (CA:TRUE); enrol the appliance's own")
+    return fingerprint(certificate.public_bytes(serialization.Encoding.DER))
+
+
+def load_signing_key(keys: Keys) -> ed25519.Ed25519PrivateKey:
+    private = serialization.load_pem_private_key(keys.signing_key.read_bytes(), password=None)
+    if not isinstance(private, ed25519.Ed25519PrivateKey):
+        raise ValueError(f"{keys.signing_key.name} is not an Ed25519 key")
+    return private
+
+
+def public_signing_key(keys: Keys) -> str:
+    """Base64 of the raw public key, "" when this appliance does not sign releases."""
+    if not keys.signing_key.exists():
+        return ""
+    raw = load_signing_key(keys).public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return base64.b64encode(raw).decode()

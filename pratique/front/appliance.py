@@ -1,0 +1,185 @@
+"""One running appliance: its store, its log, its role and its faces, put together and taken apart in order."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pratique import __version__
+from pratique.checks.clamd import ClamdEngine
+from pratique.checks.content import Content
+from pratique.checks.interface import Engines, VirusEngine
+from pratique.checks.virus import YaraEngine
+from pratique.checks.yara_rules import compile_rules
+from pratique.fleet.identity import Keys, load_signing_key
+from pratique.fleet.trust import Trust
+from pratique.front.options import GatewayOptions, ManagerOptions, Options
+from pratique.gateway.app import Gateway
+from pratique.gateway.app import Parts as GatewayParts
+from pratique.manager.app import Manager
+from pratique.manager.app import Parts as ManagerParts
+from pratique.net.clock import SystemClock
+from pratique.net.tasks import Tasks
+from pratique.net.tls import server_context
+from pratique.policy.evaluate import Program
+from pratique.policy.settings import PolicySettings
+from pratique.quarantine.kinds import SYSTEM_MADE
+from pratique.runner.services import NUMBERS_GAP, Numbers, Services
+from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
+from pratique.store.records import Quarantine
+from pratique.store.spool import FileSpool
+from pratique.store.sqlite.store import SqliteStore
+from pratique.telemetry import events as log
+from pratique.telemetry.counters import Counters
+from pratique.telemetry.mail_log import MailLog
+
+LOG_FLUSH_SECONDS = 0.5  # a line is at most 1 s late (contract: mail log)
+BUILD = "001"  # the third part of the version in the log's header
+
+
+@dataclass(slots=True)
+class Appliance:
+    """`role` is the assembled gateway or manager."""
+
+    directory: Path
+    options: Options
+    services: Services
+    mail_log: MailLog
+    counters: Counters
+    keys: Keys
+    trust: Trust
+    role: Gateway | Manager
+    store: SqliteStore
+    closers: list[Callable[[], None]]
+
+    async def start(self) -> None:
+        self.services.tasks.spawn(_flush(self.mail_log), "log flush")
+        await self.role.start()
+
+    async def stop(self) -> None:
+        """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given."""
+        await self.role.stop()
+        for close in self.closers:
+            close()
+        await self.store.close()
+        self.mail_log.close()
+
+
+async def _flush(mail_log: MailLog) -> None:
+    while True:
+        await asyncio.sleep(LOG_FLUSH_SECONDS)
+        mail_log.flush()
+
+
+async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreFailed], None]) -> Appliance:
+    """Open store and log and assemble the role. Raises StoreFailed, ProgramError, OSError, ValueError: each says what
+    to do."""
+    clock = SystemClock()
+    appliance = options.appliance
+    counters = Counters()
+    mail_log = MailLog(
+        directory / options.log.directory,
+        version=f"{__version__}-{BUILD}",
+        serial=appliance.serial,
+        clock=clock.now_ms,
+        host=appliance.name,
+        counters=counters,
+        rollover_bytes=options.log.rollover_bytes,
+        keep_files=options.log.keep_files,
+        json=options.log.json,
+    )
+    spool = FileSpool(
+        directory / options.store.spool,
+        monotonic=clock.monotonic,
+        reserve_bytes=options.store.reserve_bytes or None,
+    )
+    store = await SqliteStore.open(
+        directory / options.store.directory, spool=spool, role=appliance.role, serial=appliance.serial, clock=clock
+    )
+    store.on_fatal = on_fatal
+    tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
+    services = Services(appliance.name, store, mail_log, clock, tasks, await _numbers(store))
+    keys = Keys(directory / "keys")
+    trust = Trust(keys, store.view.peers)
+    closers: list[Callable[[], None]] = []
+    role: Gateway | Manager
+    if isinstance(options, GatewayOptions):
+        role = _gateway(directory, options, services, keys, trust, closers)
+    else:
+        await _make_quarantines(store, clock.now_ms())
+        role = _manager(options, services, keys, trust)
+    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers)
+
+
+async def _numbers(store: SqliteStore) -> Numbers:
+    """Begin well above what the last run can have used."""
+    last = store.view.setting("connection_numbers")
+    base = int(last) + NUMBERS_GAP if last else 1
+    await store.submit(PutSetting("connection_numbers", str(base)))
+    return Numbers.starting_at(base)
+
+
+def _gateway(
+    directory: Path,
+    options: GatewayOptions,
+    services: Services,
+    keys: Keys,
+    trust: Trust,
+    closers: list[Callable[[], None]],
+) -> Gateway:
+    settings = options.gateway
+    policy = policy_with_file(directory, settings.policy)
+    names = frozenset((*settings.quarantines, *(q.name for q in SYSTEM_MADE.values())))
+    program = Program.compile(policy, names)
+    content = Content(scan_bytes_max=policy.scan_bytes_max)
+    closers.append(content.close)
+    engines = Engines(_virus_engines(directory, options, closers), content)
+    parts = GatewayParts(
+        settings=settings,
+        cpq=options.cpq,
+        delivery=options.delivery,
+        program=program,
+        engines=engines,
+        trust=trust,
+        smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
+    )
+    return Gateway(services, parts)
+
+
+def policy_with_file(directory: Path, policy: PolicySettings) -> PolicySettings:
+    """The filters of `filters_file` behind those of `filters`."""
+    if not policy.filters_file:
+        return policy
+    text = (directory / policy.filters_file).read_text(encoding="utf-8")
+    return replace(policy, filters=f"{policy.filters}\n{text}")
+
+
+def _virus_engines(
+    directory: Path, options: GatewayOptions, closers: list[Callable[[], None]]
+) -> tuple[VirusEngine, ...]:
+    virus = options.gateway.virus
+    engines: list[VirusEngine] = []
+    if virus.builtin:
+        rules = compile_rules([directory / name for name in virus.rules_files])
+        yara = YaraEngine(rules, workers=virus.workers, deadline_s=virus.scan_seconds)
+        closers.append(yara.close)
+        engines.append(yara)
+    if virus.clamd:
+        clamd = ClamdEngine(virus.clamd, deadline_s=virus.scan_seconds)
+        closers.append(clamd.close)
+        engines.append(clamd)
+    return tuple(engines)
+
+
+def _manager(options: ManagerOptions, services: Services, keys: Keys, trust: Trust) -> Manager:
+    parts = ManagerParts(settings=options.manager, cpq=options.cpq, trust=trust, signing_key=load_signing_key(keys))
+    return Manager(services, parts)
+
+
+async def _make_quarantines(store: SqliteStore, now_ms: int) -> None:
+    """The quarantines that every manager has (facts/pvo.md §3.1)."""
+    known = {q.name for q in store.view.quarantines()}
+    for kind in SYSTEM_MADE.values():
+        if kind.name not in known:
+            quarantine = Quarantine(kind.name, kind.kind, kind.retention_s, kind.default_action, created_at=now_ms)
+            await store.submit(PutQuarantine(quarantine, ()))

@@ -1,0 +1,59 @@
+"""The configuration file of an appliance, whole: one dataclass for each role."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pratique.gateway.settings import GatewaySettings
+from pratique.manager.settings import ManagerSettings
+from pratique.runner.settings import CpqSettings, DeliverySettings
+from pratique.store.settings import StoreSettings
+from pratique.telemetry.settings import LogSettings
+
+
+def option(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+def options(make: Any, doc: str) -> Any:
+    return field(default_factory=make, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The REST API."""
+
+    address: str = option("0.0.0.0", "Address on which the REST API listens.")
+    port: int = option(443, "Its port.")
+    enabled: bool = option(True, "Serve it.")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceSettings:
+    role: str = option("", "gateway or manager.")
+    name: str = option("", "Host name: greetings, Received lines, logs.")
+    serial: str = option("", "Serial number, 20 characters; made by `pratique init`, never changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    appliance: ApplianceSettings = options(ApplianceSettings, "Who this appliance is.")
+    gateway: GatewaySettings = options(GatewaySettings, "The gateway role.")
+    cpq: CpqSettings = options(CpqSettings, "The quarantine port: released mail comes back on it.")
+    delivery: DeliverySettings = options(DeliverySettings, "Delivery to next hops.")
+    web: WebSettings = options(WebSettings, "The REST API.")
+    store: StoreSettings = options(StoreSettings, "Where mail is kept.")
+    log: LogSettings = options(LogSettings, "The mail log.")
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerOptions:
+    appliance: ApplianceSettings = options(ApplianceSettings, "Who this appliance is.")
+    manager: ManagerSettings = options(ManagerSettings, "The manager role.")
+    cpq: CpqSettings = options(CpqSettings, "The quarantine port: gateways hand mail over on it.")
+    web: WebSettings = options(WebSettings, "The REST API.")
+    store: StoreSettings = options(StoreSettings, "Where mail is kept.")
+    log: LogSettings = options(LogSettings, "The mail log.")
+
+
+Options = GatewayOptions | ManagerOptions
+FILE = "pratique.toml"

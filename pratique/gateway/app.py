@@ -1,0 +1,233 @@
+"""The gateway role, assembled: listeners, judging, delivery, the link to the manager, the port for released mail."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from pratique.checks.interface import Engines
+from pratique.delivery.bounce import Notices
+from pratique.delivery.custody import Event
+from pratique.delivery.routes import CPQ_HOST, Routes
+from pratique.gateway.access import HostTable, RecipientTable
+from pratique.gateway.apply import Planner
+from pratique.gateway.bounce import Bouncer
+from pratique.gateway.judging import Judging, Outlets
+from pratique.gateway.outgoing import compose
+from pratique.gateway.pipeline import Pipeline
+from pratique.gateway.receive import Door
+from pratique.gateway.reinject import Reinject
+from pratique.gateway.settings import GatewaySettings, Listener
+from pratique.net.listener import listen
+from pratique.net.resolver import Resolver
+from pratique.policy.evaluate import Program
+from pratique.runner.cpq_server import CpqService, Trusts
+from pratique.runner.deliverer import Deliverer
+from pratique.runner.jobs import Answered, Job, Outgoing
+from pratique.runner.link import Link
+from pratique.runner.link_items import Item
+from pratique.runner.services import Services
+from pratique.runner.settings import CpqSettings, DeliverySettings
+from pratique.runner.sweep import Sweeper
+from pratique.store.records import Copy, NewCopy, Peer
+from pratique.telemetry import events as log
+from pratique.transfer.messages import Limits
+
+STOP_SECONDS = 10.0  # sessions may finish what they have begun
+UNJUDGED_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the front hands in: values from the configuration and the machine's own."""
+
+    settings: GatewaySettings
+    cpq: CpqSettings
+    delivery: DeliverySettings
+    program: Program
+    engines: Engines
+    trust: Trusts
+    smtp_tls: Any  # ssl.SSLContext for STARTTLS
+
+
+class Gateway:
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self.services = services
+        self.parts = parts
+        self.settings = parts.settings
+        self.planner = Planner(services)
+        self.bouncer = Bouncer(services, parts.delivery.bounce)
+        self.resolver = Resolver(parts.delivery.nameservers)
+        self.deliverer = Deliverer(
+            services,
+            settings=parts.delivery,
+            routes=routes_of(parts.delivery.smtproutes),
+            resolver=self.resolver,
+            mailroom=Mailroom(self),
+        )
+        self.pipeline = Pipeline(parts.program, parts.engines)
+        outlets = Outlets(transfer=self._transfer, deliver=self.deliverer.offer)
+        self.judging = Judging(
+            services,
+            pipeline=self.pipeline,
+            planner=self.planner,
+            bouncer=self.bouncer,
+            outlets=outlets,
+            deadline_seconds=parts.settings.judge_deadline_seconds,
+        )
+        self.reinject = Reinject(
+            services,
+            self.pipeline,
+            self.planner,
+            outlets,
+            manager_met=self._manager_met,
+            let_go=self._let_go,
+        )
+        self.cpq = CpqService(services, settings=parts.cpq, trust=parts.trust, taker=self.reinject, limits=Limits())
+        self.sweeper = Sweeper(services, shadow_ms=parts.settings.shadow_days * 86_400_000)
+        self.link: Link | None = None
+        self.doors: list[Door] = []
+        self._servers: list[asyncio.Server] = []
+
+    # --- life
+    async def start(self) -> None:
+        """Listen on the quarantine port and all listeners; take up what the last run left. Raises OSError when an
+        address cannot be bound."""
+        self.peers_changed()
+        self._servers.append(await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port))
+        for listener in self.settings.listeners:
+            door = self._door(listener)
+            self.doors.append(door)
+            self._servers.append(await listen(door.new_session, listener.address, listener.port))
+        waiting = self.deliverer.load()
+        if waiting:
+            self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
+        self.services.tasks.spawn(self.sweeper.run(), "sweeper")
+        self.services.tasks.spawn(self._judge_left_over(), "judging of unjudged mail")
+
+    def _door(self, listener: Listener) -> Door:
+        return Door(
+            services=self.services,
+            listener=listener,
+            hosts=HostTable(listener),
+            recipients=RecipientTable(listener.recipients),
+            judging=self.judging,
+            resolver=self.resolver,
+            tls_context=self.parts.smtp_tls,
+            hops_max=self.parts.delivery.hops_max,
+            sessions=set(),
+            per_address=Counter(),
+        )
+
+    async def _judge_left_over(self) -> None:
+        after = 0
+        while copies := self.services.store.view.received_copies(after, UNJUDGED_ROWS):
+            after = copies[-1].mid
+            for copy in copies:
+                self._log(log.Note(message=f"MID {copy.mid} was accepted unjudged before the start; judging it now"))
+                await self.judging.judge_queued(copy)
+
+    async def stop(self) -> None:
+        """Take nothing new, let sessions end, keep everything else for the next start."""
+        for server in self._servers:
+            server.close()
+        self.deliverer.stop()
+        if self.link is not None:
+            await self.link.stop()
+        self.cpq.close()
+        for door in self.doors:
+            for session in list(door.sessions):
+                session.shut_down()
+        await self._sessions_gone()
+        await self.services.tasks.close()
+
+    async def _sessions_gone(self) -> None:
+        deadline = self.services.clock.monotonic() + STOP_SECONDS
+        while any(door.sessions for door in self.doors) or self.cpq.sessions or self.deliverer.sessions:
+            if self.services.clock.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.02)
+
+    # --- the manager
+    def peers_changed(self) -> None:
+        """An enrolment was added, withdrawn or unlocked."""
+        self.parts.trust.refresh()
+        managers = [p for p in self.services.store.view.peers() if p.role == "manager" and not p.withdrawn]
+        serial = managers[0].serial if managers else ""
+        if self.link is not None and self.link.serial == serial:
+            self.link.retry_now()
+            return
+        if self.link is not None:
+            self.services.tasks.spawn(self.link.stop(), "old link")
+        self.planner.manager = serial
+        self.link = self._new_link(serial) if serial else None
+        if self.link is not None:
+            self.services.tasks.spawn(self.link.run(), f"link to {CPQ_HOST}")
+
+    def _new_link(self, serial: str) -> Link:
+        return Link(
+            self.services,
+            serial=serial,
+            destination=CPQ_HOST,
+            role="gateway",
+            settings=self.parts.cpq,
+            trust=self.parts.trust,
+            endpoint=lambda peer: (peer.host, peer.port),
+            moved=self._moved,
+            readiness=self._manager_ready,
+        )
+
+    def _manager_ready(self, ready: bool) -> None:
+        self.planner.ready = ready
+
+    def _transfer(self, item: Item) -> None:
+        if self.link is not None:
+            self.link.offer(item)
+
+    def _moved(self, item: Item, event: Event) -> None:
+        if event is Event.ACC:
+            return
+        self._log(
+            log.Alarm(
+                message=f"MID {item.mid} was not taken by the manager and is ours again; `pratique list` shows it, "
+                "`pratique release` delivers it",
+                cid=item.cid,
+            )
+        )
+
+    def _manager_met(self, peer: Peer) -> None:
+        if self.link is not None:
+            self.link.retry_now()
+
+    def _let_go(self, mids: tuple[int, ...]) -> None:
+        self.sweeper.let_go(mids)
+
+    def _log(self, event: log.Event) -> None:
+        self.services.telemetry.emit(event)
+
+
+class Mailroom:
+    """What the deliverer asks of this role."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def compose(self, copy: Copy, job: Job) -> Outgoing:
+        return compose(copy, job, self._gateway.services.store.spool)
+
+    def notice(self, copy: Copy, answers: tuple[Answered, ...], notices: Notices) -> tuple[NewCopy, ...]:
+        return self._gateway.bouncer.notices(copy, answers, notices)
+
+    def finished(self, mid: int) -> None:
+        copy = self._gateway.services.store.view.copy(mid)
+        if copy is not None and copy.hop and self._gateway.link is not None:
+            self._gateway.link.journal_changed()
+
+
+def routes_of(lines: tuple[str, ...]) -> Routes:
+    """The table from its lines "domain target[, target]". Raises RouteError."""
+    table = {}
+    for line in lines:
+        domain, _, targets = line.strip().partition(" ")
+        table[domain] = [t.strip() for t in targets.split(",") if t.strip()]
+    return Routes(table)

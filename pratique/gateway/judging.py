@@ -1,0 +1,225 @@
+"""From a received body to a durable verdict: judge, plan, commit, and only then answer.
+
+Also takes up, at start, what was accepted unjudged before a crash.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from pratique.gateway.apply import NoManager, Plan, Planner, Reception
+from pratique.gateway.bounce import Bouncer
+from pratique.gateway.pipeline import Judged, Pipeline, Source
+from pratique.mail import reply as replies
+from pratique.mail.reply import Reply
+from pratique.runner.link_items import Item
+from pratique.runner.services import Services
+from pratique.store.interface import Stored, Submitted
+from pratique.store.moves import Accept, Judge, StoreFailed
+from pratique.store.records import AuditEntry, Copy, NewCopy
+from pratique.telemetry import events as log
+from pratique.transfer.metadata import Client, Trace
+
+Answer = Callable[[int, Reply], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where committed work goes on."""
+
+    transfer: Callable[[Item], None]
+    deliver: Callable[[NewCopy], None]
+
+
+class Judging:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        pipeline: Pipeline,
+        planner: Planner,
+        bouncer: Bouncer,
+        outlets: Outlets,
+        deadline_seconds: float,
+    ) -> None:
+        self._services = services
+        self._pipeline = pipeline
+        self._planner = planner
+        self._bouncer = bouncer
+        self._outlets = outlets
+        self._deadline = deadline_seconds
+
+    def take(self, reception: Reception, answer: Answer) -> None:
+        """`answer(mid, reply)` is called once, after the commit or with a refusal."""
+        judged = self._pipeline.judge_now(reception.source, reception.envelope, reception.octets)
+        if judged is not None:
+            self._accept(reception, judged, answer)
+        else:
+            self._services.tasks.spawn(self._judge_in_time(reception, answer), f"judge MID {reception.mid}")
+
+    async def _judge_in_time(self, reception: Reception, answer: Answer) -> None:
+        judging = self._services.tasks.spawn(self._judge(reception), f"checks of MID {reception.mid}")
+        done, _ = await asyncio.wait({judging}, timeout=self._deadline)
+        if done and judging.exception() is not None:  # reported by its owner; the sender keeps the message
+            self._services.store.spool.drop([reception.stored.extent])
+            answer(reception.mid, replies.R451_LOCAL)
+            return
+        if done:
+            self._accept(reception, judging.result(), answer)
+            return
+        if not await self._accept_unjudged(reception, answer):
+            judging.cancel()
+            return
+        self._services.telemetry.emit(log.NotJudgedInTime(mid=reception.mid, seconds=self._deadline))
+        copy = self._services.store.view.copy(reception.mid)
+        judged = await judging
+        if copy is not None:
+            await self._commit_judgement(copy, reception, judged)
+
+    async def _judge(self, reception: Reception) -> Judged:
+        body = self._services.store.spool.open(reception.stored.extent, reception.stored.sha256)
+        return await self._pipeline.judge(reception.source, reception.envelope, body, reception.octets)
+
+    # --- accepting with the verdict
+    def _accept(self, reception: Reception, judged: Judged, answer: Answer) -> None:
+        plan = self._plan(reception, judged)
+        if plan is None:
+            self._services.store.spool.drop([reception.stored.extent])
+            answer(reception.mid, replies.R451_LOCAL)
+            return
+
+        def committed(future: Submitted) -> None:
+            error = future.exception()
+            if error is None:
+                self._go_on(plan)
+                answer(reception.mid, accepted_reply(reception.mid))
+            else:
+                self._services.store.spool.drop([reception.stored.extent])
+                self._fault(error)
+                full = isinstance(error, StoreFailed) and error.full
+                answer(reception.mid, replies.R452_STORAGE if full else replies.R451_LOCAL)
+
+        self._services.store.submit(Accept(tuple(plan.copies), tuple(plan.audit))).add_done_callback(committed)
+
+    def _plan(self, reception: Reception, judged: Judged) -> Plan | None:
+        try:
+            plan = self._planner.plan(reception, judged)
+        except NoManager:
+            self._services.telemetry.emit(
+                log.Alarm(
+                    message=f"MID {reception.mid} must be held and no manager is enrolled; refused for now: "
+                    "run `pratique enroll` with the manager's file"
+                )
+            )
+            return None
+        self._bouncer.add_bounces(plan)
+        return plan
+
+    def _go_on(self, plan: Plan) -> None:
+        emit = self._services.telemetry.emit
+        for event in plan.lines:
+            emit(event)
+        for item in plan.items:
+            self._outlets.transfer(item)
+        for copy in plan.copies:
+            if copy.custody == "ACTIVE":
+                self._outlets.deliver(copy)
+
+    # --- accepting without it
+    async def _accept_unjudged(self, reception: Reception, answer: Answer) -> bool:
+        identity = self._services.store.identity
+        copy = NewCopy(
+            mid=reception.mid,
+            cid=reception.cid,
+            hop=0,
+            custody="RECEIVED",
+            icid=reception.icid,
+            at=reception.at,
+            envelope=reception.envelope,
+            extent=reception.stored.extent,
+            sha256=reception.stored.sha256,
+            origin_serial=identity.serial,
+            origin_host=self._services.name,
+            origin_ip=reception.client.ip,
+            origin_mid=reception.mid,
+            context=_pack(reception),
+        )
+        entry = AuditEntry(reception.actor, "accept", reception.mid, reception.cid, '"not judged yet"')
+        try:
+            await self._services.store.submit(Accept((copy,), (entry,)))
+        except StoreFailed as error:
+            self._fault(error)
+            answer(reception.mid, replies.R452_STORAGE if error.full else replies.R451_LOCAL)
+            return False
+        answer(reception.mid, accepted_reply(reception.mid))
+        return True
+
+    async def judge_queued(self, copy: Copy) -> None:
+        """Judge a copy that was accepted unjudged (start after a crash). Tried until it is judged."""
+        assert copy.extent is not None
+        stored = Stored(copy.extent, copy.size, copy.sha256)
+        reception = _unpack(copy, stored)
+        await self._commit_judgement(copy, reception, await self._judge(reception))
+
+    async def _commit_judgement(self, copy: Copy, reception: Reception, judged: Judged) -> None:
+        plan = self._plan(reception, judged)
+        if plan is None:
+            return  # no manager is enrolled: it waits as RECEIVED, and is judged when one is, or at the next start
+        copies = _under_cid(plan, copy)
+        try:
+            await self._services.store.submit(Judge(copy.mid, copies, tuple(plan.audit)))
+        except StoreFailed as error:
+            self._fault(error)
+            return  # the copy stays RECEIVED and is judged again at the next start
+        self._go_on(plan)
+
+    def _fault(self, error: BaseException) -> None:
+        self._services.telemetry.emit(log.Fault(error=f"store: {error}; the sender keeps its mail and tries again"))
+
+
+def accepted_reply(mid: int) -> Reply:
+    return Reply(250, "2.0.0", f"ok: Message {mid} accepted")
+
+
+def _under_cid(plan: Plan, copy: Copy) -> tuple[NewCopy, ...]:
+    """The store replaces the unjudged copy by the first one; its children name it as parent."""
+    first, *rest = plan.copies
+    return (first, *(replace(c, parent=copy.cid) for c in rest))
+
+
+class Unjudged(msgspec.Struct, frozen=True, kw_only=True):
+    """The context of a RECEIVED copy: all that judging needs besides envelope and body."""
+
+    client: Client
+    trace: Trace
+    source: Source
+    actor: str
+
+
+_PACK = msgspec.json.Encoder()
+_UNPACK = msgspec.json.Decoder(Unjudged)
+
+
+def _pack(reception: Reception) -> bytes:
+    return _PACK.encode(
+        Unjudged(client=reception.client, trace=reception.trace, source=reception.source, actor=reception.actor)
+    )
+
+
+def _unpack(copy: Copy, stored: Stored) -> Reception:
+    context = _UNPACK.decode(copy.context)
+    return Reception(
+        mid=copy.mid,
+        cid=copy.cid,
+        icid=copy.icid,
+        at=copy.at,
+        source=context.source,
+        client=context.client,
+        trace=context.trace,
+        envelope=copy.envelope,
+        stored=stored,
+        octets=None,
+        actor=context.actor,
+    )

@@ -1,0 +1,139 @@
+"""A message as it leaves a gateway: our trace headers on top, declared changes applied, the accepted octets below.
+
+Without declared changes to the subject or attachments, the tail equals the accepted body octet for octet
+(docs/cpq.md, byte-exactness). The digest is proved before the first octet leaves; a mismatch is OSError: held, alarmed.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from pratique.gateway import context as stored
+from pratique.mail.body import Body
+from pratique.mail.headers import read_headers
+from pratique.mail.received import received_line, rfc5322_date
+from pratique.runner.jobs import Job, Outgoing
+from pratique.store.interface import Spool
+from pratique.store.records import Copy
+from pratique.transfer.metadata import Change, Trace
+
+HEAD_BYTES_MAX = 262_144  # a header block beyond this is passed on unchanged
+
+
+class UnreadableBody(OSError):
+    """The stored body is gone or is not what was accepted."""
+
+
+def compose(copy: Copy, job: Job, spool: Spool) -> Outgoing:
+    """Raises UnreadableBody (an OSError)."""
+    if copy.extent is None:
+        raise UnreadableBody("the body has been let go")
+    body = spool.open(copy.extent, copy.sha256)
+    _prove(body, copy)
+    context = stored.decode(copy.context)
+    prefix = _trace_headers(context, possible_duplicate=job.doubtful or context.may_duplicate)
+    if not context.changes:
+        return Outgoing(copy.envelope, len(prefix) + copy.size, _chain(prefix, body.pieces()))
+    head, rest = _split_head(body)
+    changed = prefix + _change_head(head, context.changes)
+    size = len(changed) + copy.size - len(head)
+    return Outgoing(copy.envelope, size, _chain(changed, rest))
+
+
+def _prove(body: Body, copy: Copy) -> None:
+    digest = hashlib.sha256()
+    for piece in body.pieces():
+        digest.update(piece)
+    if digest.hexdigest() != copy.sha256:
+        raise UnreadableBody("CORRUPT: the stored body does not match its digest")
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _trace_headers(context: stored.Context, *, possible_duplicate: bool) -> bytes:
+    """Top first: the return from the manager, the trace (newest first), the duplicate mark."""
+    traces: list[Trace] = [context.returned] if context.returned is not None else []
+    traces += reversed(context.trace)
+    lines = [
+        received_line(
+            from_helo=t.from_helo,
+            from_ip=t.from_ip,
+            rdns=t.rdns,
+            by=t.by,
+            with_=t.with_,
+            id=t.id,
+            date=rfc5322_date(t.at),
+        )
+        for t in traces
+    ]
+    if possible_duplicate:
+        lines.append(b"X-Possible-Duplicate: yes\r\n")
+    lines += [_header(c.name, c.value) for c in context.changes if c.op == "add-header"]
+    return b"".join(lines)
+
+
+def _header(name: str, value: str) -> bytes:
+    return f"{name}: {value}\r\n".encode("utf-8", "replace")
+
+
+def _split_head(body: Body) -> tuple[bytes, Iterator[bytes]]:
+    """The header block with its blank line, and what follows."""
+    pieces = body.pieces()
+    head = next(pieces, b"")
+    end = head.find(b"\r\n\r\n")
+    if end < 0 or end > HEAD_BYTES_MAX:
+        return b"", _chain(head, pieces)
+    return head[: end + 4], _chain(head[end + 4 :], pieces)
+
+
+def _change_head(head: bytes, changes: tuple[Change, ...]) -> bytes:
+    """Remove headers and change the subject, in the order declared; every other octet stays."""
+    for change in changes:
+        if change.op == "remove-header":
+            head = _without(head, change.name)
+        elif change.op.startswith("subject-"):
+            head = _with_subject(head, change)
+    return head
+
+
+def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(lower-case name, whole field with its folded lines)."""
+    field = b""
+    for line in head.removesuffix(b"\r\n").splitlines(keepends=True):
+        if line[:1] in (b" ", b"\t") or not field:
+            field += line
+            continue
+        yield field.partition(b":")[0].strip().lower(), field
+        field = line
+    if field:
+        yield field.partition(b":")[0].strip().lower(), field
+
+
+def _without(head: bytes, name: str) -> bytes:
+    wanted = name.encode("utf-8", "replace").lower()
+    return b"".join(field for found, field in _fields(head) if found != wanted) + b"\r\n"
+
+
+def _with_subject(head: bytes, change: Change) -> bytes:
+    value = change.value.encode("utf-8", "replace")
+    old = (read_headers(head).get("subject") or b"").strip()
+    if change.op == "subject-set":
+        new = value
+    elif change.op == "subject-prepend":
+        new = value + b" " + old
+    else:
+        new = old + b" " + value
+    out, done = [], False
+    for found, field in _fields(head):
+        if found == b"subject":
+            if not done:
+                out.append(b"Subject: " + new + b"\r\n")
+            done = True
+        else:
+            out.append(field)
+    if not done:
+        out.append(b"Subject: " + new + b"\r\n")
+    return b"".join(out) + b"\r\n"

@@ -1,0 +1,98 @@
+"""Judging one message: checks gather facts (each with a deadline), policy decides. Acts on nothing."""
+
+import asyncio
+from dataclasses import dataclass
+
+from pratique.checks.interface import Engines
+from pratique.mail.body import Body
+from pratique.mail.envelope import Envelope
+from pratique.policy.decision import Decision
+from pratique.policy.evaluate import Program
+from pratique.policy.facts import Facts, Message, Unknown, VirusResult
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a message came from, as far as policy may ask."""
+
+    remote_ip: str
+    remote_host: str
+    helo: str
+    listener: str
+    interface: str
+    table: str  # inbound, outbound
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    decision: Decision
+    message: Message
+    virus: tuple[VirusResult, ...] | Unknown
+
+
+class Pipeline:
+    def __init__(self, program: Program, engines: Engines) -> None:
+        self._program = program
+        self._engines = engines
+        self._virus = bool(engines.virus) and program.needs.virus
+
+    def judge_now(self, source: Source, envelope: Envelope, octets: bytes | None) -> Judged | None:
+        """The decision, when it can be had within microseconds; None = use `judge`."""
+        if self._virus or octets is None:
+            return None
+        needs = self._program.needs
+        message = self._engines.content.read_now(octets, attachments=needs.attachments, texts=needs.texts)
+        if message is None:
+            return None
+        return self._decide(source, envelope, message, ())
+
+    async def judge(self, source: Source, envelope: Envelope, body: Body, octets: bytes | None) -> Judged:
+        message, virus = await asyncio.gather(self._read(body, octets), self._scan(body, octets))
+        return self._decide(source, envelope, message, virus)
+
+    async def rejudge(
+        self, source: Source, envelope: Envelope, body: Body, octets: bytes | None, judged: frozenset[str]
+    ) -> Judged:
+        """After a release: stages named in `judged` are not repeated, the virus verdict is taken anew."""
+        message, virus = await asyncio.gather(self._read(body, octets), self._scan(body, octets))
+        facts = _facts(source, envelope, message, virus)
+        return Judged(self._program.reevaluate(facts, judged), message, virus)
+
+    async def _read(self, body: Body, octets: bytes | None) -> Message:
+        needs = self._program.needs
+        if octets is not None:
+            message = self._engines.content.read_now(octets, attachments=needs.attachments, texts=needs.texts)
+            if message is not None:
+                return message
+        return await self._engines.content.read(body, octets, attachments=needs.attachments, texts=needs.texts)
+
+    async def _scan(self, body: Body, octets: bytes | None) -> tuple[VirusResult, ...] | Unknown:
+        if not self._virus:
+            return ()
+        found = await asyncio.gather(*(engine.scan(body, octets) for engine in self._engines.virus))
+        results = tuple(r for r in found if isinstance(r, VirusResult))
+        unknown = [r for r in found if isinstance(r, Unknown)]
+        if any(r.result == "infected" for r in results) or not unknown:
+            return results  # one engine's finding stands, whatever the others could not find out
+        return unknown[0]
+
+    def _decide(
+        self, source: Source, envelope: Envelope, message: Message, virus: tuple[VirusResult, ...] | Unknown
+    ) -> Judged:
+        return Judged(self._program.evaluate(_facts(source, envelope, message, virus)), message, virus)
+
+
+def _facts(source: Source, envelope: Envelope, message: Message, virus: tuple[VirusResult, ...] | Unknown) -> Facts:
+    return Facts(
+        envelope=envelope,
+        remote_ip=source.remote_ip,
+        remote_host=source.remote_host,
+        helo=source.helo,
+        listener=source.listener,
+        interface=source.interface,
+        table=source.table,
+        message=message,
+        virus=virus,
+        now_ms=source.now_ms,
+    )

@@ -1,0 +1,371 @@
+"""A client's session on a listener: from the greeting to the reply that takes a message.
+
+250 is said after the commit that holds the message, its verdict and its deliveries. A verdict that takes longer than
+`judge_deadline_seconds` is not waited for: the message is stored unjudged (RECEIVED), 250 follows that commit, and
+judging goes on from the queue. A filter never changes the SMTP reply.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pratique.gateway.access import HostDecision, HostTable, RecipientTable
+from pratique.gateway.apply import Reception
+from pratique.gateway.judging import Judging
+from pratique.gateway.pipeline import Source
+from pratique.gateway.settings import Listener
+from pratique.mail import reply as replies
+from pratique.mail.envelope import Envelope, Recipient
+from pratique.mail.headers import read_headers, received_count
+from pratique.mail.ids import make_cid
+from pratique.mail.reply import Reply
+from pratique.net.pump import Pump
+from pratique.net.resolver import Resolver
+from pratique.net.tls import TlsInfo
+from pratique.runner.services import Services
+from pratique.smtp import events as smtp
+from pratique.smtp.server import ServerConnection, ServerSettings
+from pratique.store.interface import BodyWriter
+from pratique.store.moves import StoreFailed
+from pratique.telemetry import events as log
+from pratique.transfer.metadata import Client, Tls, Trace
+
+HOUR_MS = 3_600_000
+R452_RATE = Reply(452, "4.7.1", "too many recipients from your address this hour, try again later")
+
+
+@dataclass(slots=True)
+class Door:
+    """One listener and what its sessions share."""
+
+    services: Services
+    listener: Listener
+    hosts: HostTable
+    recipients: RecipientTable
+    judging: Judging
+    resolver: Resolver
+    tls_context: Any
+    hops_max: int
+    sessions: set["Session"]
+    per_address: Counter[str]
+    rate_hour: int = 0
+    rate: Counter[str] | None = None
+    suspended: bool = False
+
+    def new_session(self) -> Pump:
+        listener = self.listener
+        settings = ServerSettings(
+            limits=listener.limits,
+            starttls=listener.tls != "no",
+            tls_required=listener.tls == "must",
+            bare_newlines=listener.bare_newlines,
+        )
+        machine = ServerConnection(hostname=self.services.name, settings=settings)
+        return Pump(machine, Session(self, machine))
+
+    def within_rate(self, address: str) -> bool:
+        limit = self.listener.recipients_per_hour
+        if not limit:
+            return True
+        hour = self.services.clock.now_ms() // HOUR_MS
+        if self.rate is None or hour != self.rate_hour:
+            self.rate, self.rate_hour = Counter(), hour
+        self.rate[address] += 1
+        return self.rate[address] <= limit
+
+    @property
+    def table(self) -> str:
+        return "inbound" if self.listener.kind == "public" else "outbound"
+
+
+class Session:
+    """One connection of a client."""
+
+    def __init__(self, door: Door, machine: ServerConnection) -> None:
+        self._door = door
+        self._services = door.services
+        self._core = machine
+        self._pump: Pump | None = None
+        self._host = HostDecision("REJECT", "NOMATCH", "none", False)
+        self._name, self._name_ok = "unknown", False
+        self._helo = ""
+        self._extended = False
+        self._tls: TlsInfo | None = None
+        self.icid = 0
+        self._quit = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._mid = 0
+        self._mail: smtp.MailGiven | None = None
+        self._recipients: list[Recipient] = []
+        self._writer: BodyWriter | None = None
+        self._full = False
+
+    # --- Handler
+    def opened(self, pump: Pump) -> None:
+        self._pump = pump
+        self.icid = next(self._services.numbers.icid)
+        door = self._door
+        door.sessions.add(self)
+        door.per_address[pump.peer[0]] += 1
+        pump.expect_within(door.listener.limits.command_seconds)
+        pump.live_at_most(door.listener.limits.session_seconds)
+        if door.listener.reverse_dns:
+            self._services.tasks.spawn(self._look_up_name(pump), "client name")
+        else:
+            self._greet()
+
+    async def _look_up_name(self, pump: Pump) -> None:
+        self._name, self._name_ok = await self._door.resolver.client_name(pump.peer[0])
+        self._greet()
+        pump.run()
+
+    def _greet(self) -> None:
+        assert self._pump is not None
+        address, door = self._pump.peer[0], self._door
+        self._host = door.hosts.decide(address)
+        self._log(
+            log.NewIcid(
+                protocol="SMTP",
+                icid=self.icid,
+                interface=door.listener.interface,
+                interface_ip=self._pump.local[0],
+                address=address,
+                host=self._name,
+                verified=self._name_ok,
+            )
+        )
+        action = self._host.action
+        self._log(log.IcidAction(icid=self.icid, action=action, group=self._host.group, match=self._host.match))
+        if action == "TCPREFUSE":
+            self._pump.abort()
+        elif action == "REJECT":
+            self._core.refuse(replies.R554_ACCESS_DENIED)
+        elif (
+            len(door.sessions) > door.listener.connections_max
+            or door.per_address[address] > door.listener.connections_per_address
+        ):
+            self._core.refuse(replies.R421_TOO_MANY)
+        elif door.suspended:
+            self._core.refuse(replies.R421_SHUTTING_DOWN)
+        else:
+            self._core.greet()
+
+    def event(self, event: smtp.ServerEvent) -> None:
+        _EVENTS[type(event)](self, event)
+
+    def settled(self) -> None:
+        return
+
+    def tls_up(self, info: TlsInfo) -> None:
+        self._tls = info
+        self._log(log.IcidTls(icid=self.icid, protocol=info.protocol, cipher=info.cipher))
+        self._core.tls_started()
+
+    def tls_failed(self, reason: str) -> None:
+        assert self._pump is not None
+        self._log(log.IcidTlsFailed(icid=self.icid, address=self._pump.peer[0], reason=reason))
+
+    def timed_out(self, what: str) -> None:
+        self._core.shut_down(replies.R421_TIMEOUT)
+
+    def drained(self) -> None:
+        return
+
+    def closed(self, error: Exception | None) -> None:
+        door = self._door
+        door.sessions.discard(self)
+        assert self._pump is not None
+        address = self._pump.peer[0]
+        door.per_address[address] -= 1
+        if door.per_address[address] <= 0:
+            del door.per_address[address]
+        self._abort("Receiving aborted by sender")
+        self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
+
+    def shut_down(self) -> None:
+        """SIGTERM: say 421 where the protocol allows it."""
+        self._core.shut_down(replies.R421_SHUTTING_DOWN)
+        if self._pump is not None:
+            self._pump.run()
+
+    # --- events of the machine
+    def _hello(self, event: smtp.HelloGiven) -> None:
+        self._helo, self._extended = event.name, event.extended
+
+    def _start_tls(self, event: smtp.StartTls) -> None:
+        assert self._pump is not None
+        self._pump.start_tls(self._door.tls_context, server_side=True)
+
+    def _mail_given(self, event: smtp.MailGiven) -> None:
+        if self._services.store.spool.free_bytes() <= (event.size or 0):
+            self._core.reply(replies.R452_STORAGE)
+            return
+        if self._host.tls_required and self._tls is None:
+            self._core.reply(replies.R530_TLS_REQUIRED)
+            return
+        self._forget()
+        self._mail = event
+        self._mid = self._services.store.next_mid()
+        self._log(log.StartMid(mid=self._mid, icid=self.icid))
+        self._log(log.MidFrom(mid=self._mid, icid=self.icid, sender=event.sender))
+        self._core.reply(replies.R250_SENDER_OK)
+
+    def _rcpt_given(self, event: smtp.RcptGiven) -> None:
+        reply = self._check_recipient(event.address)
+        if reply.ok:
+            self._log(log.MidTo(mid=self._mid, icid=self.icid, rid=len(self._recipients), recipient=event.address))
+            self._recipients.append(Recipient(event.address, event.notify, event.orcpt))
+        else:
+            self._log(log.RecipientRefused(icid=self.icid, recipient=event.address, reply=str(reply)))
+        self._core.reply(reply)
+
+    def _check_recipient(self, address: str) -> Reply:
+        assert self._pump is not None
+        if self._host.action != "RELAY":
+            if self._door.listener.kind != "public":
+                return replies.R550_RELAY_DENIED
+            if not self._door.recipients.accepts(address):
+                return replies.R550_RELAY_DENIED
+        if not self._door.within_rate(self._pump.peer[0]):
+            return R452_RATE
+        return replies.R250_RECIPIENT_OK
+
+    def _body_chunk(self, event: smtp.BodyChunk) -> None:
+        if self._full:
+            return
+        assert self._pump is not None
+        try:
+            if self._writer is None:
+                self._pump.expect_within(self._door.listener.limits.data_seconds)
+                self._writer = self._services.store.spool.writer()
+            self._writer.write(event.data)
+        except StoreFailed:
+            self._full = True
+
+    def _body_ended(self, event: smtp.BodyEnded) -> None:
+        assert self._pump is not None
+        self._pump.expect_within(self._door.listener.limits.command_seconds)
+        if self._full:
+            self._refuse_message(replies.R452_STORAGE)
+            return
+        if self._writer is None:
+            self._writer = self._services.store.spool.writer()
+        octets = self._writer.octets()
+        try:
+            stored = self._writer.finish()
+        except StoreFailed:
+            self._refuse_message(replies.R452_STORAGE)
+            return
+        head = octets if octets is not None else self._services.store.spool.read(stored.extent, 0, 262_144)
+        if received_count(read_headers(head)) >= self._door.hops_max:
+            self._services.store.spool.drop([stored.extent])
+            self._refuse_message(replies.R554_HOPS)
+            return
+        self._door.judging.take(self._reception(stored, octets), self._decided)
+
+    def _reception(self, stored: Any, octets: bytes | None) -> Reception:
+        assert self._pump is not None and self._mail is not None
+        door, now, mail = self._door, self._services.clock.now_ms(), self._mail
+        address, port = self._pump.peer
+        tls = self._tls
+        return Reception(
+            mid=self._mid,
+            cid=make_cid(now, self._services.clock.random(10)),
+            icid=self.icid,
+            at=now,
+            source=Source(
+                remote_ip=address,
+                remote_host=self._name,
+                helo=self._helo,
+                listener=door.listener.name,
+                interface=door.listener.interface,
+                table=door.table,
+                now_ms=now,
+            ),
+            client=Client(
+                ip=address,
+                port=port,
+                helo=self._helo,
+                rdns=self._name,
+                rdns_ok=self._name_ok,
+                tls=Tls(version=tls.protocol, cipher=tls.cipher) if tls is not None else None,
+            ),
+            trace=Trace(
+                from_helo=self._helo,
+                from_ip=address,
+                rdns=self._name,
+                by=self._services.name,
+                with_=_with(self._extended, tls is not None, mail.smtputf8),
+                id=str(self._mid),
+                at=now,
+            ),
+            envelope=Envelope(
+                mail.sender, tuple(self._recipients), mail.eight_bit, mail.smtputf8, mail.ret, mail.envid
+            ),
+            stored=stored,
+            octets=octets,
+            actor=f"smtp:{address}",
+        )
+
+    def _decided(self, mid: int, reply: Reply) -> None:
+        """The message is durable, or it was refused; say so."""
+        if self._pump is None or mid != self._mid:
+            return
+        self._core.reply(reply)
+        self._forget()
+        self._pump.touch()
+        self._pump.run()
+
+    def _refuse_message(self, reply: Reply) -> None:
+        self._abort(f"refused: {reply.code} {reply.enhanced}")
+        self._core.reply(reply)
+
+    def _message_aborted(self, event: smtp.MessageAborted) -> None:
+        reason = event.reason if event.reply is None else f"refused: {event.reply}"
+        self._abort(reason)
+
+    def _abort(self, reason: str) -> None:
+        if self._writer is not None:
+            self._writer.abort()
+        if self._mid:
+            self._log(log.Aborted(mid=self._mid, reason=reason))
+            self._log(log.FinishedAborted(mid=self._mid))
+        self._forget()
+
+    def _command_refused(self, event: smtp.CommandRefused) -> None:
+        self._log(log.DebugNote(message=f"ICID {self.icid} {event.command} answered {event.reply}"))
+
+    def _ended(self, event: smtp.ConnectionEnded) -> None:
+        self._quit = event.clean
+        assert self._pump is not None
+        if event.reason and not event.clean:
+            self._log(log.IcidRefused(icid=self.icid, address=self._pump.peer[0], reason=event.reason))
+        self._pump.close()
+
+    def _log(self, event: log.Event) -> None:
+        self._services.telemetry.emit(event)
+
+
+def _with(extended: bool, tls: bool, utf8: bool) -> str:
+    """The protocol of a Received line (RFC 3848, RFC 6531 §4.3)."""
+    if utf8:
+        return "UTF8SMTPS" if tls else "UTF8SMTP"
+    if not extended:
+        return "SMTP"
+    return "ESMTPS" if tls else "ESMTP"
+
+
+_EVENTS: dict[type, Callable[[Session, Any], None]] = {
+    smtp.HelloGiven: Session._hello,
+    smtp.StartTls: Session._start_tls,
+    smtp.MailGiven: Session._mail_given,
+    smtp.RcptGiven: Session._rcpt_given,
+    smtp.BodyChunk: Session._body_chunk,
+    smtp.BodyEnded: Session._body_ended,
+    smtp.MessageAborted: Session._message_aborted,
+    smtp.CommandRefused: Session._command_refused,
+    smtp.ConnectionEnded: Session._ended,
+}

@@ -1,0 +1,91 @@
+"""Scheduled exits: what stays too long leaves by its default action, and so does the oldest when the pool is full.
+
+Timers act as `policy:retention@1`. They act only while the clock can be trusted: a wall clock that jumped by more than
+five minutes since the start stops them until an administrator has looked and restarted (I13).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from pratique.manager.release import Actor, Decided
+from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.runner.services import Services
+from pratique.store.records import Hold
+from pratique.telemetry import events as log
+
+BATCH = 200
+JUMP_MS_MAX = 300_000
+TIMER = Actor("policy:retention@1", "timer", "timer")
+OVERFLOW = Actor("policy:overflow@1", "timer", "timer")
+
+
+Decide = Callable[[int, str, Mark, Cause, Actor], Awaitable[Decided]]
+
+
+class Expirer:
+    """`decide` is the role's: the same act as a reviewer's."""
+
+    def __init__(self, services: Services, decide: Decide, *, every_seconds: int, pool_bytes: int) -> None:
+        self._services = services
+        self._decide = decide
+        self._every = every_seconds
+        self._pool_bytes = pool_bytes
+        self._offset = self._clock_offset()
+        self._jumped = False
+
+    def _clock_offset(self) -> int:
+        clock = self._services.clock
+        return clock.now_ms() - int(clock.monotonic() * 1000)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            await self.sweep()
+
+    def clock_trusted(self) -> bool:
+        jump = abs(self._clock_offset() - self._offset)
+        if jump > JUMP_MS_MAX and not self._jumped:
+            self._jumped = True
+            self._services.telemetry.emit(
+                log.Alarm(
+                    message=f"the clock jumped by {jump // 1000} s: scheduled exits are suspended; "
+                    "set the clock, then restart the manager"
+                )
+            )
+        return not self._jumped
+
+    async def sweep(self) -> int:
+        """One round; returns how many marks were given."""
+        if not self.clock_trusted():
+            return 0
+        done = 0
+        now = self._services.clock.now_ms()
+        while holds := await self._services.store.read(lambda view: tuple(view.expired_holds(now, BATCH))):
+            given = await self._exit_all(holds, Cause.EXPIRED, TIMER)
+            done += given
+            if not given:
+                break  # all of them meet other changes: next round
+        return done + await self._make_room()
+
+    async def _make_room(self) -> int:
+        """First in, first out, until the pool is below its limit (facts/pvo.md §3.3)."""
+        done = 0
+        while self._pool_bytes:
+            counts = await self._services.store.read(lambda view: dict(view.quarantine_counts()))
+            over = sum(octets for _, octets in counts.values()) - self._pool_bytes
+            if over <= 0:
+                break
+            holds = await self._services.store.read(lambda view: tuple(view.oldest_holds(10)))
+            given = await self._exit_all(holds, Cause.QUEUE_FULL, OVERFLOW)
+            done += given
+            if not given:
+                break  # every quarantine is exempt: the port answers "full" and mail waits at the gateways
+        return done
+
+    async def _exit_all(self, holds: tuple[Hold, ...], cause: Cause, actor: Actor) -> int:
+        given = 0
+        for hold in holds:
+            mark = Mark.RELEASED if hold.default_action == "release" else Mark.DELETED
+            decided = await self._decide(hold.mid, hold.quarantine, mark, cause, actor)
+            given += decided.done
+        return given

@@ -1,0 +1,193 @@
+"""Quarantined mail arrives: from a group and its metadata to a held copy.
+
+The role's half of the quarantine port on a manager (runner.cpq_server.Taker).
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pratique.mail.headers import decode_value, read_headers
+from pratique.mail.ids import parse_xid
+from pratique.manager.attachments import list_attachments
+from pratique.runner.cpq_server import Decided, Offer
+from pratique.runner.services import Services, audit
+from pratique.store.moves import JournalTaken, Receive
+from pratique.store.records import NewCopy, NewHold, Peer, Quarantine
+from pratique.telemetry import events as log
+from pratique.transfer.messages import (
+    V_DENIED,
+    V_FULL,
+    V_META_BAD,
+    V_SUSPENDED_QUARANTINE,
+    V_VERSION,
+    Keyword,
+    Row,
+)
+from pratique.transfer.metadata import Metadata, MetadataError, QuarantineRef, decode
+
+UNCLASSIFIED = "Unclassified"
+HEAD_BYTES_MAX = 262_144
+
+
+@dataclass(slots=True)
+class Reception:
+    services: Services
+    gateway_met: Callable[[Peer], None]
+    journal_heard: Callable[[Peer, tuple[Row, ...]], None]
+    side: str = "manager"
+    suspended: str = ""
+    quarantines: dict[str, Quarantine] = field(default_factory=dict)
+
+    def refresh(self) -> None:
+        """Quarantines were made, changed or dropped."""
+        self.quarantines = {q.name: q for q in self.services.store.view.quarantines()}
+
+    def standing(self) -> tuple[Keyword, str]:
+        if self.suspended:
+            return Keyword.SUSPENDED, self.suspended
+        if self.services.store.spool.free_bytes() <= 0:
+            return Keyword.SUSPENDED, "full"
+        return Keyword.READY, ""
+
+    def suspended_quarantines(self) -> tuple[str, ...]:
+        return tuple(q.name for q in self.quarantines.values() if q.suspended)
+
+    def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+        store = self.services.store
+        free = store.spool.free_bytes() > 0
+        known = {p.serial for p in store.view.peers() if not p.withdrawn}
+        missing = [m for m in members if m not in known]
+        accepting = not self.suspended
+        return (
+            ("enrolled", "YES", ""),
+            ("service", "YES", ""),
+            ("committed", "YES", ""),
+            ("migration", "YES", ""),
+            ("accepting", "YES" if accepting else "NO", "" if accepting else "Resume transfers on the manager"),
+            ("space", "YES" if free else "NO", "" if free else "Free disk space on the manager or raise the quota"),
+            ("version", "YES", ""),
+            ("members", "NO" if missing else "YES", f"Enrol {', '.join(missing)} on the manager" if missing else ""),
+            ("watermark", "NO", "No backup is configured: gateways keep a copy of each message for some days"),
+        )
+
+    def met(self, peer: Peer) -> None:
+        self.gateway_met(peer)
+
+    def journal(self, peer: Peer, rows: tuple[Row, ...], taken: JournalTaken) -> None:
+        if not taken.gap:
+            self.journal_heard(peer, rows)
+
+    def take(self, offer: Offer, decided: Decided) -> None:
+        cid, hop = parse_xid(offer.group.xid)
+        try:
+            metadata = decode(offer.group.metadata, hop=hop)
+        except MetadataError as error:
+            self._refuse(offer, f"metadata: {error}")
+            decided(V_VERSION if error.newer else V_META_BAD)
+            return
+        if metadata.origin.serial != offer.peer.serial and hop == 1:
+            self._refuse(offer, f"it offers mail of {metadata.origin.serial}")
+            decided(V_DENIED)
+            return
+        if hop > 1 and not self._was_released_to(offer.peer, cid, hop):
+            self._refuse(offer, f"hop {hop} does not follow a release to this gateway")
+            decided(V_DENIED)
+            return
+        holds = tuple(self._hold(q, offer) for q in metadata.quarantines)
+        if any(self.quarantines[h.quarantine].suspended for h in holds if h.quarantine in self.quarantines):
+            decided(V_SUSPENDED_QUARANTINE)
+            return
+        if self.services.store.spool.free_bytes() <= 0:
+            decided(V_FULL)
+            return
+        decided(self._move(offer, cid, hop, metadata, _merged(holds)))
+
+    def _was_released_to(self, peer: Peer, cid: str, hop: int) -> bool:
+        transfer = self.services.store.view.transfer(cid, hop - 1)
+        return transfer is not None and transfer.peer == peer.serial
+
+    def _hold(self, wanted: QuarantineRef, offer: Offer) -> NewHold:
+        """A name that is unknown here goes to Unclassified (facts/pvo.md §3.1)."""
+        known = self.quarantines.get(wanted.name) or self.quarantines[UNCLASSIFIED]
+        received = self.services.clock.now_ms()
+        return NewHold(
+            quarantine=known.name,
+            kind=known.kind,
+            reasons=wanted.reasons or ("unknown",),
+            received=received,
+            exit_at=wanted.exit or received + known.retention_s * 1000,
+            default_action=wanted.default or known.default_action,
+            matched=json.dumps([{"part": m.part, "text": m.text} for m in wanted.matched]) if wanted.matched else "[]",
+            outbreak=json.dumps({"id": wanted.outbreak.id, "level": wanted.outbreak.level}) if wanted.outbreak else "",
+        )
+
+    def _move(self, offer: Offer, cid: str, hop: int, metadata: Metadata, holds: tuple[NewHold, ...]) -> Receive:
+        group, origin, mid = offer.group, metadata.origin, self.services.store.next_mid()
+        octets = offer.octets
+        if octets is None:
+            octets = self.services.store.spool.read(offer.stored.extent, 0, min(offer.stored.size, HEAD_BYTES_MAX))
+        headers = read_headers(octets)
+        copy = NewCopy(
+            mid=mid,
+            cid=cid,
+            hop=hop,
+            custody="HELD",
+            icid=offer.icid,
+            at=self.services.clock.now_ms(),
+            envelope=group.envelope,
+            extent=offer.stored.extent,
+            sha256=group.sha256,
+            subject=decode_value(headers.get("subject") or b""),
+            from_header=decode_value(headers.get("from") or b""),
+            message_id=decode_value(headers.get("message-id") or b""),
+            parent=metadata.parent,
+            origin_serial=origin.serial,
+            origin_host=origin.host,
+            origin_ip=offer.remote_ip,
+            origin_mid=origin.mid,
+            context=group.metadata,
+            attachments=list_attachments(octets, headers),
+            holds=holds,
+        )
+        entry = audit(f"peer:{offer.peer.serial}", "hold", mid, cid)
+        return Receive(
+            peer=offer.peer.serial,
+            nonce="",
+            inc=0,
+            hop=hop,
+            seal=group.seal,
+            seq=group.seq,
+            copy=copy,
+            audit=(entry,),
+        )
+
+    def taken(self, offer: Offer, move: Receive) -> None:
+        copy = move.copy
+        mid, icid, cid = copy.mid, copy.icid, copy.cid
+        emit = self.services.telemetry.emit
+        emit(log.StartMid(mid=mid, icid=icid, cid=cid))
+        emit(log.MidFrom(mid=mid, icid=icid, sender=copy.envelope.sender, cid=cid))
+        for rid, recipient in enumerate(copy.envelope.recipients):
+            emit(log.MidTo(mid=mid, icid=icid, rid=rid, recipient=recipient.address, cid=cid))
+        if copy.message_id:
+            emit(log.MessageId(mid=mid, value=copy.message_id, cid=cid))
+        emit(log.Subject(mid=mid, value=copy.subject, cid=cid))
+        emit(log.MidReady(mid=mid, size=offer.group.size, sender=copy.envelope.sender, cid=cid))
+        emit(
+            log.ReceivedFromGateway(
+                mid=mid, origin_mid=copy.origin_mid, host=copy.origin_host, serial=copy.origin_serial, cid=cid
+            )
+        )
+        for hold in copy.holds:
+            emit(log.Quarantined(mid=mid, quarantine=hold.quarantine, reason=hold.reasons[0], cid=cid))
+
+    def _refuse(self, offer: Offer, why: str) -> None:
+        self.services.telemetry.emit(
+            log.Alarm(message=f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}")
+        )
+
+
+def _merged(holds: tuple[NewHold, ...]) -> tuple[NewHold, ...]:
+    """One hold per quarantine: two unknown names both end in Unclassified."""
+    return tuple({h.quarantine: h for h in reversed(holds)}.values())[::-1]

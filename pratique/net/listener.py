@@ -1,0 +1,40 @@
+"""Listening and dialling: TCP sockets set up the way mail wants them."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from pratique.net.pump import Pump
+
+BACKLOG = 1024  # connections the kernel keeps while we are busy
+CONNECT_SECONDS = 10.0
+KEEPALIVE_SECONDS = 30  # a dead peer is noticed within this time (docs/cpq.md, connection)
+
+
+async def listen(factory: Callable[[], Pump], address: str, port: int) -> asyncio.Server:
+    """Raises OSError when the address cannot be bound."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(factory, address, port, backlog=BACKLOG, reuse_address=True)
+
+
+async def dial(factory: Callable[[], Pump], address: str, port: int, *, source: str = "") -> Pump:
+    """Connect within CONNECT_SECONDS. Raises OSError (TimeoutError is one)."""
+    loop = asyncio.get_running_loop()
+    local = (source, 0) if source else None
+    async with asyncio.timeout(CONNECT_SECONDS):
+        _, pump = await loop.create_connection(factory, address, port, local_addr=local)
+    return pump
+
+
+def keep_alive(pump: Pump) -> None:
+    """Have the kernel notice a peer that vanished (half-open connection)."""
+    sock = pump.transport.get_extra_info("socket") if pump.transport else None
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_SECONDS * 1000)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS // 2)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

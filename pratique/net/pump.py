@@ -1,0 +1,232 @@
+"""The pump: drives any sans-I/O machine over a TCP connection, in clear text or TLS, with deadlines and back-pressure.
+
+A machine has `receive_data`, `receive_eof`, `next_event`, `data_to_send`. A handler hears its events and answers them
+on the machine; an answer that comes later is followed by `pump.run()`. One pump serves smtp and transfer, both sides.
+"""
+
+import asyncio
+import ssl
+from typing import Any, Protocol, cast
+
+from pratique.net.tls import TlsChannel, TlsFailed, TlsInfo
+
+WRITE_HIGH_WATER = 1_048_576  # octets queued for the peer before the handler is told to wait
+
+
+class Machine(Protocol):
+    def receive_data(self, data: bytes) -> None: ...
+    def receive_eof(self) -> None: ...
+    def next_event(self) -> Any: ...
+    def data_to_send(self) -> bytes: ...
+
+
+class Handler(Protocol):
+    def opened(self, pump: "Pump") -> None:
+        """The TCP connection is up."""
+        ...
+
+    def event(self, event: Any) -> None: ...
+    def settled(self) -> None:
+        """All events of this input were handled; a good moment to act on several of them at once."""
+        ...
+
+    def tls_up(self, info: TlsInfo) -> None: ...
+    def tls_failed(self, reason: str) -> None:
+        """The connection is being closed because TLS failed."""
+        ...
+
+    def timed_out(self, what: str) -> None:
+        """`what` is "idle" or "wall". The handler says its last words and closes."""
+        ...
+
+    def drained(self) -> None:
+        """What was queued has gone; more may be written."""
+        ...
+
+    def closed(self, error: Exception | None) -> None:
+        """The connection is gone. Called once."""
+        ...
+
+
+class Pump(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, machine: Machine, handler: Handler) -> None:
+        self.machine = machine
+        self.handler = handler
+        self.transport: asyncio.Transport | None = None
+        self.peer: tuple[str, int] = ("", 0)
+        self.local: tuple[str, int] = ("", 0)
+        self.congested = False
+        self._loop = asyncio.get_running_loop()
+        self._tls: TlsChannel | None = None
+        self._tls_up = False
+        self._running = False
+        self._closing = False
+        self._idle_seconds = 0.0
+        self._last_input = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._wall_timer: asyncio.TimerHandle | None = None
+
+    # --- asyncio.Protocol
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        self.transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        self.peer = _address(transport.get_extra_info("peername"))
+        self.local = _address(transport.get_extra_info("sockname"))
+        self._last_input = self._loop.time()
+        self.handler.opened(self)
+        self.run()
+
+    def data_received(self, data: bytes) -> None:
+        self._last_input = self._loop.time()
+        if self._closing:
+            return
+        if self._tls is None:
+            self.machine.receive_data(data)
+        elif not self._receive_tls(data):
+            return
+        self.run()
+
+    def _receive_tls(self, data: bytes) -> bool:
+        assert self._tls is not None
+        try:
+            plain = self._tls.receive(data)
+        except TlsFailed as error:
+            self._write_tls()  # the alert, so that the peer learns why
+            self.handler.tls_failed(str(error))
+            self.close()
+            return False
+        if self._tls.established and not self._tls_up:
+            self._tls_up = True
+            self._write_tls()
+            self.handler.tls_up(self._tls.info())
+        if plain:
+            self.machine.receive_data(plain)
+        if self._tls.peer_closed:
+            self.machine.receive_eof()
+        self._write_tls()
+        return True
+
+    def eof_received(self) -> bool:
+        if self._tls is not None and not self._tls_up:
+            self.handler.tls_failed("the peer closed the connection during the handshake")
+            self.close()
+            return False
+        if not self._closing:
+            self.machine.receive_eof()
+            self.run()
+        return not self._closing  # keep the sending half open while answers are owed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        for timer in (self._idle_timer, self._wall_timer):
+            if timer is not None:
+                timer.cancel()
+        self.handler.closed(exc)
+
+    def pause_writing(self) -> None:
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        self.congested = False
+        self.handler.drained()
+        self.run()
+
+    # --- for handlers
+    def run(self) -> None:
+        """Hand out events until the machine has none, then write what it has to say."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            while not self._closing and (event := self.machine.next_event()) is not None:
+                self.handler.event(event)
+            self.handler.settled()
+        finally:
+            self._running = False
+        self.flush()
+
+    def flush(self) -> None:
+        data = self.machine.data_to_send()
+        if data and self.transport is not None and not self.transport.is_closing():
+            if self._tls is None:
+                self.transport.write(data)
+            else:
+                self._tls.send(data)
+                self._write_tls()
+
+    def _write_tls(self) -> None:
+        assert self._tls is not None and self.transport is not None
+        data = self._tls.outgoing()
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def start_tls(self, context: ssl.SSLContext, *, server_side: bool) -> None:
+        """Write what is due in clear text; from here on every octet is TLS."""
+        self.flush()
+        self._tls = TlsChannel(context, server_side=server_side)
+        self._tls.start()
+        self._write_tls()
+
+    def expect_within(self, seconds: float) -> None:
+        """No input for that long -> `timed_out("idle")`. 0 switches it off."""
+        self._idle_seconds = seconds
+        if seconds and self._idle_timer is None:
+            self._idle_timer = self._loop.call_later(seconds, self._check_idle)
+
+    def touch(self) -> None:
+        """Count the idle time from now."""
+        self._last_input = self._loop.time()
+
+    def _check_idle(self) -> None:
+        self._idle_timer = None
+        if self._closing or not self._idle_seconds:
+            return
+        left = self._last_input + self._idle_seconds - self._loop.time()
+        if left > 0.001:
+            self._idle_timer = self._loop.call_later(left, self._check_idle)
+            return
+        self._idle_seconds = 0.0
+        self.handler.timed_out("idle")
+        self.run()
+
+    def live_at_most(self, seconds: float) -> None:
+        """After that long -> `timed_out("wall")`."""
+        if self._wall_timer is not None:
+            self._wall_timer.cancel()
+        self._wall_timer = self._loop.call_later(seconds, self._wall)
+
+    def _wall(self) -> None:
+        if not self._closing:
+            self.handler.timed_out("wall")
+            self.run()
+
+    def pause_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def close(self) -> None:
+        """Write what is due, then close."""
+        if self.transport is None or self._closing:
+            return
+        self.flush()
+        self._closing = True
+        if self._tls is not None and self._tls_up:
+            self._tls.close()
+            self._write_tls()
+        self.transport.close()
+
+    def abort(self) -> None:
+        self._closing = True
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def _address(name: Any) -> tuple[str, int]:
+    return (name[0], name[1]) if isinstance(name, tuple) else ("local", 0)

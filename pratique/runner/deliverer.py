@@ -1,0 +1,383 @@
+"""Delivery to next hops: who is due, who gets a connection, and the durable outcome of every attempt.
+
+The durable queue is the store's open deliveries; claims live in memory, because one process owns the queue: after a
+crash everything is due again, and what was in DOT is tried again as a possible duplicate, by name in the log.
+"""
+
+import asyncio
+import heapq
+import itertools
+import json
+from collections import deque
+from collections.abc import Sequence
+
+from pratique.delivery import bounce
+from pratique.delivery.bounce import Attempted, Result
+from pratique.delivery.fairness import Fairness
+from pratique.delivery.retry import next_attempt
+from pratique.delivery.routes import Hop, NoRoute, Routes, Way, mx_order
+from pratique.mail.reply import Reply
+from pratique.net.listener import dial
+from pratique.net.resolver import LookupFailed, NoSuchDomain, Resolver
+from pratique.runner.delivery_log import attempt_lines, pending_until
+from pratique.runner.delivery_session import DeliverySession
+from pratique.runner.jobs import Answered, Destination, Job, Mailroom, Target
+from pratique.runner.services import Services, audit
+from pratique.runner.settings import DeliverySettings
+from pratique.store.interface import Submitted
+from pratique.store.moves import Outcome, Settle, Settled
+from pratique.store.records import Copy, Delivery, NewCopy
+from pratique.telemetry import events as log
+
+LOAD_ROWS = 2000
+CANDIDATES_MAX = 10  # addresses tried in one attempt
+CLEAR_SECONDS = 600.0  # how long a host whose TLS is broken is spoken to in clear text (tls = may)
+
+
+class Deliverer:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        settings: DeliverySettings,
+        routes: Routes,
+        resolver: Resolver,
+        mailroom: Mailroom,
+    ) -> None:
+        self.services = services
+        self.settings = settings
+        self.mailroom = mailroom
+        self._routes = routes
+        self._resolver = resolver
+        self.destinations: dict[str, Destination] = {}
+        self._fair = Fairness(settings.shares)
+        self._later: list[tuple[int, int, Job]] = []  # heap by due time
+        self._order = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._suspended = False
+        self._stopping = False
+        self.sessions: set[DeliverySession] = set()
+
+    # --- work comes in
+    def offer(self, copy: NewCopy) -> None:
+        """A copy that was just committed with its deliveries."""
+        by_host: dict[str, list[Target]] = {}
+        for d in copy.deliveries:
+            by_host.setdefault(d.host, []).append(Target(d.rid, d.address, d.notify, d.orcpt))
+        for host, targets in by_host.items():
+            self._enqueue(Job(copy.mid, host, tuple(targets), accepted_at=copy.at))
+        self._serve()
+
+    def load(self) -> int:
+        """At start: take up every open delivery. Returns how many recipients."""
+        after, total = (0, -1), 0
+        while rows := self.services.store.view.due_deliveries(after, LOAD_ROWS):
+            total += len(rows)
+            after = (rows[-1].mid, rows[-1].rid)
+            self._load_rows(rows)
+        self._serve()
+        return total
+
+    def _load_rows(self, rows: Sequence[Delivery]) -> None:
+        groups: dict[tuple[int, str, int, int, bool], list[Delivery]] = {}
+        for row in rows:
+            key = (row.mid, row.host, row.attempts, row.next_at, row.state == "DOT")
+            groups.setdefault(key, []).append(row)
+        for (mid, host, attempts, next_at, doubtful), group in groups.items():
+            copy = self.services.store.view.copy(mid)
+            targets = tuple(Target(d.rid, d.address, d.notify, d.orcpt, d.delayed) for d in group)
+            job = Job(mid, host, targets, attempts, copy.at if copy else 0, doubtful)
+            if doubtful:
+                self.services.telemetry.emit(
+                    log.Trouble(message=f"MID {mid} to {host}: the end was sent before a crash; possible duplicate")
+                )
+            self._enqueue_at(job, next_at)
+
+    def _enqueue_at(self, job: Job, at: int) -> None:
+        if at <= self.services.clock.now_ms():
+            self._enqueue(job)
+            return
+        self.destination(job.host).waiting += len(job.targets)
+        heapq.heappush(self._later, (at, next(self._order), job))
+        self._arm()
+
+    def destination(self, host: str) -> Destination:
+        found = self.destinations.get(host)
+        if found is None:
+            found = self.destinations[host] = Destination(host)
+        return found
+
+    def _enqueue(self, job: Job) -> None:
+        self.destination(job.host).queue.append(job)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._later and not self._stopping:
+            seconds = max(0.0, (self._later[0][0] - self.services.clock.now_ms()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(min(seconds, 3600.0), self._due)
+
+    def _due(self) -> None:
+        now = self.services.clock.now_ms()
+        while self._later and self._later[0][0] <= now:
+            job = heapq.heappop(self._later)[2]
+            self.destination(job.host).waiting -= len(job.targets)
+            self._enqueue(job)
+        self._arm()
+        self._serve()
+
+    def retry_now(self, host: str = "") -> int:
+        """Make everything that waits (for `host`) due. Returns how many jobs."""
+        kept: list[tuple[int, int, Job]] = []
+        due: list[tuple[int, int, Job]] = []
+        for entry in self._later:
+            (due if not host or entry[2].host == host else kept).append(entry)
+        heapq.heapify(kept)
+        self._later = kept
+        for _, _, job in due:
+            self.destination(job.host).waiting -= len(job.targets)
+            self._enqueue(job)
+        self._serve()
+        return len(due)
+
+    # --- connections
+    def _serve(self) -> None:
+        if self._suspended or self._stopping:
+            return
+        for destination in self.destinations.values():
+            while destination.queue and destination.idle:
+                destination.idle.pop().work()
+            if destination.queue:
+                self._fair.due(destination.host, len(destination.queue))
+        while (host := self._fair.take()) is not None:
+            self.services.tasks.spawn(self._connect(self.destinations[host]), f"delivery to {host}")
+
+    def next_job(self, destination: Destination) -> Job | None:
+        job = destination.queue.popleft() if destination.queue and not self._suspended else None
+        self._fair.due(destination.host, len(destination.queue))
+        return job
+
+    async def _connect(self, destination: Destination) -> None:
+        """One connection's life: route, dial, deliver until nothing is left."""
+        try:
+            destination.health.connections += 1
+            try:
+                hops = await self._hops(destination)
+            except NoRoute as error:
+                self._fail_all(destination, error.reply)
+                return
+            if hops is None:
+                self._discard_all(destination)
+                return
+            await self._dial_any(destination, hops)
+        finally:
+            destination.health.connections -= 1
+            self._fair.closed(destination.host)
+            if not destination.queue and not destination.waiting and not destination.health.connections:
+                destination.health.next_attempt_ms = 0
+            self._serve()
+
+    async def _hops(self, destination: Destination) -> tuple[Hop, ...] | None:
+        """Addresses to try, in order; None = discard. Raises NoRoute with the reply that recipients get."""
+        route = self._routes.find(destination.host)
+        if route.way is Way.DISCARD:
+            return None
+        try:
+            if route.way is Way.MX:
+                records = await self._resolver.mx(destination.host)
+                own = frozenset({self.services.name.lower()})
+                names = mx_order(records, self._chance, domain=destination.host, own=own)
+                named = tuple(Hop(name) for name in names)
+            else:
+                named = route.hops
+            return await self._addresses(named)
+        except NoSuchDomain as error:
+            raise NoRoute(Reply(0, "5.1.2", str(error))) from error
+        except LookupFailed as error:
+            raise NoRoute(Reply(0, "4.4.3", str(error))) from error
+
+    def _chance(self) -> float:
+        return int.from_bytes(self.services.clock.random(4), "big") / 4294967296
+
+    async def _addresses(self, hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
+        found: list[Hop] = []
+        failure: Exception | None = None
+        for hop in hops:
+            if _is_address(hop.host):
+                found.append(hop)
+                continue
+            try:
+                found += [Hop(a, hop.port) for a in await self._resolver.addresses(hop.host)]
+            except (LookupFailed, NoSuchDomain) as error:
+                failure = error
+        if not found:
+            raise failure or LookupFailed("the next hop has no address")
+        return tuple(found[:CANDIDATES_MAX])
+
+    async def _dial_any(self, destination: Destination, hops: tuple[Hop, ...]) -> None:
+        error: OSError | None = None
+        for hop in hops:
+            session = DeliverySession(self, destination, hop)
+            self.sessions.add(session)
+            try:
+                await dial(session.new_pump, hop.host, hop.port, source=self.settings.interface_ip)
+            except OSError as failed:
+                error = failed
+                session.not_connected(failed)
+                continue
+            else:
+                if await session.ended:
+                    destination.health.up = True
+                    return
+                error = OSError(session.why)
+            finally:
+                self.sessions.discard(session)
+        destination.health.up = False
+        destination.health.last_error = str(error)
+        self._fail_all(destination, Reply(0, "4.4.1", str(error)))
+
+    def starttls_for(self, destination: Destination) -> str:
+        if self.settings.tls == "may" and destination.clear_until > self.services.clock.monotonic():
+            return "no"
+        return self.settings.tls
+
+    def speak_clear(self, destination: Destination) -> None:
+        """Its TLS does not work; the policy `may` prefers delivery."""
+        destination.clear_until = self.services.clock.monotonic() + CLEAR_SECONDS
+
+    # --- outcomes
+    def _fail_all(self, destination: Destination, reply: Reply) -> None:
+        """Nobody could be reached: one attempt is counted for every job that waits."""
+        jobs, destination.queue = list(destination.queue), deque()
+        self._fair.due(destination.host, 0)
+        for job in jobs:
+            self.settle(job, tuple(Answered(t, reply, dot_sent=False) for t in job.targets), dcid=0)
+
+    def _discard_all(self, destination: Destination) -> None:
+        while (job := self.next_job(destination)) is not None:
+            outcomes = tuple(Outcome(t.rid, "CANCELLED", "discarded by smtproutes") for t in job.targets)
+            entry = audit("policy:smtproutes", "discard", job.mid, detail=json.dumps(destination.host))
+            self._commit(job, Settle(job.mid, outcomes, (entry,)), (), (), dcid=0)
+
+    def give_back(self, destination: Destination, job: Job) -> None:
+        """The job was not begun: it is due as before."""
+        destination.queue.appendleft(job)
+
+    def settle(self, job: Job, answers: tuple[Answered, ...], *, dcid: int) -> None:
+        """Record what came of an attempt, with the notices that are due, in one commit; then log and go on."""
+        copy = self.services.store.view.copy(job.mid)
+        if copy is None:
+            return
+        outcomes = tuple(self._outcome(job, a, copy) for a in answers)
+        attempted = [
+            Attempted(a.target.rid, _result_of(o), a.target.notify, job.attempts + 1, a.target.warned, a.relayed_dsn)
+            for a, o in zip(answers, outcomes, strict=True)
+        ]
+        notices = bounce.notices_due(copy.envelope.sender, attempted, self.settings.bounce)
+        spawned = self.mailroom.notice(copy, answers, notices) if notices else ()
+        delayed = frozenset(notices.delayed)
+        outcomes = tuple(
+            Outcome(o.rid, o.state, o.reply, o.next_at, o.rid in delayed) if o.rid in delayed else o for o in outcomes
+        )
+        entries = tuple(
+            audit("system", "deliver" if o.state == "DELIVERED" else "bounce", job.mid, copy.cid, detail=_detail(a))
+            for a, o in zip(answers, outcomes, strict=True)
+            if o.state != "DUE"
+        )
+        self._commit(job, Settle(job.mid, outcomes, entries, spawned), answers, spawned, dcid=dcid)
+
+    def _outcome(self, job: Job, answer: Answered, copy: Copy) -> Outcome:
+        result = bounce.classify(answer.reply)
+        text = str(answer.reply)
+        if result is Result.DELIVERED:
+            return Outcome(answer.target.rid, "DELIVERED", text)
+        if result is Result.FAILED:
+            return Outcome(answer.target.rid, "FAILED", text)
+        at = next_attempt(
+            job.host,
+            attempts=job.attempts + 1,
+            accepted_at=copy.at,
+            now=self.services.clock.now_ms(),
+            jitter=self._chance(),
+            settings=self.settings.retry,
+        )
+        if at is None:
+            return Outcome(answer.target.rid, "FAILED", text)
+        return Outcome(answer.target.rid, "DUE", text, at)
+
+    def _commit(
+        self, job: Job, move: Settle, answers: tuple[Answered, ...], spawned: tuple[NewCopy, ...], *, dcid: int
+    ) -> None:
+        def committed(future: Submitted) -> None:
+            error = future.exception()
+            if error is not None:
+                self.services.telemetry.emit(
+                    log.Fault(error=f"store: {error}; MID {job.mid} is tried again at restart")
+                )
+                return
+            settled: Settled = future.result()
+            self._after(job, move, answers, spawned, settled, dcid)
+
+        self.services.store.submit(move).add_done_callback(committed)
+
+    def _after(
+        self,
+        job: Job,
+        move: Settle,
+        answers: tuple[Answered, ...],
+        spawned: tuple[NewCopy, ...],
+        settled: Settled,
+        dcid: int,
+    ) -> None:
+        emit = self.services.telemetry.emit
+        for line in attempt_lines(job, move.outcomes, answers, dcid):
+            emit(line)
+        health = self.destination(job.host).health
+        again: dict[int, list[Target]] = {}
+        targets = {t.rid: t for t in job.targets}
+        for outcome in move.outcomes:
+            health.delivered += outcome.state == "DELIVERED"
+            if outcome.state == "DUE":
+                health.soft_bounced += 1
+                target = targets[outcome.rid]
+                target.warned = target.warned or outcome.delayed
+                again.setdefault(outcome.next_at, []).append(target)
+        for at, group in again.items():
+            emit(pending_until(job.mid, tuple(t.rid for t in group), at))
+            self._enqueue_at(Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at), at)
+        for copy in spawned:
+            emit(log.BounceGenerated(mid=copy.mid, parent=job.mid, cid=copy.cid))
+            self.offer(copy)
+        if settled.finished:
+            emit(log.Finished(mid=job.mid))
+            self.mailroom.finished(job.mid)
+
+    # --- steering
+    def suspend(self) -> None:
+        self._suspended = True
+
+    def resume(self) -> None:
+        self._suspended = False
+        self._serve()
+
+    def stop(self) -> None:
+        """Begin nothing new; sessions end after the message under way."""
+        self._stopping = True
+        self._suspended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for session in list(self.sessions):
+            session.finish()
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _result_of(outcome: Outcome) -> Result:
+    return {"DELIVERED": Result.DELIVERED, "FAILED": Result.FAILED}.get(outcome.state, Result.DEFERRED)
+
+
+def _detail(answer: Answered) -> str:
+    return json.dumps({"rid": answer.target.rid, "reply": str(answer.reply)[:200]})

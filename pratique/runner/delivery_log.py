@@ -1,0 +1,47 @@
+"""The mail-log lines of a delivery attempt."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from pratique.delivery.bounce import log_code
+from pratique.mail.reply import Reply
+from pratique.runner.jobs import Answered, Job
+from pratique.store.moves import Outcome
+from pratique.telemetry import events as log
+
+
+def attempt_lines(
+    job: Job, outcomes: tuple[Outcome, ...], answers: tuple[Answered, ...], dcid: int
+) -> Iterator[log.Event]:
+    """Message done and Response for those that were taken, one Bounced or Delayed line for each of the others."""
+    by_rid = {a.target.rid: a.reply for a in answers}
+    done: dict[Reply, list[int]] = {}
+    for outcome in outcomes:
+        if outcome.state == "DELIVERED":
+            done.setdefault(by_rid[outcome.rid], []).append(outcome.rid)
+    for reply, rids in done.items():
+        yield log.MessageDone(dcid=dcid, mid=job.mid, rids=tuple(rids))
+        yield log.Response(mid=job.mid, rids=tuple(rids), reply=f"{reply.enhanced} {reply.text}".strip())
+    for outcome in outcomes:
+        if outcome.state in ("FAILED", "DUE"):
+            yield _trouble(job, outcome, by_rid[outcome.rid], dcid)
+
+
+def _trouble(job: Job, outcome: Outcome, reply: Reply, dcid: int) -> log.Undelivered:
+    enhanced, phrase, code = log_code(reply)
+    failed = outcome.state == "FAILED"
+    return log.Undelivered(
+        what="Bounced" if failed else "Delayed",
+        dcid=dcid,
+        mid=job.mid,
+        rid=outcome.rid,
+        enhanced=("5" if failed else "4") + enhanced[1:],
+        phrase=phrase,
+        code=code,
+        reply=reply.text,
+    )
+
+
+def pending_until(mid: int, rids: tuple[int, ...], at_ms: int) -> log.Pending:
+    until = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%a %b %d %H:%M:%S %Y")
+    return log.Pending(mid=mid, rids=rids, until=until)

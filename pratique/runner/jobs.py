@@ -1,0 +1,86 @@
+"""What a delivery attempt works on: the recipients of one copy that go to one destination, and what came of it."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pratique.delivery.bounce import Notices
+from pratique.mail.envelope import Envelope
+from pratique.mail.reply import Reply
+from pratique.runner.link_items import Health
+from pratique.store.records import Copy, NewCopy
+
+
+@dataclass(slots=True)
+class Target:
+    """One recipient of a job."""
+
+    rid: int
+    address: str
+    notify: str
+    orcpt: str
+    warned: bool = False
+
+
+@dataclass(slots=True)
+class Job:
+    """Recipients of copy `mid` that wait for `host`; `attempts` have failed so far."""
+
+    mid: int
+    host: str
+    targets: tuple[Target, ...]
+    attempts: int = 0
+    accepted_at: int = 0
+    doubtful: bool = False  # found in DOT after a crash: this attempt may make a duplicate, and says so
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message as it leaves: our trace headers on top, then the accepted octets."""
+
+    envelope: Envelope
+    size: int
+    pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer about one recipient."""
+
+    target: Target
+    reply: Reply
+    dot_sent: bool
+    relayed_dsn: bool = False
+
+
+class Mailroom(Protocol):
+    """What the role does around deliveries."""
+
+    def compose(self, copy: Copy, job: Job) -> Outgoing:
+        """Raises OSError when the stored body cannot be read or is not what was accepted."""
+        ...
+
+    def notice(self, copy: Copy, answers: tuple[Answered, ...], notices: Notices) -> tuple[NewCopy, ...]:
+        """The notices to the sender, as copies to be committed with the outcome."""
+        ...
+
+    def finished(self, mid: int) -> None:
+        """No recipient of the copy is open any more (durable)."""
+        ...
+
+
+class Worker(Protocol):
+    """A connection that can take a job."""
+
+    def work(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Destination:
+    host: str
+    queue: deque[Job] = field(default_factory=deque)
+    health: Health = field(default_factory=Health)
+    clear_until: float = 0.0
+    waiting: int = 0  # recipients that wait for their next attempt
+    idle: set[Worker] = field(default_factory=set)  # connections without work, kept for a moment

@@ -1,0 +1,310 @@
+"""The offering side of the quarantine port: one link to one peer, with its queue, its session and its pace.
+
+A link dials when there is work, says hello, keeps a window of groups in flight on one session, and closes it after
+five idle seconds. What is in doubt when a session ends is offered again, octet for octet, by the next one.
+The durable queue is the store's open transfers; the list in memory is a bounded window onto it.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from pratique.delivery.custody import Event
+from pratique.mail.ids import make_xid
+from pratique.net.listener import dial
+from pratique.runner.cpq_server import Trusts
+from pratique.runner.link_items import Ended, Health, Item
+from pratique.runner.link_session import LinkSession
+from pratique.runner.services import Services
+from pratique.runner.settings import CpqSettings
+from pratique.store.interface import Submitted, View
+from pratique.store.moves import Acknowledged, Intend, TransfersAnswered
+from pratique.store.records import Copy, Peer, Transfer
+from pratique.telemetry import events as log
+from pratique.transfer.messages import SealedGroup
+
+WINDOW_ITEMS = 2048  # transfers kept ready in memory; the rest waits in the store
+WINDOW_BYTES = 33_554_432  # body octets kept in memory for them
+REFILL_ITEMS = 500
+REFUSED_SECONDS = 60.0  # a refusal will not go away by itself within seconds
+DIAL_SECONDS_MAX = 60.0
+JOURNAL_SECONDS = 1.0  # a row reaches the peer at the latest so long after its commit
+
+
+class Link:
+    """`moved(item, event)` is told after custody moved durably: Event.ACC or Event.CANC."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        serial: str,
+        destination: str,
+        role: str,
+        settings: CpqSettings,
+        trust: Trusts,
+        endpoint: Callable[[Peer], tuple[str, int]],
+        moved: Callable[[Item, Event], None],
+        readiness: Callable[[bool], None] = lambda ready: None,
+    ) -> None:
+        self.services = services
+        self.serial = serial
+        self.destination = destination
+        self.role = role
+        self.settings = settings
+        self.trust = trust
+        self.health = Health()
+        self.queue: deque[Item] = deque()
+        self._readiness = readiness
+        self.paused_until = 0.0
+        self.suspended = False  # by an operator: nothing is dialled
+        self._endpoint = endpoint
+        self._moved = moved
+        self._bytes = 0
+        self._last_seq = 0
+        self._behind = True  # the store may hold transfers that are not in the queue
+        self._hello_wanted = True
+        self._journal_due = True
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self.session: LinkSession | None = None
+        self._retry_now = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    # --- work comes in
+    def offer(self, item: Item) -> None:
+        """A transfer that was just committed. Kept in memory while there is room, else found in the store later."""
+        if item.seq <= self._last_seq:
+            return  # a refill has seen it already
+        size = len(item.octets) if item.octets is not None else 0
+        full = len(self.queue) >= WINDOW_ITEMS or self._bytes + size > WINDOW_BYTES
+        if self._behind or full:
+            self._behind = True
+        else:
+            self.queue.append(item)
+            self._last_seq = item.seq
+            self._bytes += size
+        self.wake()
+
+    def wake_from_store(self) -> None:
+        """A transfer was committed elsewhere: look into the store."""
+        self._behind = True
+        self.wake()
+
+    def journal_changed(self) -> None:
+        """We committed a row that the peer must know."""
+        self._journal_due = True
+        if self.session is not None:
+            self.session.journal_changed()
+        self.wake()
+
+    def wake(self) -> None:
+        self._wake.set()
+        if self.session is not None:
+            self.session.work()
+
+    def peer(self) -> Peer | None:
+        return self.services.store.view.peer(self.serial)
+
+    # --- the queue, as the session sees it
+    def next_item(self) -> Item | None:
+        if not self.queue and self._behind:
+            self._refill()
+        if not self.queue:
+            return None
+        item = self.queue.popleft()
+        self._bytes -= len(item.octets) if item.octets is not None else 0
+        return item
+
+    def take_back(self, items: list[Item]) -> None:
+        """Unanswered transfers go to the head of the queue again, in order."""
+        for item in reversed(items):
+            self._bytes += len(item.octets) if item.octets is not None else 0
+            self.queue.appendleft(item)
+
+    def _refill(self) -> None:
+        """Read the next open transfers; those that are not intended yet (Q) get their intent first."""
+        found = self.services.store.view.open_transfers(self.serial, self._last_seq, REFILL_ITEMS)
+        if not found:
+            self._behind = False
+            return
+        self._last_seq = found[-1].seq
+        self._behind = len(found) == REFILL_ITEMS
+        items = [item for t in found if (item := self.item_of(t)) is not None]
+        waiting = tuple((t.cid, t.hop) for t in found if t.state == "Q")
+        if not waiting:
+            self.queue.extend(items)
+            return
+
+        def intended(future: Submitted) -> None:
+            # Failed intents stay Q in the store: a later refill from the start finds them.
+            if future.exception() is None:
+                self.queue.extend(items)
+            else:
+                self.forget_queue()
+            self.wake()
+
+        self.services.store.submit(Intend(waiting)).add_done_callback(intended)
+
+    def forget_queue(self) -> None:
+        """Read the whole queue from the store again."""
+        self.queue.clear()
+        self._bytes = 0
+        self._last_seq = 0
+        self._behind = True
+
+    def item_of(self, transfer: Transfer) -> Item | None:
+        copy = self.services.store.view.copy(transfer.mid)
+        if copy is None or copy.extent is None:
+            self.services.telemetry.emit(
+                log.Alarm(
+                    message=f"MID {transfer.mid} waits for {self.destination} but its body is gone: `pratique doctor`",
+                    cid=transfer.cid,
+                )
+            )
+            return None
+        return Item(
+            cid=transfer.cid,
+            hop=transfer.hop,
+            mid=transfer.mid,
+            rids=tuple(range(len(copy.envelope.recipients))),
+            group=SealedGroup(
+                make_xid(transfer.cid, transfer.hop), transfer.commands, transfer.metadata, transfer.seal, transfer.size
+            ),
+            seq=transfer.seq,
+            octets=None,
+            attempts=transfer.attempts,
+        )
+
+    def pieces(self, item: Item) -> Iterator[bytes]:
+        """The body's octets: from memory, or from the spool with its digest proved before the first is sent.
+        Raises OSError when the stored body is not what was accepted."""
+        if item.octets is not None:
+            yield item.octets
+            return
+        view: View = self.services.store.view
+        copy = view.copy(item.mid)
+        if copy is None or copy.extent is None:
+            raise OSError("the body is gone")
+        self._prove(copy)
+        yield from self.services.store.spool.open(copy.extent, copy.sha256).pieces()
+
+    def _prove(self, copy: Copy) -> None:
+        assert copy.extent is not None
+        digest = hashlib.sha256()
+        for piece in self.services.store.spool.open(copy.extent, copy.sha256).pieces():
+            digest.update(piece)
+        if digest.hexdigest() != copy.sha256:
+            raise OSError("the stored body does not match its digest")
+
+    # --- custody
+    def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[], None]) -> None:
+        """Make DONE (or CANC) durable for all answers of one read, in one commit, then tell the role."""
+        move = TransfersAnswered(
+            tuple(Acknowledged(item.cid, item.hop, event, inc, seq) for item, event, inc, seq in answers), self.role
+        )
+
+        emit = self.services.telemetry.emit
+
+        def durable(future: Submitted) -> None:
+            if future.exception() is None:
+                for item, event, _, _ in answers:
+                    if event is Event.ACC:
+                        emit(log.MessageDone(dcid=dcid, mid=item.mid, rids=item.rids, quarantine=True, cid=item.cid))
+                    self._moved(item, event)
+            # On failure the transfers stay X: they are offered again and acknowledged again.
+            done()
+
+        self.services.store.submit(move).add_done_callback(durable)
+
+    # --- the loop
+    async def run(self) -> None:
+        """Dial whenever there is work, until `stop`."""
+        attempt = 0
+        while not self._stopping.is_set():
+            await self._wake.wait()
+            self._wake.clear()
+            if self._stopping.is_set() or self.suspended or not self._has_work():
+                continue
+            ended = await self._session()
+            if self._stopping.is_set():
+                return
+            if ended.good:
+                attempt = 0
+                if self._has_work() and not ended.pause_seconds:
+                    self._wake.set()
+                    continue
+            attempt = 0 if ended.good else attempt + 1
+            await self._sleep(ended.pause_seconds or self._back_off(attempt, ended.refused))
+            self._wake.set()
+
+    def _has_work(self) -> bool:
+        if not self.queue and self._behind:
+            self._refill()
+        return bool(self.queue) or self._hello_wanted or self._journal_waits()
+
+    def _journal_waits(self) -> bool:
+        if not self._journal_due:
+            return False
+        peer = self.peer()
+        waits = peer is not None and bool(self.services.store.view.journal(self.serial, peer.journal_out, 1))
+        self._journal_due = waits
+        return waits
+
+    def _back_off(self, attempt: int, refused: bool) -> float:
+        if attempt == 0:
+            return 0.0
+        if refused:
+            return REFUSED_SECONDS
+        seconds = min(DIAL_SECONDS_MAX, 2.0 ** (attempt - 1))
+        return seconds * (0.8 + 0.4 * self.services.clock.random(1)[0] / 255)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.health.next_attempt_ms = self.services.clock.now_ms() + int(seconds * 1000)
+        if seconds <= 0:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._retry_now.wait()
+        except TimeoutError:
+            return
+        self._retry_now.clear()
+
+    async def _session(self) -> Ended:
+        peer = self.peer()
+        if peer is None or peer.withdrawn:
+            self._stopping.set()
+            return Ended(good=True)
+        if peer.locked:
+            self.health.last_error = f"locked: {peer.locked}"
+            return Ended(good=False, refused=True)
+        host, port = self._endpoint(peer)
+        session = LinkSession(self, peer, host, port)
+        self.health.connections += 1
+        try:
+            self.session = session
+            try:
+                await dial(session.new_pump, host, port, source=self.settings.source)
+            except OSError as error:
+                session.not_connected(error)
+            return await session.ended
+        finally:
+            self.session = None
+            self.health.connections -= 1
+
+    def retry_now(self) -> None:
+        """An operator, or the peer's own hello, says that waiting is over."""
+        self._retry_now.set()
+        self.wake()
+
+    def said_hello(self, *, ready: bool) -> None:
+        self._hello_wanted = False
+        self._readiness(ready)
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        self._retry_now.set()
+        if self.session is not None:
+            self.session.finish()

@@ -1,0 +1,42 @@
+"""The values that a link and its session share."""
+
+from dataclasses import dataclass
+
+from pratique.transfer.messages import SealedGroup
+
+
+@dataclass(slots=True)
+class Item:
+    """One transfer on its way."""
+
+    cid: str
+    hop: int
+    mid: int
+    rids: tuple[int, ...]
+    group: SealedGroup
+    seq: int
+    octets: bytes | None  # the body in memory, else it is read from the spool
+    attempts: int = 0
+    verified: bool = False  # the body was read again and found good after XQDIGEST
+
+
+@dataclass(slots=True)
+class Health:
+    """What operators see of a destination."""
+
+    up: bool | None = None  # None: no attempt yet
+    last_error: str = ""
+    next_attempt_ms: int = 0
+    connections: int = 0
+    delivered: int = 0
+    soft_bounced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a session ended. `good`: the hello was answered and nothing broke."""
+
+    good: bool
+    refused: bool = False
+    pause_seconds: float = 0.0
+    why: str = ""

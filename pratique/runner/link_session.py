@@ -1,0 +1,496 @@
+"""One session of a link: the client machine over one connection, from the dial to the last reply.
+
+Custody moves only by a verdict that was read here and made durable by the link. Everything else that can happen to a
+session leaves its transfers in doubt, and the next session sends them again.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from pratique.delivery.custody import Event
+from pratique.net.listener import keep_alive
+from pratique.net.pump import Pump
+from pratique.net.tls import TlsInfo
+from pratique.runner.cpq_server import Trusts
+from pratique.runner.hello import Memory
+from pratique.runner.link_items import Ended, Health, Item
+from pratique.runner.reactions import REACTIONS, React
+from pratique.runner.services import Services, audit
+from pratique.runner.settings import CpqSettings
+from pratique.store.moves import HelloFrom, JournalAcked, TransferStuck
+from pratique.store.records import JournalRow, Peer
+from pratique.telemetry import events as log
+from pratique.transfer import events as cpq
+from pratique.transfer.client import ClientConnection
+from pratique.transfer.messages import Hello, Keyword, Row, Verdict
+
+REPLY_SECONDS = 60.0  # the oldest unanswered unit waits no longer
+HANDSHAKE_SECONDS = 10.0
+IDLE_SECONDS = 5.0  # a connection without work is kept so long (contract: mail log)
+WALL_SECONDS = 840.0  # no new unit after that: the server stops at 900 s
+BODY_IN_ONE_PIECE = 1_048_576
+JOURNAL_ROWS = 500
+
+
+class LinkOwner(Protocol):
+    """What a session needs of its link."""
+
+    services: Services
+    destination: str
+    settings: CpqSettings
+    trust: Trusts
+    health: Health
+
+    def peer(self) -> Peer | None: ...
+    def next_item(self) -> Item | None: ...
+    def take_back(self, items: list[Item]) -> None: ...
+    def pieces(self, item: Item) -> Iterator[bytes]: ...
+    def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[], None]) -> None: ...
+    def said_hello(self, *, ready: bool) -> None: ...
+
+
+class Unit:
+    """What a unit's token says: an item's group, its cancel, or a journal push."""
+
+    __slots__ = ("item", "kind", "rows_last")
+
+    def __init__(self, kind: str, item: Item | None = None, rows_last: int = 0) -> None:
+        self.kind = kind
+        self.item = item
+        self.rows_last = rows_last
+
+
+class LinkSession:
+    def __init__(self, link: LinkOwner, peer: Peer, host: str, port: int) -> None:
+        self._link = link
+        self._services = link.services
+        self._peer = peer
+        self._address, self._port = host, port
+        self.dcid = next(self._services.numbers.dcid)
+        self._core = ClientConnection(hostname=self._services.name)
+        self.pump: Pump | None = None
+        self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._ready = False
+        self._draining = False  # no new unit: wall, pause, or shutdown
+        self._pause = 0.0
+        self._in_flight: deque[Unit] = deque()
+        self._answers: list[tuple[Item, Event, int, int]] = []
+        self._committing = 0
+        self._streaming: tuple[Item, Iterator[bytes]] | None = None
+        self._journal_out = False
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._secure = False
+        self._failure = ""
+        self._refused = False
+        self._memory = Memory(0, 0)
+        self._quit_sent = False
+
+    def new_pump(self) -> Pump:
+        self.pump = Pump(self._core, self)
+        return self.pump
+
+    def not_connected(self, error: OSError) -> None:
+        details = "timed out" if isinstance(error, TimeoutError) else str(error)
+        self._fail(details)
+        self._link.health.soft_bounced += 1
+        self._log(
+            log.ConnectionFailed(
+                dcid=self.dcid,
+                domain=self._link.destination,
+                address=self._address,
+                port=self._port,
+                details=details,
+                interface_ip=self._link.settings.source or "auto",
+            )
+        )
+        self._end(Ended(good=False, why=details))
+
+    # --- Handler
+    def opened(self, pump: Pump) -> None:
+        self._log(log.NewDcid(dcid=self.dcid, interface_ip=pump.local[0], address=self._address, port=self._port))
+        keep_alive(pump)
+        pump.expect_within(HANDSHAKE_SECONDS)
+        pump.live_at_most(WALL_SECONDS)
+
+    def event(self, event: cpq.ClientEvent) -> None:
+        _EVENTS[type(event)](self, event)
+
+    def settled(self) -> None:
+        if self._answers:
+            answers, self._answers = self._answers, []
+            self._committing += 1
+            self._link.answered(answers, self.dcid, self._committed)
+        self.work()
+
+    def tls_up(self, info: TlsInfo) -> None:
+        found = self._link.trust.peer_of(info)
+        if found is None or found.serial != self._peer.serial:
+            self._fail("the certificate is not the one enrolled for this appliance")
+            self._log(log.DcidTlsFailed(dcid=self.dcid, reason=self._failure))
+            self._refused = True
+            assert self.pump is not None
+            self.pump.close()
+            return
+        self._tls = info
+        self._core.tls_started()
+
+    def tls_failed(self, reason: str) -> None:
+        self._fail(f"TLS: {reason}")
+        self._refused = True
+        self._log(log.DcidTlsFailed(dcid=self.dcid, reason=f"{reason}; is this appliance enrolled there?"))
+
+    def timed_out(self, what: str) -> None:
+        assert self.pump is not None
+        if what == "wall":
+            self._draining = True
+            self.work()
+            return
+        self._fail("no reply in time")
+        self.pump.close()
+
+    def drained(self) -> None:
+        self.work()
+
+    def closed(self, error: Exception | None) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if error is not None:
+            self._fail(str(error))
+        if not self._secure and not self._failure:
+            self._fail("the peer closed the connection before its certificate check was known")
+        doubt = [u.item for u in self._in_flight if u.kind == "group" and u.item is not None]
+        if self._streaming is not None and self._streaming[0] not in doubt:
+            doubt.append(self._streaming[0])
+        self._link.take_back(doubt)
+        self._log(log.DcidClose(dcid=self.dcid))
+        good = self._ready and not self._failure
+        self._end(
+            Ended(good=good or bool(self._pause), refused=self._refused, pause_seconds=self._pause, why=self._failure)
+        )
+
+    # --- events of the machine
+    def _tls_wanted(self, event: cpq.TlsWanted) -> None:
+        assert self.pump is not None
+        self.pump.start_tls(self._link.trust.context(server_side=False), server_side=False)
+
+    def _on_secure(self, event: cpq.Secure) -> None:
+        self._secure = True
+        info = self._tls
+        self._log(
+            log.DcidTls(dcid=self.dcid, protocol=info.protocol, cipher=info.cipher, domain=self._link.destination)
+        )
+        store, peer = self._services.store, self._link.peer() or self._peer
+        self._memory = Memory(peer.inc, peer.seq)
+        settings = self._link.settings
+        self._core.hello(
+            Hello(
+                serial=store.identity.serial,
+                nonce=store.identity.nonce,
+                inc=store.identity.inc,
+                seq=store.committed_seq(),
+                peer_inc=peer.inc,
+                peer_seq=peer.seq,
+                at_ms=self._services.clock.now_ms(),
+                endpoint=settings.announce or f"{settings.address}:{settings.port}",
+            )
+        )
+        assert self.pump is not None
+        self.pump.expect_within(REPLY_SECONDS)
+
+    def _hello_answered(self, event: cpq.HelloAnswered) -> None:
+        reply = event.reply
+        health = self._link.health
+        health.up = True
+        if reply.me.serial != self._peer.serial:
+            self._alarm(f"it says serial {reply.me.serial}, enrolled is {self._peer.serial}")
+            self._stop(REFUSED_PAUSE)
+            return
+        if self._memory > Memory(reply.me.inc, reply.me.seq):
+            self._alarm("it was set back to an older state; its transfers wait for an administrator, see docs/cpq.md")
+            self._stop(HELLO_PAUSE[Keyword.RECON])
+            return
+        self._remember(reply.me)
+        if reply.keyword is Keyword.READY:
+            self._ready = True
+            self._link.said_hello(ready=True)
+            health.last_error = ""
+            self._push_journal()
+            return
+        self._link.said_hello(ready=False)
+        health.last_error = f"{reply.keyword} {reply.why}".strip()
+        if reply.keyword in (Keyword.RECON, Keyword.ROLLED):
+            self._alarm(f"it answered {reply.keyword}: one of the two was set back; an administrator must decide")
+        else:
+            self._log(log.Note(message=f"{self._link.destination}: {self._peer.name} answers {health.last_error}"))
+        if reply.keyword is Keyword.SUSPENDED:
+            self._push_journal()
+        self._stop(HELLO_PAUSE.get(reply.keyword, REFUSED_PAUSE))
+
+    def _remember(self, me: Hello) -> None:
+        move = HelloFrom(
+            serial=me.serial,
+            nonce=me.nonce,
+            inc=me.inc,
+            seq=me.seq,
+            endpoint=me.endpoint,
+            at=self._services.clock.now_ms(),
+        )
+        self._services.store.submit(move).add_done_callback(lambda future: future.exception())
+
+    def _unit_answered(self, event: cpq.UnitAnswered) -> None:
+        unit = self._in_flight.popleft()
+        assert unit is event.token
+        if self.pump is not None:
+            self.pump.touch()
+        if unit.kind == "journal":
+            self._journal_answered(unit, event.verdict)
+        elif unit.kind == "confirm":
+            return
+        else:
+            assert unit.item is not None
+            self._item_answered(unit.item, event.verdict)
+
+    def _item_answered(self, item: Item, verdict: Verdict) -> None:
+        reaction = REACTIONS.get(verdict.keyword)
+        if reaction is None:
+            self._fail(f"unexpected answer {verdict.keyword}")
+            assert self.pump is not None
+            self.pump.close()
+            return
+        if reaction.react is React.MOVE:
+            assert reaction.event is not None
+            inc, seq = (int(word) for word in verdict.words[:2]) if len(verdict.words) >= 2 else (0, 0)
+            self._answers.append((item, reaction.event, inc, seq))
+            self._link.health.delivered += reaction.event is Event.ACC
+            return
+        self._not_moved(item, verdict, reaction.alarm)
+        match reaction.react:
+            case React.RETRY:
+                self._link.take_back([item])
+                self._stop(min(300.0, 5.0 * (item.attempts + 1)))
+            case React.PAUSE:
+                self._link.take_back([item])
+                self._stop(reaction.pause_seconds)
+            case React.VERIFY if not item.verified:
+                item.verified, item.octets = True, None
+                self._link.take_back([item])
+            case React.VERIFY | React.CANCEL:
+                self._send_unit(Unit("cancel", item))
+            case React.STUCK:
+                self._stuck(item, str(verdict.keyword))
+
+    def _not_moved(self, item: Item, verdict: Verdict, alarm: bool) -> None:
+        item.attempts += 1
+        self._link.health.soft_bounced += 1
+        self._link.health.last_error = f"{verdict.code} {verdict.enhanced} {verdict.keyword}"
+        for rid in item.rids[:1]:
+            self._log(
+                log.Undelivered(
+                    what="Delayed",
+                    dcid=self.dcid,
+                    mid=item.mid,
+                    rid=rid,
+                    enhanced=verdict.enhanced,
+                    phrase="Quarantine did not take the message",
+                    code=str(verdict.code),
+                    reply=" ".join((verdict.keyword, *verdict.words)),
+                    cid=item.cid,
+                )
+            )
+        if alarm:
+            self._alarm(f"MID {item.mid} was answered {verdict.keyword}", item.cid)
+
+    def _stuck(self, item: Item, why: str) -> None:
+        detail = json.dumps({"hop": item.hop, "why": why})
+        entry = audit(f"peer:{self._peer.serial}", "stuck", item.mid, item.cid, detail=detail)
+        move = TransferStuck(item.cid, item.hop, why, True, (entry,))
+        self._services.store.submit(move).add_done_callback(lambda future: future.exception())
+        self._alarm(f"MID {item.mid} waits for a person: {why}; see `pratique show`", item.cid)
+
+    def _journal_answered(self, unit: Unit, verdict: Verdict) -> None:
+        self._journal_out = False
+        if verdict.keyword not in (Keyword.JACK, Keyword.GAP) or not verdict.words:
+            return
+        move = JournalAcked(self._peer.serial, int(verdict.words[0]))
+        self._services.store.submit(move).add_done_callback(lambda future: self._push_more(future.exception()))
+
+    def _push_more(self, error: BaseException | None) -> None:
+        if error is None:
+            self._push_journal()
+            self._flush()
+
+    def _client_ended(self, event: cpq.ClientEnded) -> None:
+        if event.keyword or not self._quit_sent:
+            self._fail(" ".join(filter(None, (event.keyword, event.reason))))
+        self._refused = event.refused
+        if not self._secure:
+            self._log(log.DcidTlsFailed(dcid=self.dcid, reason=self._failure))
+        elif event.keyword in (Keyword.FRAME, Keyword.FENCED, Keyword.DENIED, Keyword.NOT_ENROLLED):
+            self._alarm(self._failure)
+        assert self.pump is not None
+        self.pump.close()
+
+    # --- sending
+    def work(self) -> None:
+        """Send what the window takes; when nothing is left, end after the idle time."""
+        if self.pump is None or self._quit_sent or not self._secure:
+            return
+        if self._ready and not self._draining:
+            self._fill()
+        self._flush()
+        if self._in_flight or self._committing or self._streaming or self._answers:
+            self._keep()
+        elif self._draining:
+            self._quit()
+        elif self._idle_timer is None and (self._ready or self._link.health.up):
+            self._idle_timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._idle_over)
+
+    def _fill(self) -> None:
+        assert self.pump is not None
+        while not self.pump.congested and not self._draining:
+            if self._streaming is not None:
+                if not self._stream_on():
+                    return
+                continue
+            item = self._link.next_item()
+            if item is None:
+                return
+            if not self._core.can_send(item.group.size):
+                self._link.take_back([item])
+                return
+            self._send(item)
+
+    def _send(self, item: Item) -> None:
+        unit = Unit("group", item)
+        if item.group.size > BODY_IN_ONE_PIECE:
+            pieces = self._link.pieces(item)
+            try:
+                first = next(pieces)
+            except OSError as error:
+                self._corrupt(item, error)
+                return
+            self._core.begin_group(unit, item.group)
+            self._core.send_body(first)
+            self._streaming = (item, pieces)
+        else:
+            try:
+                octets = item.octets if item.octets is not None else b"".join(self._link.pieces(item))
+            except OSError as error:
+                self._corrupt(item, error)
+                return
+            self._core.send_group(unit, item.group, (octets,))
+        self._in_flight.append(unit)
+        self._log(log.DeliveryStart(dcid=self.dcid, mid=item.mid, rids=item.rids, quarantine=True, cid=item.cid))
+
+    def _stream_on(self) -> bool:
+        """The next piece of a large body; False when the peer must read first."""
+        assert self._streaming is not None and self.pump is not None
+        _, pieces = self._streaming
+        for piece in pieces:
+            self._core.send_body(piece)
+            self._flush()
+            if self.pump.congested:
+                return False
+        self._streaming = None
+        return True
+
+    def _corrupt(self, item: Item, error: OSError) -> None:
+        self._alarm(f"MID {item.mid} cannot be read from the spool: {error}", item.cid)
+        self._stuck(item, f"CORRUPT: {error}")
+
+    def _push_journal(self) -> None:
+        if self._journal_out or self._draining:
+            return
+        peer = self._link.peer() or self._peer
+        rows = self._services.store.view.journal(peer.serial, peer.journal_out, JOURNAL_ROWS)
+        if not rows:
+            return
+        self._journal_out = True
+        last = rows[-1].seq
+        self._in_flight.append(unit := Unit("journal", rows_last=last))
+        self._core.send_journal(unit, peer.journal_out, tuple(map(_wire_row, rows)), last)
+
+    def journal_changed(self) -> None:
+        if self._secure and self._ready:
+            self._push_journal()
+            self.work()
+
+    def _send_unit(self, unit: Unit) -> None:
+        assert unit.item is not None
+        self._in_flight.append(unit)
+        self._core.send_cancel(unit, unit.item.group.xid, unit.item.group.seal)
+
+    def _committed(self) -> None:
+        self._committing -= 1
+        self.work()
+
+    # --- the end
+    def _stop(self, pause_seconds: float) -> None:
+        """Send nothing new on this session; the link says hello anew after the pause."""
+        self._draining = True
+        self._ready = False
+        self._pause = max(self._pause, pause_seconds)
+
+    def finish(self) -> None:
+        self._draining = True
+        if self._secure:
+            self.work()
+        elif self.pump is not None:
+            self.pump.abort()
+
+    def _idle_over(self) -> None:
+        self._idle_timer = None
+        if not self._in_flight and not self._committing and not self._streaming:
+            self._quit()
+
+    def _keep(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _quit(self) -> None:
+        if not self._quit_sent:
+            self._quit_sent = True
+            self._core.quit()
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.pump is not None:
+            self.pump.flush()
+
+    def _fail(self, why: str) -> None:
+        if not self._failure:
+            self._failure = why
+            self._link.health.up = False
+            self._link.health.last_error = why
+
+    def _end(self, ended: Ended) -> None:
+        if not self.ended.done():
+            self.ended.set_result(ended)
+
+    def _alarm(self, why: str, cid: str = "") -> None:
+        self._log(log.Alarm(message=f"{self._link.destination} ({self._peer.name}): {why}", cid=cid))
+
+    def _log(self, event: log.Event) -> None:
+        self._services.telemetry.emit(event)
+
+
+HELLO_PAUSE = {Keyword.SUSPENDED: 30.0, Keyword.RECON: 10.0, Keyword.ROLLED: 10.0}
+REFUSED_PAUSE = 60.0
+
+
+def _wire_row(row: JournalRow) -> Row:
+    pairs = tuple((k, v) for k, v in json.loads(row.pairs).items())
+    return Row(row.seq, row.state, f"{row.cid}.{row.hop}", row.seal, row.at, pairs)
+
+
+_EVENTS: dict[type, Callable[[LinkSession, Any], None]] = {
+    cpq.TlsWanted: LinkSession._tls_wanted,
+    cpq.Secure: LinkSession._on_secure,
+    cpq.HelloAnswered: LinkSession._hello_answered,
+    cpq.UnitAnswered: LinkSession._unit_answered,
+    cpq.ClientEnded: LinkSession._client_ended,
+}

@@ -1,0 +1,46 @@
+"""The sweeper: bodies that no state needs any more give their space back, some at a time."""
+
+import asyncio
+from collections.abc import Iterable
+
+from pratique.runner.services import Services
+from pratique.store.interface import Submitted
+from pratique.store.moves import LetGo
+from pratique.store.records import Extent
+
+EVERY_SECONDS = 2.0
+BATCH = 500
+
+
+class Sweeper:
+    """`shadow_ms`: how long the body of a copy that another appliance holds is kept here."""
+
+    def __init__(self, services: Services, *, shadow_ms: int) -> None:
+        self._services = services
+        self._shadow_ms = shadow_ms
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            await self.sweep()
+
+    async def sweep(self) -> int:
+        """Let go of what is disposable now; returns how many bodies."""
+        before, total = self._services.clock.now_ms() - self._shadow_ms, 0
+        while True:
+            mids = await self._services.store.read(lambda view: tuple(view.disposable(before, BATCH)))
+            if not mids:
+                return total
+            total += len(mids)
+            extents: Iterable[Extent] = await self._services.store.submit(LetGo(mids))
+            self._services.store.spool.drop(extents)
+
+    def let_go(self, mids: tuple[int, ...]) -> None:
+        """These at once (their deletion was acknowledged)."""
+
+        def gone(future: Submitted) -> None:
+            if future.exception() is None:
+                self._services.store.spool.drop(future.result())
+
+        if mids:
+            self._services.store.submit(LetGo(mids)).add_done_callback(gone)

@@ -1,0 +1,157 @@
+"""Moves of custody at the side that receives: groups, cancels, hellos and the peer's journal."""
+
+from dataclasses import replace
+
+from pratique.delivery.custody import NOTHING, Answer, Event, Tombstone, on_cancel, on_group
+from pratique.store.memory.apply import Tx, applies, next_custody, put_copy, require
+from pratique.store.memory.rows import Tomb
+from pratique.store.moves import (
+    Cancel,
+    Confirm,
+    HelloFrom,
+    HelloTaken,
+    JournalAcked,
+    JournalIn,
+    JournalTaken,
+    Receive,
+    Received,
+)
+from pratique.store.records import AuditEntry, Copy
+
+FENCED = Received("FENCED")
+LET_GO_AT_ONCE = -1  # as the time since when a copy is a shadow: older than any
+
+
+def _is_current(tx: Tx, serial: str, nonce: str, inc: int) -> bool:
+    """Only the instance that said hello last may change custody (custody.md §2.4, rules 3 and 4)."""
+    peer = tx.rows.peers.get(serial)
+    if peer is None or peer.withdrawn or peer.locked:
+        return False
+    return (peer.nonce, peer.inc) == (nonce, inc) and nonce != ""
+
+
+@applies(Receive)
+def receive(tx: Tx, move: Receive) -> Received:
+    copy = move.copy
+    require(copy.hop == move.hop, "the copy came by another hop")
+    if not _is_current(tx, move.peer, move.nonce, move.inc):
+        return FENCED
+    peer = tx.peer(move.peer)
+    tx.rows.peers[move.peer] = replace(peer, seq=max(peer.seq, move.seq))
+    tomb = tx.rows.tombs.get((copy.cid, move.hop))
+    answer = on_group(tomb.remembered if tomb else NOTHING, move.seal, move.peer)
+    if answer is Answer.COMMIT_ACC:
+        if tx.role == "gateway" and _newer_taken(tx, copy.cid, move.hop):
+            return Received(Answer.CONFLICT)
+        tomb = _bury(tx, (copy.cid, move.hop), Tombstone.ACC, move.seal, move.peer, copy.at)
+        put_copy(tx, copy)
+        tx.record(move.audit)
+    return _answer(answer, tomb)
+
+
+def _newer_taken(tx: Tx, cid: str, hop: int) -> bool:
+    """An older release of a copy that came back by a later one: a defect or a lie, never taken."""
+    return hop % 2 == 0 and any(
+        tomb.kind is Tombstone.ACC and other > hop and other % 2 == 0
+        for (known, other), tomb in tx.rows.tombs.items()
+        if known == cid
+    )
+
+
+@applies(Cancel)
+def cancel(tx: Tx, move: Cancel) -> Received:
+    if not _is_current(tx, move.peer, move.nonce, move.inc):
+        return FENCED
+    tomb = tx.rows.tombs.get((move.cid, move.hop))
+    answer = on_cancel(tomb.remembered if tomb else NOTHING, move.seal, move.peer)
+    if answer is Answer.COMMIT_CANC:
+        tomb = _bury(tx, (move.cid, move.hop), Tombstone.CANC, move.seal, move.peer, move.at)
+        tx.record((AuditEntry(f"peer:{move.peer}", "cancel", 0, move.cid, f'{{"hop": {move.hop}}}'),))
+    return _answer(answer, tomb)
+
+
+def _bury(tx: Tx, hop: tuple[str, int], kind: Tombstone, seal: str, peer: str, at: int) -> Tomb:
+    tomb = Tomb(kind, seal, peer, tx.inc, tx.number(), at)
+    tx.rows.tombs[hop] = tomb
+    return tomb
+
+
+def _answer(answer: Answer, tomb: Tomb | None) -> Received:
+    if answer is Answer.CONFLICT or tomb is None:
+        return Received(answer)
+    return Received(answer, tomb.inc, tomb.seq)
+
+
+@applies(HelloFrom)
+def hello_from(tx: Tx, move: HelloFrom) -> HelloTaken:
+    before = tx.peer(move.serial)
+    if (move.serial, move.nonce) in tx.rows.old_nonces:
+        return HelloTaken(before, fenced=True)
+    if before.nonce not in ("", move.nonce):
+        tx.rows.old_nonces[move.serial, before.nonce] = True
+    tx.rows.peers[move.serial] = replace(
+        before,
+        nonce=move.nonce,
+        inc=max(before.inc, move.inc),
+        seq=max(before.seq, move.seq),
+        endpoint=move.endpoint,
+    )
+    return HelloTaken(before, fenced=False)
+
+
+@applies(JournalIn)
+def journal_in(tx: Tx, move: JournalIn) -> JournalTaken:
+    peer = tx.peer(move.peer)
+    require(move.last >= move.after, "the journal runs backwards")
+    if move.after != peer.journal_in:
+        return JournalTaken(peer.journal_in, gap=True)
+    dropped: list[int] = []
+    for seq, state, cid, hop, _seal, _at, pairs in move.rows:
+        require(move.after < seq <= move.last, f"row {seq} is not in ({move.after}, {move.last}]")
+        if (tx.role, state) in (("manager", "FIN"), ("gateway", "DEL")):
+            copy = _told(tx, move.peer, state, (cid, hop), pairs)
+            if copy is not None and copy.extent is not None and copy.mid not in dropped:
+                dropped.append(copy.mid)
+    tx.rows.peers[move.peer] = replace(peer, journal_in=move.last)
+    return JournalTaken(move.last, gap=False, dropped=tuple(dropped))
+
+
+def _told(tx: Tx, serial: str, state: str, hop: tuple[str, int], pairs: str) -> Copy | None:
+    """FIN and DEL imply ACC. A row of a hop that we did not offer to this peer, or that is settled otherwise, says
+    nothing that we may act on."""
+    transfer = tx.rows.transfers.get(hop)
+    if transfer is None or transfer.peer != serial or transfer.state not in ("X", "STUCK", "DONE"):
+        return None
+    copy = tx.copy(transfer.mid)
+    if copy.custody not in ("X", "DONE", "REL", "RELD"):
+        return None
+    role, event = ("manager", Event.FIN) if state == "FIN" else ("gateway", Event.DELETED_ROW)
+    custody = next_custody(role, copy.custody, event)
+    if transfer.state != "DONE":
+        tx.rows.transfers[hop] = replace(transfer, state="DONE", error="")
+    if custody != copy.custody:
+        tx.change(copy, custody)
+    tx.rows.shadow_since[copy.mid] = LET_GO_AT_ONCE
+    if custody != copy.custody:
+        action = "deliver" if state == "FIN" else "delete"
+        tx.record((AuditEntry(f"peer:{serial}", action, copy.mid, copy.cid, pairs),))
+    return copy
+
+
+@applies(JournalAcked)
+def journal_acked(tx: Tx, move: JournalAcked) -> tuple[int, ...]:
+    peer = tx.peer(move.peer)
+    applied = max(peer.journal_out, move.applied)
+    tx.rows.peers[move.peer] = replace(peer, journal_out=applied)
+    covered = (
+        tx.rows.mids.get((row.cid, row.hop))
+        for row in tx.rows.rows.values()
+        if row.peer == move.peer and row.state == "DEL" and row.seq <= applied
+    )
+    return tuple(sorted(mid for mid in covered if mid is not None and tx.rows.copies[mid].extent is not None))
+
+
+@applies(Confirm)
+def confirm(tx: Tx, move: Confirm) -> None:
+    peer = tx.peer(move.peer)
+    tx.rows.peers[move.peer] = replace(peer, confirmed=max(peer.confirmed, move.seq))

@@ -1,0 +1,219 @@
+"""Reading the rows. Every answer is made from the dicts at once, so each call sees one committed state."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pratique.store.interface import Found, Search, TextTest
+from pratique.store.memory.apply import body_may_go
+from pratique.store.memory.mail import attachments
+from pratique.store.memory.rows import OPEN_DELIVERY, OPEN_TRANSFER, Rows
+from pratique.store.records import (
+    AuditRow,
+    Copy,
+    Delivery,
+    Extent,
+    Hold,
+    JournalRow,
+    Peer,
+    Quarantine,
+    Transfer,
+    User,
+)
+
+TESTS: dict[str, Callable[[str, str], bool]] = {
+    "contains": lambda text, value: value in text,
+    "starts_with": str.startswith,
+    "ends_with": str.endswith,
+    "matches_exactly": str.__eq__,
+}
+NEGATIONS = {
+    "does_not_contain": "contains",
+    "does_not_start_with": "starts_with",
+    "does_not_end_with": "ends_with",
+    "does_not_match": "matches_exactly",
+}
+
+
+class MemoryView:
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def copy(self, mid: int) -> Copy | None:
+        return self._rows.copies.get(mid)
+
+    def copy_of_hop(self, cid: str, hop: int) -> Copy | None:
+        mid = self._rows.mids.get((cid, hop))
+        return None if mid is None else self._rows.copies[mid]
+
+    def holds(self, mid: int) -> tuple[Hold, ...]:
+        return self._rows.holds.get(mid, ())
+
+    def deliveries(self, mid: int) -> tuple[Delivery, ...]:
+        return self._rows.deliveries.get(mid, ())
+
+    def transfer(self, cid: str, hop: int) -> Transfer | None:
+        return self._rows.transfers.get((cid, hop))
+
+    def search(self, query: Search) -> Found:
+        found = []
+        for mid, holds in self._rows.holds.items():
+            copy = self._rows.copies[mid]
+            seen = [hold for hold in holds if _is_seen(query, hold)]
+            if seen and _matches(query, copy):
+                found.append((_order(query.order_by, copy, seen), mid))
+        found.sort(reverse=query.descending)
+        page = [mid for _, mid in found[query.offset : query.offset + query.limit]]
+        return Found(len(found), tuple((self._rows.copies[mid], self.holds(mid)) for mid in page))
+
+    def due_deliveries(self, after: tuple[int, int], limit: int) -> Sequence[Delivery]:
+        mids = sorted(mid for mid in self._rows.due if mid >= after[0])
+        found: list[Delivery] = []
+        for mid in mids:
+            if len(found) >= limit:
+                break
+            found += [
+                delivery
+                for delivery in self._rows.deliveries[mid]
+                if delivery.state in OPEN_DELIVERY and (mid, delivery.rid) > after
+            ]
+        return found[:limit]
+
+    def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
+        found = [
+            transfer
+            for transfer in self._rows.transfers.values()
+            if transfer.peer == peer and transfer.state in OPEN_TRANSFER and transfer.seq > after_seq
+        ]
+        return sorted(found, key=lambda transfer: transfer.seq)[:limit]
+
+    def received_copies(self, after_mid: int, limit: int) -> Sequence[Copy]:
+        copies = self._rows.copies.values()
+        found = [copy for copy in copies if copy.custody == "RECEIVED" and copy.mid > after_mid]
+        return sorted(found, key=lambda copy: copy.mid)[:limit]
+
+    def expired_holds(self, now: int, limit: int) -> Sequence[Hold]:
+        found = [hold for hold in self._held() if hold.exit_at <= now]
+        return sorted(found, key=lambda hold: (hold.exit_at, hold.mid, hold.quarantine))[:limit]
+
+    def oldest_holds(self, limit: int) -> Sequence[Hold]:
+        free = {q.name for q in self._rows.quarantines.values() if json.loads(q.overflow).get("free_space")}
+        found = [hold for hold in self._held() if hold.quarantine in free]
+        return sorted(found, key=lambda hold: (hold.received, hold.mid, hold.quarantine))[:limit]
+
+    def _held(self) -> Iterator[Hold]:
+        for holds in self._rows.holds.values():
+            yield from (hold for hold in holds if hold.mark == "HELD")
+
+    def journal(self, peer: str, after: int, limit: int) -> Sequence[JournalRow]:
+        found = [row for row in self._rows.rows.values() if row.peer == peer and row.seq > after]
+        return sorted(found, key=lambda row: row.seq)[:limit]
+
+    def disposable(self, shadows_before: int, limit: int) -> Sequence[int]:
+        rows = self._rows
+        found = [
+            copy.mid
+            for copy in rows.copies.values()
+            if copy.extent is not None and body_may_go(rows, copy, shadows_before)
+        ]
+        return sorted(found)[:limit]
+
+    def peers(self) -> tuple[Peer, ...]:
+        return _by_name(self._rows.peers)
+
+    def peer(self, serial: str) -> Peer | None:
+        return self._rows.peers.get(serial)
+
+    def quarantines(self) -> tuple[Quarantine, ...]:
+        return _by_name(self._rows.quarantines)
+
+    def quarantine_counts(self) -> Mapping[str, tuple[int, int]]:
+        counts: dict[str, tuple[int, int]] = {}
+        for hold in self._held():
+            messages, octets = counts.get(hold.quarantine, (0, 0))
+            counts[hold.quarantine] = (messages + 1, octets + self._rows.copies[hold.mid].size)
+        return counts
+
+    def users(self) -> tuple[User, ...]:
+        return _by_name(self._rows.users)
+
+    def user(self, name: str) -> User | None:
+        return self._rows.users.get(name)
+
+    def setting(self, key: str, default: str = "") -> str:
+        return self._rows.settings.get(key, default)
+
+    def audit(self, after: int, limit: int) -> Sequence[AuditRow]:
+        first, last = max(after, 0) + 1, len(self._rows.audit)
+        return [self._rows.audit[number] for number in range(first, min(first + limit, last + 1))]
+
+    def counts(self) -> Mapping[str, int]:
+        rows = self._rows
+        counts = Counter(f"copy.{copy.custody}" for copy in rows.copies.values())
+        for mid in rows.due:
+            counts.update(f"host.{one.host}" for one in rows.deliveries[mid] if one.state in OPEN_DELIVERY)
+        counts.update(f"transfer.{one.peer}" for one in rows.transfers.values() if one.state in OPEN_TRANSFER)
+        return counts
+
+    def live_bodies(self) -> Iterator[tuple[int, Extent, str]]:
+        for copy in list(self._rows.copies.values()):
+            if copy.extent is not None:
+                yield copy.mid, copy.extent, copy.sha256
+
+
+def _by_name(table: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(table[name] for name in sorted(table))
+
+
+def _is_seen(query: Search, hold: Hold) -> bool:
+    return hold.mark == "HELD" and hold.quarantine in query.quarantines and query.since <= hold.received < query.until
+
+
+def _order(order_by: str, copy: Copy, seen: list[Hold]) -> Any:
+    """Only the holds that the asker sees order the list."""
+    match order_by:
+        case "received":
+            return max(hold.received for hold in seen)
+        case "scheduledExit":
+            return min(hold.exit_at for hold in seen)
+        case "sender":
+            return copy.envelope.sender.casefold()
+        case "subject":
+            return copy.subject.casefold()
+        case "size":
+            return copy.size
+        case _:
+            raise ValueError(f"cannot order by {order_by}")
+
+
+def _matches(query: Search, copy: Copy) -> bool:
+    recipients = [recipient.address for recipient in copy.envelope.recipients]
+    return (
+        _passes(query.sender, [copy.envelope.sender])
+        and _passes(query.recipient, recipients)
+        and _passes(query.subject, [copy.subject])
+        and query.origin_ip in ("", copy.origin_ip)
+        and _has_attachment(query, copy)
+    )
+
+
+def _passes(test: TextTest | None, texts: list[str]) -> bool:
+    """A negation holds when no text passes the plain test."""
+    if test is None:
+        return True
+    plain = NEGATIONS.get(test.how, test.how)
+    if plain not in TESTS:
+        raise ValueError(f"no text test is called {test.how}")
+    value = test.value.casefold()
+    return any(TESTS[plain](text.casefold(), value) for text in texts) is (plain == test.how)
+
+
+def _has_attachment(query: Search, copy: Copy) -> bool:
+    if not query.attachment and query.attachment_min <= 0 and query.attachment_max >= 1 << 62:
+        return True
+    name = query.attachment.casefold()
+    return any(
+        name in known.casefold() and query.attachment_min <= size <= query.attachment_max
+        for known, size in attachments(copy)
+    )

@@ -1,0 +1,495 @@
+"""The spool: bodies of messages in append-only segment files. Knows no rows, no states, no SQL.
+
+A segment is a file of 64 MiB whose blocks are allocated beforehand; small bodies are appended one behind the other, so
+that one fdatasync makes many of them durable (design/performance.md §2). A body over `MEMORY_BYTES` gets a file of its
+own and is written in pieces. Either way a body is one contiguous Extent.
+
+Invariants
+* An extent is durable only after `sync()` of its segment; the store calls it before the commit that names the extent.
+* A failed fdatasync is never retried: the kernel may report success the second time with the data lost
+  (design/custody.md §0.5). After it the spool takes nothing more.
+* A segment that is used again gets a new number: an old extent never reads the octets of another message.
+* A body is live from `finish()` to `drop()`; one whose move fails is dropped by the store. A segment without live
+  bodies is used again once the rows agree. What no row names after a crash is free space.
+
+Threads: writing and dropping belong to the loop's thread, `sync` and `prepare` to the store's writer, reading to any.
+"""
+
+import hashlib
+import os
+import re
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pratique.mail.body import PIECE_BYTES, Body
+from pratique.store.interface import BodyWriter, Stored
+from pratique.store.moves import StoreFailed
+from pratique.store.records import Extent
+
+SEGMENT_BYTES = 64 << 20  # about 6,500 messages of 10 KB per file, allocation and directory fsync
+MEMORY_BYTES = 1 << 20  # what one incoming body may take in memory before it is streamed to a file of its own
+MESSAGE_BYTES_MAX = 100 << 20  # the largest message we accept; the reserve holds two
+RESERVE_SHARE = 0.05  # of the disk: the database, its log and the operating system need room to recover
+FREE_CACHE_S = 0.5  # how long one statvfs answer is believed
+SPARES_MAX = 2  # empty segments kept for use again; more are deleted
+HANDLES_MAX = 512  # open segment files; older ones are reopened when read
+CHUNKS_MAX = 512  # below IOV_MAX (1,024): more chunks are joined before the write
+_NAME = re.compile(r"(\d{8,})\.seg\Z")
+
+
+class _Handle:
+    """A file descriptor that closes when its last user lets go."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+@dataclass(slots=True, eq=False)
+class _Segment:
+    number: int
+    path: str
+    capacity: int
+    used: int = 0
+    live: int = 0
+    shared: bool = True  # False: a file that belongs to one large body
+    retired: bool = False
+    handle: _Handle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentState:
+    """What the rows say of a segment at start: references, and where the next body may begin."""
+
+    live: int
+    used: int
+
+
+class SpoolBody:
+    """A body in the spool (mail.body.Body)."""
+
+    __slots__ = ("_extent", "_segment", "_spool", "sha256", "size")
+
+    def __init__(self, spool: "FileSpool", segment: _Segment, extent: Extent, sha256: str) -> None:
+        self._spool = spool
+        self._segment = segment
+        self._extent = extent
+        self.size = extent.length
+        self.sha256 = sha256
+
+    def pieces(self) -> Iterator[bytes]:
+        for start in range(0, self.size, PIECE_BYTES):
+            length = min(PIECE_BYTES, self.size - start)
+            yield self._spool.read_segment(self._segment, self._extent.offset + start, length)
+
+
+class FileBodyWriter:
+    """One body on its way into the spool (interface.BodyWriter)."""
+
+    __slots__ = ("_chunks", "_digest", "_done", "_segment", "_spool", "_waiting", "size")
+
+    def __init__(self, spool: "FileSpool") -> None:
+        self._spool = spool
+        self._chunks: list[bytes] = []
+        self._digest = hashlib.sha256()
+        self._segment: _Segment | None = None  # set once the body has outgrown memory
+        self._waiting = 0  # octets in _chunks
+        self._done = False
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        assert not self._done, "write after finish or abort"
+        if not self._chunks:
+            self._spool.check_room()
+        self._digest.update(data)
+        self._chunks.append(data)
+        self.size += len(data)
+        self._waiting += len(data)
+        if self._segment is not None:
+            if self._waiting >= PIECE_BYTES:
+                self._flush(self._segment)
+        elif self.size > self._spool.memory_bytes:
+            self._segment = self._spool.make_own()
+            self._flush(self._segment)
+
+    def _flush(self, segment: _Segment) -> None:
+        self._spool.write_at(segment, segment.used, self._chunks, self._waiting)
+        segment.used += self._waiting
+        self._chunks = []
+        self._waiting = 0
+
+    def finish(self) -> Stored:
+        assert not self._done, "finish twice"
+        self._done = True
+        if self._segment is not None:
+            if self._waiting:
+                self._flush(self._segment)
+            extent = self._spool.seal_own(self._segment)
+        else:
+            extent = self._spool.append(self._chunks, self.size)
+        return Stored(extent=extent, size=self.size, sha256=self._digest.hexdigest())
+
+    def abort(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        self._chunks = []
+        if self._segment is not None:
+            self._spool.discard(self._segment)
+
+    def octets(self) -> bytes | None:
+        if self._segment is not None:
+            return None
+        if len(self._chunks) != 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0]
+
+
+class FileSpool:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        monotonic: Callable[[], float],
+        reserve_bytes: int | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self.directory = os.fspath(directory)
+        self.memory_bytes = memory_bytes
+        self._segment_bytes = segment_bytes
+        self._monotonic = monotonic
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        self._directory_fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        self._directory_handle = _Handle(self._directory_fd)
+        self._directory_dirty = False
+        self._lock = threading.Lock()
+        self._handles: OrderedDict[int, _Segment] = OrderedDict()
+        self._segments: dict[int, _Segment] = {}
+        self._spares: deque[tuple[str, _Handle]] = deque()
+        self._spare_count = 0
+        self._current: _Segment | None = None
+        self._next_number = 1
+        self._pending: set[tuple[int, int]] = set()  # finished, not yet named by a committed row
+        self._forgotten: set[tuple[int, int]] = set()  # dropped because their move failed
+        self._live_rows: Callable[[int], int] = lambda _: 1  # until adopt(): everything is needed
+        self._dirty: set[int] = set()
+        self._failed = ""
+        self._reserve = reserve_bytes
+        self._free_at = float("-inf")
+        self._free = 0
+        self._find()
+
+    # --- start ------------------------------------------------------------------------------------------------
+    def _find(self) -> None:
+        for entry in os.scandir(self.directory):
+            match = _NAME.match(entry.name)
+            if match is not None:
+                number, size = int(match.group(1)), entry.stat().st_size
+                self._segments[number] = _Segment(
+                    number, entry.path, size, used=size, live=1, shared=size == self._segment_bytes
+                )
+            elif entry.name.startswith("spare-"):
+                os.unlink(entry.path)
+        self._next_number = max(self._segments, default=0) + 1
+
+    def adopt(self, states: Mapping[int, SegmentState], live_rows: Callable[[int], int]) -> None:
+        """At start, once: what the rows refer to. All else is free, and the newest segment is written on.
+        `live_rows` tells how many bodies of a segment are named by committed rows, now."""
+        self._live_rows = live_rows
+        for number in states:
+            self._next_number = max(self._next_number, number + 1)
+        for segment in list(self._segments.values()):
+            state = states.get(segment.number)
+            segment.live = state.live if state is not None else 0
+            if state is not None and segment.shared:
+                segment.used = min(state.used, segment.capacity)
+            if segment.live <= 0:
+                self._free_segment(segment)
+        shared = [s for s in self._segments.values() if s.shared and s.used < s.capacity]
+        self._current = max(shared, key=lambda s: s.number, default=None)
+
+    # --- writing (the loop's thread) --------------------------------------------------------------------------
+    def writer(self) -> BodyWriter:
+        return FileBodyWriter(self)
+
+    def check_room(self) -> None:
+        if self._failed:
+            raise StoreFailed(self._failed, fatal=True)
+        if self.free_bytes() <= 0:
+            raise StoreFailed("free disk space is below the reserve; make room in the spool's file system", full=True)
+
+    def free_bytes(self) -> int:
+        now = self._monotonic()
+        if now - self._free_at >= FREE_CACHE_S:
+            disk = os.fstatvfs(self._directory_fd)
+            if self._reserve is None:
+                self._reserve = max(2 * MESSAGE_BYTES_MAX, int(disk.f_blocks * disk.f_frsize * RESERVE_SHARE))
+            self._free = disk.f_bavail * disk.f_frsize - self._reserve
+            self._free_at = now
+        return self._free
+
+    def append(self, chunks: list[bytes], size: int) -> Extent:
+        """A small body behind the others of the current segment."""
+        segment = self._current
+        if segment is None or segment.used + size > segment.capacity:
+            segment = self._turn(size)
+        offset = segment.used
+        self.write_at(segment, offset, chunks, size)
+        segment.used = offset + size
+        segment.live += 1
+        self._pending.add((segment.number, offset))
+        return Extent(segment.number, offset, size)
+
+    def make_own(self) -> _Segment:
+        """A file for one large body."""
+        self.check_room()
+        number = self._take_number()
+        path = self._path(number)
+        handle = self._create(path)
+        segment = _Segment(number, path, 0, shared=False, handle=handle)
+        self._directory_dirty = True
+        return segment
+
+    def seal_own(self, segment: _Segment) -> Extent:
+        segment.capacity = segment.used
+        segment.live = 1
+        self._segments[segment.number] = segment
+        self._pending.add((segment.number, 0))
+        self._remember_handle(segment)
+        return Extent(segment.number, 0, segment.used)
+
+    def discard(self, segment: _Segment) -> None:
+        segment.retired = True
+        segment.handle = None
+        self._dirty.discard(segment.number)
+        os.unlink(segment.path)
+
+    def write_at(self, segment: _Segment, offset: int, chunks: list[bytes], size: int) -> None:
+        """All of it, or StoreFailed. The space behind the last extent belongs to nobody, so a part does no harm."""
+        if not size:
+            return
+        if len(chunks) > CHUNKS_MAX:
+            chunks = [b"".join(chunks)]
+        fd = self._handle(segment).fd
+        try:
+            done = os.pwritev(fd, chunks, offset)
+            if done != size:
+                rest = memoryview(b"".join(chunks))[done:]
+                while rest:
+                    count = os.pwrite(fd, rest, offset + size - len(rest))
+                    rest = rest[count:]
+        except OSError as error:
+            raise _failure("cannot write to the spool", error) from error
+        self._dirty.add(segment.number)
+
+    def _turn(self, size: int) -> _Segment:
+        """Begin the next segment, from a spare when there is one."""
+        self.check_room()
+        number = self._take_number()
+        path = self._path(number)
+        capacity = max(self._segment_bytes, size)
+        spare = self._take_spare() if capacity == self._segment_bytes else None
+        if spare is not None:
+            old_path, handle = spare
+            try:
+                os.rename(old_path, path)
+            except OSError as error:
+                raise _failure("cannot take an empty segment into use", error) from error
+        else:
+            handle = self._create(path)
+            _allocate(handle, path, capacity)
+        before = self._current
+        segment = _Segment(number, path, capacity, handle=handle)
+        self._segments[number] = segment
+        self._current = segment
+        self._remember_handle(segment)
+        self._directory_dirty = True
+        if before is not None and before.live <= 0:
+            self._let_go(before)
+        return segment
+
+    def _take_number(self) -> int:
+        with self._lock:
+            number = self._next_number
+            self._next_number += 1
+        return number
+
+    def _path(self, number: int) -> str:
+        return os.path.join(self.directory, f"{number:08d}.seg")
+
+    def _create(self, path: str) -> _Handle:
+        try:
+            return _Handle(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise _failure("cannot make a segment of the spool", error) from error
+
+    # --- letting go (the loop's thread) -----------------------------------------------------------------------
+    def named(self, extents: Iterable[Extent]) -> None:
+        """A commit names these bodies."""
+        for extent in extents:
+            self._pending.discard((extent.segment, extent.offset))
+
+    def unnamed(self, extents: Iterable[Extent]) -> None:
+        """A move did not commit: bodies that only it named are forgotten. A later drop() of them does nothing."""
+        for extent in extents:
+            key = (extent.segment, extent.offset)
+            if key in self._pending:
+                self.drop((extent,))
+                if extent.segment in self._segments:
+                    self._forgotten.add(key)
+
+    def drop(self, extents: Iterable[Extent]) -> None:
+        for extent in extents:
+            key = (extent.segment, extent.offset)
+            segment = self._segments.get(extent.segment)
+            if segment is None or key in self._forgotten:
+                continue
+            self._pending.discard(key)
+            segment.live -= 1
+            if segment.live <= 0 and segment is not self._current:
+                self._let_go(segment)
+
+    def _let_go(self, segment: _Segment) -> None:
+        """By our count nothing is left in the segment. The rows have the last word."""
+        waiting = sum(number == segment.number for number, _ in self._pending)
+        segment.live = self._live_rows(segment.number) + waiting
+        if segment.live <= 0:
+            self._free_segment(segment)
+
+    def _free_segment(self, segment: _Segment) -> None:
+        del self._segments[segment.number]
+        self._forgotten = {key for key in self._forgotten if key[0] != segment.number}
+        segment.retired = True  # from here on a late reader fails instead of reading another message
+        self._dirty.discard(segment.number)
+        with self._lock:
+            handle, segment.handle = segment.handle, None
+            self._handles.pop(segment.number, None)
+            keep = segment.shared and segment.capacity == self._segment_bytes and len(self._spares) < SPARES_MAX
+        if not keep:
+            os.unlink(segment.path)
+            return
+        if handle is None:
+            handle = _Handle(os.open(segment.path, os.O_RDWR))
+        with self._lock:
+            self._spares.append((segment.path, handle))
+
+    def _take_spare(self) -> tuple[str, _Handle] | None:
+        with self._lock:
+            return self._spares.popleft() if self._spares else None
+
+    # --- durability (the store's writer thread) ---------------------------------------------------------------
+    def sync(self, segments: Iterable[int]) -> None:
+        """The octets of these segments are durable on return."""
+        try:
+            if self._directory_dirty:
+                self._directory_dirty = False
+                os.fsync(self._directory_fd)
+            for number in segments:
+                if number in self._dirty:
+                    self._dirty.discard(number)
+                    segment = self._segments.get(number)
+                    if segment is not None:
+                        os.fdatasync(self._handle(segment).fd)
+        except OSError as error:
+            self._failed = f"the spool could not be synced ({error.strerror}); restart, the disk's state decides"
+            raise StoreFailed(self._failed, fatal=True) from error
+
+    def used(self, number: int) -> int:
+        """Where the next body of this segment may begin, at the earliest."""
+        segment = self._segments.get(number)
+        return segment.used if segment is not None else 0
+
+    def prepare(self) -> None:
+        """Make the next segment ready while the current one is still half empty: the loop's thread never waits."""
+        segment = self._current
+        if segment is None or self._spares or segment.used * 2 < segment.capacity or self._failed:
+            return
+        self._spare_count += 1
+        path = os.path.join(self.directory, f"spare-{self._spare_count}")
+        try:
+            handle = self._create(path)
+            _allocate(handle, path, self._segment_bytes)
+            os.fsync(handle.fd)
+        except (StoreFailed, OSError):
+            return  # no room: the loop's thread meets the same when it must turn, and refuses mail
+        with self._lock:
+            self._spares.append((path, handle))
+
+    # --- reading (any thread) ---------------------------------------------------------------------------------
+    def open(self, extent: Extent, sha256: str) -> Body:
+        return SpoolBody(self, self._segment(extent), extent, sha256)
+
+    def read(self, extent: Extent, start: int, length: int) -> bytes:
+        length = max(0, min(length, extent.length - start))
+        return self.read_segment(self._segment(extent), extent.offset + start, length)
+
+    def verify(self, extent: Extent, sha256: str) -> bool:
+        """Do the octets still have this digest? Raises OSError when they cannot be read."""
+        digest = hashlib.sha256()
+        for piece in self.open(extent, sha256).pieces():
+            digest.update(piece)
+        return digest.hexdigest() == sha256
+
+    def read_segment(self, segment: _Segment, offset: int, length: int) -> bytes:
+        handle = self._handle(segment)
+        octets = os.pread(handle.fd, length, offset)
+        while len(octets) < length:
+            more = os.pread(handle.fd, length - len(octets), offset + len(octets))
+            if not more:
+                raise OSError(f"segment {segment.number} ends before the body does")
+            octets += more
+        if segment.retired:
+            raise OSError(f"segment {segment.number} has been let go")
+        return octets
+
+    def _segment(self, extent: Extent) -> _Segment:
+        segment = self._segments.get(extent.segment)
+        if segment is None:
+            raise OSError(f"segment {extent.segment} is gone")
+        return segment
+
+    def _handle(self, segment: _Segment) -> _Handle:
+        handle = segment.handle
+        if handle is not None:
+            return handle
+        if segment.retired:
+            raise OSError(f"segment {segment.number} has been let go")
+        segment.handle = handle = _Handle(os.open(segment.path, os.O_RDWR))
+        self._remember_handle(segment)
+        return handle
+
+    def _remember_handle(self, segment: _Segment) -> None:
+        with self._lock:
+            self._handles[segment.number] = segment
+            if len(self._handles) > HANDLES_MAX:
+                _, oldest = self._handles.popitem(last=False)
+                if oldest is not self._current:
+                    oldest.handle = None
+
+    def close(self) -> None:
+        for path, _ in self._spares:
+            os.unlink(path)
+        self._spares.clear()
+        self._handles.clear()
+        for segment in self._segments.values():
+            segment.handle = None
+
+
+def _allocate(handle: _Handle, path: str, size: int) -> None:
+    try:
+        os.posix_fallocate(handle.fd, 0, size)
+    except OSError as error:
+        os.unlink(path)
+        raise _failure("cannot allocate a segment of the spool", error) from error
+
+
+def _failure(what: str, error: OSError) -> StoreFailed:
+    full = error.errno in (28, 122)  # ENOSPC, EDQUOT
+    return StoreFailed(f"{what}: {error.strerror}", full=full)

@@ -1,0 +1,49 @@
+"""Moves of the small facts: peers, quarantines, users, settings, and audit rows that belong to no other move."""
+
+from pratique.store.moves import DropQuarantine, PutPeer, PutQuarantine, PutSetting, PutUser, Record
+from pratique.store.sqlite.codec import (
+    PEER_COLUMNS,
+    QUARANTINE_COLUMNS,
+    USER_COLUMNS,
+    peer_row,
+    quarantine_row,
+    user_row,
+)
+from pratique.store.sqlite.item import Item
+from pratique.store.sqlite.tx import Into, Tx, require
+
+_PEER = Into("peer", PEER_COLUMNS, or_replace=True)
+_QUARANTINE = Into("quarantine", QUARANTINE_COLUMNS, or_replace=True)
+_USER = Into("user", USER_COLUMNS, or_replace=True)
+
+
+def put_peer(tx: Tx, item: Item[PutPeer]) -> None:
+    _PEER.put(tx.db, [peer_row(item.move.peer)])
+    tx.audits += item.move.audit
+
+
+def put_quarantine(tx: Tx, item: Item[PutQuarantine]) -> None:
+    _QUARANTINE.put(tx.db, [quarantine_row(item.move.quarantine)])
+    tx.audits += item.move.audit
+
+
+def drop_quarantine(tx: Tx, item: Item[DropQuarantine]) -> None:
+    name = item.move.name
+    held = tx.row("SELECT 1 FROM hold WHERE quarantine = ? AND mark = 'HELD' LIMIT 1", name)
+    require(held is None, f'the quarantine "{name}" holds messages')
+    require(tx.run("DELETE FROM quarantine WHERE name = ?", name) == 1, f'there is no quarantine "{name}"')
+    tx.audits += item.move.audit
+
+
+def put_user(tx: Tx, item: Item[PutUser]) -> None:
+    _USER.put(tx.db, [user_row(item.move.user)])
+    tx.audits += item.move.audit
+
+
+def put_setting(tx: Tx, item: Item[PutSetting]) -> None:
+    tx.run("REPLACE INTO setting (key, value) VALUES (?, ?)", item.move.key, item.move.value)
+    tx.audits += item.move.audit
+
+
+def record(tx: Tx, item: Item[Record]) -> None:
+    tx.audits += item.move.audit

@@ -1,0 +1,121 @@
+"""Moves of custody at the side that offers: intent, answers, a stuck or another target, taking back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pratique.delivery.custody import Event
+from pratique.store.moves import (
+    Intend,
+    MoveRefused,
+    Retarget,
+    TakeBack,
+    TransfersAnswered,
+    TransferStuck,
+)
+from pratique.store.records import AuditEntry
+from pratique.store.sqlite.copies import (
+    Standing,
+    change,
+    change_many,
+    next_custody,
+    put_deliveries,
+    put_transfer,
+    standings,
+    touch,
+)
+from pratique.store.sqlite.item import Item
+from pratique.store.sqlite.tx import Among, Tx, blob, require
+
+ANSWERED = {Event.ACC: "DONE", Event.CANC: "CANC"}
+_TRANSFERS = Among("SELECT cid, hop, mid, peer, state FROM transfer WHERE (cid, hop) IN (VALUES {})", "(?,?)")
+_INTENDED = Among("UPDATE transfer SET state = 'X' WHERE (cid, hop) IN (VALUES {})", "(?,?)")
+_ANSWERS = Among(
+    "UPDATE transfer SET state = v.column3, ack_inc = v.column4, ack_seq = v.column5, error = '' "
+    "FROM (VALUES {}) AS v WHERE transfer.cid = v.column1 AND transfer.hop = v.column2",
+    "(?,?,?,?,?)",
+)
+
+
+def intend(tx: Tx, item: Item[Intend]) -> None:
+    found = _TRANSFERS.run(tx.db, [(blob(cid), hop) for cid, hop in item.move.hops])
+    queued = {(row[0], row[1]): row[2] for row in found if row[4] == "Q"}
+    if not queued:
+        return
+    copies = standings(tx, list(queued.values()))
+    for copy in copies.values():
+        copy.custody = next_custody("gateway", copy.custody, Event.INTEND)
+        copy.version += 1
+    _INTENDED.update(tx.db, list(queued))
+    change_many(tx, copies)
+
+
+def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list[Any]:
+    answers = [(answer, item.move.role) for item in items for answer in item.move.answers]
+    found = _TRANSFERS.run(tx.db, [(blob(answer.cid), answer.hop) for answer, _ in answers])
+    transfers = {(row[0], row[1]): row[2:] for row in found}
+    copies = standings(tx, list({row[2] for row in found}))
+    written: list[tuple[Any, ...]] = []
+    changed: dict[int, Standing] = {}
+    for answer, role in answers:
+        key = (bytes.fromhex(answer.cid), answer.hop)
+        mid, peer, before = transfers.get(key, (0, "", ""))
+        state = ANSWERED.get(answer.event)  # type: ignore[call-overload]  # Event is its text
+        if state is None or not before:
+            raise MoveRefused(f"hop {answer.cid}.{answer.hop} was never offered, or {answer.event} is no answer")
+        if before == state:
+            continue  # a repeat
+        if before not in ("X", "STUCK"):  # STUCK waits for a person, but the peer's answer still ends the doubt
+            raise MoveRefused(f"hop {answer.cid}.{answer.hop} is {before}, not in doubt")
+        event = Event(answer.event)
+        copy = copies[mid]
+        copy.custody = next_custody(role, copy.custody, event)
+        copy.version += 1
+        changed[mid] = copy
+        transfers[key] = (mid, peer, state)
+        written.append((*key, state, answer.inc, answer.seq))
+        action = "transfer" if event is Event.ACC else "cancel"
+        tx.audits.append(AuditEntry(f"peer:{peer}", action, mid, answer.cid, f'{{"hop": {answer.hop}}}'))
+    _ANSWERS.update(tx.db, written)
+    change_many(tx, changed)
+    return [None] * len(items)
+
+
+def transfer_stuck(tx: Tx, item: Item[TransferStuck]) -> None:
+    move = item.move
+    changed = tx.run(
+        "UPDATE transfer SET state = ?, error = ?, attempts = attempts + 1 WHERE cid = ? AND hop = ? AND state = 'X'",
+        "STUCK" if move.stuck else "X",
+        move.error,
+        blob(move.cid),
+        move.hop,
+    )
+    require(changed == 1, f"hop {move.cid}.{move.hop} is not in doubt")
+    tx.audits += move.audit
+
+
+def retarget(tx: Tx, item: Item[Retarget]) -> None:
+    move, new, key = item.move, item.move.transfer, blob(item.move.cid)
+    old = tx.row("SELECT state, mid, peer FROM transfer WHERE cid = ? AND hop = ?", key, move.hop)
+    require(old is not None and old[0] == "CANC", f"hop {move.cid}.{move.hop} is not cancelled")
+    mid = old[1]
+    custody = tx.row("SELECT custody FROM copy WHERE mid = ?", mid)[0]
+    require(custody == "REL", f"MID {mid} is {custody}, not being released")
+    another = (new.hop == move.hop and new.peer != old[2]) or new.hop == move.hop + 2
+    require(another, "the new hop must be the same to another peer, or two higher")
+    tx.run("DELETE FROM transfer WHERE cid = ? AND hop = ?", key, move.hop)
+    put_transfer(tx, move.cid, mid, new)
+    touch(tx, mid)
+    tx.audits += move.audit
+
+
+def take_back(tx: Tx, item: Item[TakeBack]) -> None:
+    move = item.move
+    row = tx.row("SELECT custody, cid FROM copy WHERE mid = ?", move.mid)
+    require(row is not None, f"no copy has MID {move.mid}")
+    custody, cid = row
+    require(custody in ("LOC", "Q"), f"MID {move.mid} is {custody}: another route might double it")
+    if custody == "Q":
+        tx.run("UPDATE transfer SET state = 'CANC' WHERE cid = ? AND mid = ? AND state = 'Q'", cid, move.mid)
+    change(tx, move.mid, custody, "ACTIVE")
+    put_deliveries(tx, move.mid, move.deliveries)
+    tx.audits += move.audit

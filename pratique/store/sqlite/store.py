@@ -1,0 +1,206 @@
+"""The store on SQLite (interface.Store): numbers, submission, reading, closing.
+
+Numbers. A number of the journal is drawn in the loop's thread, in the same step as the `submit()` of the move that
+writes it, and `submit()` itself draws those for rows that the move makes by itself (tombstone, FIN, DEL). The queue is
+first in, first out, so numbers commit in the order in which they were drawn. Whoever draws a number and then waits
+before submitting breaks this rule: a peer could be told of a later row first and never ask for the earlier one.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from pratique.store.audit import GENESIS, broken_at
+from pratique.store.interface import Identity, View
+from pratique.store.moves import Move, MoveRefused, Receive, StoreFailed
+from pratique.store.spool import FileSpool, SegmentState
+from pratique.store.sqlite.families import bodies_of, numbers_wanted
+from pratique.store.sqlite.item import Item
+from pratique.store.sqlite.opening import Files, Meta, Reached, connect, identify
+from pratique.store.sqlite.view import SqliteView
+from pratique.store.sqlite.writer import Done, Head, Writer
+
+MID_SKIP = 10_000  # after an unclean end: MIDs that were drawn, and logged, but never committed are not drawn again
+AUDIT_PAGE = 1_000  # audit rows verified at once
+
+
+class StoreClock(Protocol):
+    """The part of net.clock.Clock that the store uses."""
+
+    def now_ms(self) -> int: ...
+    def random(self, count: int) -> bytes: ...
+
+
+class SqliteStore:
+    """Made by `open`; every call belongs to the loop's thread."""
+
+    @classmethod
+    async def open(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        spool: FileSpool,
+        role: str,
+        serial: str,
+        clock: StoreClock,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> "SqliteStore":
+        """Open or make the store. Raises StoreFailed with the cure when it cannot."""
+        files = Files(os.fspath(directory))
+        try:
+            db = connect(files.database, read_only=False)
+            meta = identify(db, files.database, role=role, serial=serial)
+            identity = Identity(serial, role, meta.inc, clock.random(16).hex())
+            return cls(files, db, meta, identity, spool, clock, loop or asyncio.get_running_loop())
+        except sqlite3.Error as error:
+            files.unlock()
+            why = f"cannot open {files.database} ({error}); run `pratique fsck`"
+            raise StoreFailed(why, fatal=True) from error
+        except BaseException:
+            files.unlock()
+            raise
+
+    def __init__(
+        self,
+        files: Files,
+        db: sqlite3.Connection,
+        meta: Meta,
+        identity: Identity,
+        spool: FileSpool,
+        clock: StoreClock,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.spool = spool
+        self.identity = identity
+        self.on_fatal: Callable[[StoreFailed], None] | None = None
+        self.failed: StoreFailed | None = None
+        self._files = files
+        self._db = db
+        self._loop = loop
+        self._head = Head(meta.seq, meta.mid, meta.audit_number, meta.audit_hash)
+        witness = files.witness()
+        # Put back from a copy: the witness has seen a later state than this one.
+        self.possibly_old = witness is not None and (meta.inc, meta.seq) < (witness.inc, witness.seq)
+        self._seq = meta.seq
+        self._mid = meta.mid if witness is None or witness.clean else meta.mid + MID_SKIP
+        files.testify(Reached(meta.inc, meta.seq), identity.nonce)
+        self._view = SqliteView(connect(files.database, read_only=True))
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._reader_view: SqliteView | None = None
+        rows = db.execute("SELECT number, live, used FROM segment WHERE live > 0").fetchall()
+        spool.adopt({number: SegmentState(live, used) for number, live, used in rows}, self._view.live_in_segment)
+        self._writer = Writer(db, spool, identity=identity, head=self._head, now_ms=clock.now_ms, tell=self._tell)
+        self._writer.start()
+
+    @property
+    def view(self) -> SqliteView:
+        return self._view
+
+    # --- moves -------------------------------------------------------------------------------------------------
+    def submit(self, move: Move) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if self.failed is not None:
+            future.set_exception(self.failed)
+            return future
+        number = self._seq + 1
+        self._seq += numbers_wanted(move)
+        self._writer.put(Item(move, future, number, self._seq, self._mid))
+        return future
+
+    def next_mid(self) -> int:
+        self._mid += 1
+        return self._mid
+
+    def next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def committed_seq(self) -> int:
+        return self._head.seq
+
+    def audit_head(self) -> str:
+        return self._head.audit_hash
+
+    def _tell(self, done: Done) -> None:
+        """From the writer's thread: a batch has ended."""
+        try:
+            self._loop.call_soon_threadsafe(self._take, done)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more, and the commit stands
+
+    def _take(self, done: Done) -> None:
+        self._head = done.head
+        for item, result in zip(done.items, done.results, strict=True):
+            self._account(item, result)
+            future = item.future
+            if future.done():
+                continue
+            if isinstance(result, (MoveRefused, StoreFailed)):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        last = done.results[-1]
+        if isinstance(last, StoreFailed) and last.fatal and self.failed is None:
+            self.failed = last
+            if self.on_fatal is not None:
+                self.on_fatal(last)
+
+    def _account(self, item: Item[Move], result: Any) -> None:
+        """Tell the spool what became of the bodies that the move named."""
+        bodies = bodies_of(item.move)
+        if not bodies:
+            return
+        stored = not isinstance(result, (MoveRefused, StoreFailed))
+        if stored and type(item.move) is Receive:
+            stored = result.answer == "commit ACC"
+        if stored:
+            self.spool.named(bodies)
+        elif not (isinstance(result, StoreFailed) and result.fatal):  # after a fatal failure the disk knows better
+            self.spool.unnamed(bodies)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+    async def read(self, call: Callable[[View], Any]) -> Any:
+        return await self._loop.run_in_executor(self._reader, self._read, call)
+
+    def _read(self, call: Callable[[View], Any]) -> Any:
+        if self._reader_view is None:
+            self._reader_view = SqliteView(connect(self._files.database, read_only=True))
+        with self._reader_view.snapshot():
+            return call(self._reader_view)
+
+    async def verify_audit(self) -> int | None:
+        """Walk the whole audit chain; the first number at which it breaks, None when it holds."""
+        result: int | None = await self.read(broken_audit)
+        return result
+
+    async def close(self) -> None:
+        """Commit what was submitted, then end. Harmless the second time."""
+        if not self._writer.is_alive():
+            return
+        await self._loop.run_in_executor(None, self._writer.end)
+        await asyncio.sleep(0)  # the writer's last word was put into the loop before this coroutine
+        if self.failed is None:
+            self.failed = StoreFailed("the store is closed", fatal=True)
+            reached = Reached(self.identity.inc, self._head.seq, clean=True)
+            self._files.testify(reached, self.identity.nonce)
+        self._reader.shutdown(wait=True)
+        if self._reader_view is not None:
+            self._reader_view.close()
+        self._view.close()
+        self._db.close()
+        self.spool.close()
+        self._files.unlock()
+
+
+def broken_audit(view: View) -> int | None:
+    """The first audit row that does not follow the one before it; None when the chain holds."""
+    after, previous = 0, GENESIS
+    while rows := view.audit(after, AUDIT_PAGE):
+        broken = broken_at(rows, previous=previous, number=after + 1)
+        if broken is not None:
+            return broken
+        after, previous = rows[-1].number, rows[-1].hash
+    return None

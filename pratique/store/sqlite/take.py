@@ -1,0 +1,226 @@
+"""Moves of custody at the side that receives: groups, cancels, hellos and the peer's journal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pratique.delivery.custody import NOTHING, Answer, Event, Remembered, Tombstone, on_cancel, on_group
+from pratique.store.moves import (
+    Cancel,
+    Confirm,
+    HelloFrom,
+    HelloTaken,
+    JournalAcked,
+    JournalIn,
+    JournalTaken,
+    Receive,
+    Received,
+)
+from pratique.store.records import AuditEntry, NewCopy, Peer
+from pratique.store.sqlite.codec import PEER_COLUMNS, peer_of, select
+from pratique.store.sqlite.copies import change, next_custody, put_copies
+from pratique.store.sqlite.item import Item
+from pratique.store.sqlite.tx import Among, Into, Tx, blob, require
+
+FENCED = Received("FENCED")
+_TOMBS = Among("SELECT cid, hop, kind, seal, peer, inc, seq FROM tombstone WHERE cid IN ({})")
+_PEER = select(PEER_COLUMNS, "peer")
+_TOMB = Into("tombstone", "cid, hop, kind, seal, peer, inc, seq, at")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tomb:
+    memory: Remembered
+    inc: int
+    seq: int
+
+
+_NO_TOMB = _Tomb(NOTHING, 0, 0)
+
+
+class _Peers:
+    """The peers of a run of moves: who is current, and what they were seen to have reached."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._rows: dict[str, Any] = {}
+        self._seqs: dict[str, int] = {}
+
+    def is_current(self, serial: str, nonce: str, inc: int) -> bool:
+        """Only the instance that said hello last may change custody (custody.md §2.4, rules 3 and 4)."""
+        if serial not in self._rows:
+            self._rows[serial] = self._tx.row(
+                "SELECT nonce, inc FROM peer WHERE serial = ? AND NOT withdrawn AND locked = ''", serial
+            )
+        return nonce != "" and self._rows[serial] == (nonce, inc)
+
+    def reached(self, serial: str, seq: int) -> None:
+        if seq > self._seqs.get(serial, 0):
+            self._seqs[serial] = seq
+
+    def write(self) -> None:
+        for serial, seq in self._seqs.items():
+            self._tx.run("UPDATE peer SET seq = max(seq, ?) WHERE serial = ?", seq, serial)
+
+
+def receive(tx: Tx, items: Sequence[Item[Receive]]) -> list[Any]:
+    keys = [blob(item.move.copy.cid) for item in items]
+    tombs: dict[bytes, dict[int, _Tomb]] = {key: {} for key in keys}
+    for row in _TOMBS.run(tx.db, [(key,) for key in keys]):
+        tombs[row[0]][row[1]] = _tomb(row[2:])
+    peers = _Peers(tx)
+    copies: list[NewCopy] = []
+    numbers: list[int] = []
+    buried: list[tuple[Any, ...]] = []
+    results: list[Any] = []
+    for item, key in zip(items, keys, strict=True):
+        move = item.move
+        copy, peer, hop = move.copy, move.peer, move.hop
+        require(copy.hop == hop, "the copy came by another hop")
+        if not peers.is_current(peer, move.nonce, move.inc):
+            results.append(FENCED)
+            continue
+        peers.reached(peer, move.seq)
+        known = tombs[key]
+        tomb = known.get(hop, _NO_TOMB)
+        answer = on_group(tomb.memory, move.seal, peer)
+        if answer is Answer.COMMIT_ACC:
+            if known and tx.role == "gateway" and _is_newer_taken(known, hop):
+                results.append(Received(Answer.CONFLICT))
+                continue
+            tomb = known[hop] = _Tomb(Remembered(Tombstone.ACC, move.seal, peer), tx.inc, item.number)
+            buried.append((key, hop, "ACC", move.seal, peer, tx.inc, item.number, copy.at))
+            copies.append(copy)
+            numbers.append(item.number + 1)
+            tx.body(copy.extent.segment, 1)
+            tx.audits += move.audit
+        results.append(_answer(answer, tomb))
+    _TOMB.put(tx.db, buried)
+    put_copies(tx, copies, numbers)
+    peers.write()
+    return results
+
+
+def _tomb(row: Sequence[Any]) -> _Tomb:
+    kind, seal, peer, inc, seq = row
+    return _Tomb(Remembered(Tombstone(kind), seal, peer), inc, seq)
+
+
+def _is_newer_taken(known: dict[int, _Tomb], hop: int) -> bool:
+    """An older release of a copy that came back by a later one: a defect or a lie, never taken."""
+    return hop % 2 == 0 and any(
+        tomb.memory.kind is Tombstone.ACC and other > hop and other % 2 == 0 for other, tomb in known.items()
+    )
+
+
+def _answer(answer: Answer, tomb: _Tomb) -> Received:
+    return Received(answer) if answer is Answer.CONFLICT else Received(answer, tomb.inc, tomb.seq)
+
+
+def cancel(tx: Tx, item: Item[Cancel]) -> Received:
+    move, key = item.move, blob(item.move.cid)
+    if not _Peers(tx).is_current(move.peer, move.nonce, move.inc):
+        return FENCED
+    row = tx.row("SELECT kind, seal, peer, inc, seq FROM tombstone WHERE cid = ? AND hop = ?", key, move.hop)
+    tomb = _NO_TOMB if row is None else _tomb(row)
+    answer = on_cancel(tomb.memory, move.seal, move.peer)
+    if answer is Answer.COMMIT_CANC:
+        tomb = _Tomb(Remembered(Tombstone.CANC, move.seal, move.peer), tx.inc, item.number)
+        _TOMB.put(tx.db, [(key, move.hop, "CANC", move.seal, move.peer, tx.inc, item.number, move.at)])
+        tx.audits.append(AuditEntry(f"peer:{move.peer}", "cancel", 0, move.cid, f'{{"hop": {move.hop}}}'))
+    return _answer(answer, tomb)
+
+
+def peer_row_of(tx: Tx, serial: str) -> Peer:
+    row = tx.row(_PEER + "WHERE serial = ?", serial)
+    require(row is not None, f"no appliance with serial {serial} is enrolled")
+    return peer_of(row)
+
+
+def hello_from(tx: Tx, item: Item[HelloFrom]) -> HelloTaken:
+    move = item.move
+    before = peer_row_of(tx, move.serial)
+    old = tx.row("SELECT 1 FROM peer_nonce WHERE serial = ? AND nonce = ?", move.serial, move.nonce)
+    if old is not None:
+        return HelloTaken(before, fenced=True)
+    if before.nonce not in ("", move.nonce):
+        tx.run("INSERT INTO peer_nonce VALUES (?, ?, ?)", move.serial, before.nonce, move.at)
+    tx.run(
+        "UPDATE peer SET nonce = ?, inc = max(inc, ?), seq = max(seq, ?), endpoint = ? WHERE serial = ?",
+        move.nonce,
+        move.inc,
+        move.seq,
+        move.endpoint,
+        move.serial,
+    )
+    return HelloTaken(before, fenced=False)
+
+
+def journal_in(tx: Tx, item: Item[JournalIn]) -> JournalTaken:
+    move = item.move
+    peer = peer_row_of(tx, move.peer)
+    require(move.last >= move.after, "the journal runs backwards")
+    if move.after != peer.journal_in:
+        return JournalTaken(peer.journal_in, gap=True)
+    dropped: dict[int, None] = {}
+    for seq, state, cid, hop, _seal, _at, pairs in move.rows:
+        require(move.after < seq <= move.last, f"row {seq} is not in ({move.after}, {move.last}]")
+        if (tx.role, state) in (("manager", "FIN"), ("gateway", "DEL")):
+            mid = _told(tx, move.peer, state, cid, hop, pairs)
+            if mid is not None:
+                dropped[mid] = None
+    tx.run("UPDATE peer SET journal_in = ? WHERE serial = ?", move.last, move.peer)
+    return JournalTaken(move.last, gap=False, dropped=tuple(dropped))
+
+
+def _told(tx: Tx, serial: str, state: str, cid: str, hop: int, pairs: str) -> int | None:
+    """FIN and DEL imply ACC. A row of a hop that we did not offer to this peer, or that is settled otherwise, says
+    nothing that we may act on. The MID, when its body is still there and may go now."""
+    key = blob(cid)
+    row = tx.row(
+        "SELECT transfer.state, transfer.mid, custody, segment FROM transfer JOIN copy USING (mid) "
+        "WHERE transfer.cid = ? AND transfer.hop = ? AND transfer.peer = ?",
+        key,
+        hop,
+        serial,
+    )
+    if row is None or row[0] not in ("X", "STUCK", "DONE") or row[2] not in ("X", "DONE", "REL", "RELD"):
+        return None
+    offered, mid, before, segment = row
+    role, event = ("manager", Event.FIN) if state == "FIN" else ("gateway", Event.DELETED_ROW)
+    custody = next_custody(role, before, event)
+    if offered != "DONE":
+        tx.run("UPDATE transfer SET state = 'DONE', error = '' WHERE cid = ? AND hop = ?", key, hop)
+    if custody != before:
+        change(tx, mid, before, custody)
+        action = "deliver" if state == "FIN" else "delete"
+        tx.audits.append(AuditEntry(f"peer:{serial}", action, mid, cid, pairs))
+    if segment is None:
+        return None
+    tx.run("UPDATE copy SET idle_since = -1 WHERE mid = ?", mid)
+    return int(mid)
+
+
+def journal_acked(tx: Tx, item: Item[JournalAcked]) -> tuple[int, ...]:
+    move = item.move
+    before = peer_row_of(tx, move.peer).journal_out
+    tx.run("UPDATE peer SET journal_out = max(journal_out, ?) WHERE serial = ?", move.applied, move.peer)
+    tx.run(
+        "UPDATE copy SET idle_since = -1 WHERE custody = 'DEL' AND segment IS NOT NULL AND mid IN "
+        "(SELECT mid FROM journal WHERE peer = ? AND seq > ? AND seq <= ? AND state = 'DEL')",
+        move.peer,
+        before,
+        move.applied,
+    )
+    covered = tx.db.execute(
+        "SELECT copy.mid FROM copy JOIN journal USING (cid, hop) "
+        "WHERE idle_since = -1 AND custody = 'DEL' AND peer = ? ORDER BY copy.mid",
+        (move.peer,),
+    )
+    return tuple(row[0] for row in covered)
+
+
+def confirm(tx: Tx, item: Item[Confirm]) -> None:
+    move = item.move
+    changed = tx.run("UPDATE peer SET confirmed = max(confirmed, ?) WHERE serial = ?", move.seq, move.peer)
+    require(changed == 1, f"no appliance with serial {move.peer} is enrolled")

@@ -1,0 +1,210 @@
+"""Reading rows (interface.View). One connection per view; a view belongs to one thread.
+
+Each method is one statement, or runs inside `snapshot()`, so it sees one committed state.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from pratique.store.interface import Found, Search
+from pratique.store.records import (
+    AuditRow,
+    Copy,
+    Delivery,
+    Extent,
+    Hold,
+    JournalRow,
+    Peer,
+    Quarantine,
+    Transfer,
+    User,
+)
+from pratique.store.sqlite import codec, search
+
+_COPY = codec.select(codec.COPY_COLUMNS, "copy")
+_HOLD = codec.select(codec.HOLD_COLUMNS, "hold")
+_DELIVERY = codec.select(codec.DELIVERY_COLUMNS, "delivery")
+_SIZE = "(SELECT length FROM copy WHERE copy.mid = transfer.mid)"
+_TRANSFER = codec.select(f"{codec.TRANSFER_COLUMNS}, {_SIZE}", "transfer")
+_JOURNAL = codec.select(codec.JOURNAL_COLUMNS, "journal")
+_PEER = codec.select(codec.PEER_COLUMNS, "peer")
+_QUARANTINE = codec.select(codec.QUARANTINE_COLUMNS, "quarantine")
+_USER = codec.select(codec.USER_COLUMNS, "user")
+_AUDIT = codec.select(codec.AUDIT_COLUMNS, "audit")
+
+
+class SqliteView:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads inside see the same committed state."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    def live_in_segment(self, number: int) -> int:
+        """Bodies in a segment of the spool that rows name."""
+        row = self._one("SELECT live FROM segment WHERE number = ?", number)
+        return 0 if row is None else int(row[0])
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        return self._db.execute(sql, values).fetchall()
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        return self._db.execute(sql, values).fetchone()
+
+    # --- copies ------------------------------------------------------------------------------------------------
+    def copy(self, mid: int) -> Copy | None:
+        row = self._one(_COPY + "WHERE mid = ?", mid)
+        return None if row is None else codec.copy_of(row)
+
+    def copy_of_hop(self, cid: str, hop: int) -> Copy | None:
+        key = _key(cid)
+        row = None if key is None else self._one(_COPY + "WHERE cid = ? AND hop = ?", key, hop)
+        return None if row is None else codec.copy_of(row)
+
+    def received_copies(self, after_mid: int, limit: int) -> Sequence[Copy]:
+        rows = self._all(_COPY + "WHERE custody = 'RECEIVED' AND mid > ? ORDER BY mid LIMIT ?", after_mid, limit)
+        return [codec.copy_of(row) for row in rows]
+
+    def disposable(self, shadows_before: int, limit: int) -> Sequence[int]:
+        # -1 marks what may go at once; a shadow has the time from which it was one.
+        rows = self._all(
+            "SELECT mid FROM copy WHERE idle_since < ? ORDER BY idle_since, mid LIMIT ?", max(shadows_before, 0), limit
+        )
+        return sorted(row[0] for row in rows)
+
+    def live_bodies(self) -> Iterator[tuple[int, Extent, str]]:
+        rows = self._db.execute(
+            "SELECT mid, segment, offset, length, sha256 FROM copy WHERE segment IS NOT NULL ORDER BY mid"
+        )
+        for mid, segment, offset, length, digest in rows:
+            yield mid, Extent(segment, offset, length), digest.hex()
+
+    # --- holds -------------------------------------------------------------------------------------------------
+    def holds(self, mid: int) -> tuple[Hold, ...]:
+        return tuple(codec.hold_of(row) for row in self._all(_HOLD + "WHERE mid = ? ORDER BY quarantine", mid))
+
+    def expired_holds(self, now: int, limit: int) -> Sequence[Hold]:
+        rows = self._all(
+            _HOLD + "WHERE mark = 'HELD' AND exit_at <= ? ORDER BY exit_at, mid, quarantine LIMIT ?", now, limit
+        )
+        return [codec.hold_of(row) for row in rows]
+
+    def oldest_holds(self, limit: int) -> Sequence[Hold]:
+        with self.snapshot():
+            free = [q.name for q in self.quarantines() if json.loads(q.overflow).get("free_space")]
+            streams = [self._oldest_of(name, limit) for name in free]
+            rows = merge(*streams, key=lambda row: (row[3], row[0], row[1]))
+            return [codec.hold_of(row) for row in islice(rows, limit)]
+
+    def _oldest_of(self, quarantine: str, limit: int) -> list[Any]:
+        sql = _HOLD + "WHERE mark = 'HELD' AND quarantine = ? ORDER BY received, mid LIMIT ?"
+        return self._all(sql, quarantine, limit)
+
+    def search(self, query: Search) -> Found:
+        with self.snapshot():
+            total, mids = search.find(self._db, query)
+            found = []
+            for mid in mids:
+                copy = self.copy(mid)
+                assert copy is not None
+                found.append((copy, self.holds(mid)))
+            return Found(total, tuple(found))
+
+    # --- deliveries, transfers, journal ------------------------------------------------------------------------
+    def deliveries(self, mid: int) -> tuple[Delivery, ...]:
+        return tuple(codec.delivery_of(row) for row in self._all(_DELIVERY + "WHERE mid = ? ORDER BY rid", mid))
+
+    def due_deliveries(self, after: tuple[int, int], limit: int) -> Sequence[Delivery]:
+        rows = self._all(
+            _DELIVERY + "WHERE state IN ('DUE', 'DOT') AND (mid, rid) > (?, ?) ORDER BY mid, rid LIMIT ?",
+            *after,
+            limit,
+        )
+        return [codec.delivery_of(row) for row in rows]
+
+    def transfer(self, cid: str, hop: int) -> Transfer | None:
+        key = _key(cid)
+        row = None if key is None else self._one(_TRANSFER + "WHERE cid = ? AND hop = ?", key, hop)
+        return None if row is None else codec.transfer_of(row, row[13])
+
+    def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
+        rows = self._all(
+            _TRANSFER + "WHERE peer = ? AND seq > ? AND state IN ('Q', 'X') ORDER BY seq LIMIT ?",
+            peer,
+            after_seq,
+            limit,
+        )
+        return [codec.transfer_of(row, row[13]) for row in rows]
+
+    def journal(self, peer: str, after: int, limit: int) -> Sequence[JournalRow]:
+        rows = self._all(_JOURNAL + "WHERE peer = ? AND seq > ? ORDER BY seq LIMIT ?", peer, after, limit)
+        return [codec.journal_of(row) for row in rows]
+
+    # --- small facts -------------------------------------------------------------------------------------------
+    def peers(self) -> tuple[Peer, ...]:
+        return tuple(codec.peer_of(row) for row in self._all(_PEER + "ORDER BY serial"))
+
+    def peer(self, serial: str) -> Peer | None:
+        row = self._one(_PEER + "WHERE serial = ?", serial)
+        return None if row is None else codec.peer_of(row)
+
+    def quarantines(self) -> tuple[Quarantine, ...]:
+        return tuple(codec.quarantine_of(row) for row in self._all(_QUARANTINE + "ORDER BY name"))
+
+    def users(self) -> tuple[User, ...]:
+        return tuple(codec.user_of(row) for row in self._all(_USER + "ORDER BY name"))
+
+    def user(self, name: str) -> User | None:
+        row = self._one(_USER + "WHERE name = ?", name)
+        return None if row is None else codec.user_of(row)
+
+    def setting(self, key: str, default: str = "") -> str:
+        row = self._one("SELECT value FROM setting WHERE key = ?", key)
+        return default if row is None else str(row[0])
+
+    def audit(self, after: int, limit: int) -> Sequence[AuditRow]:
+        rows = self._all(_AUDIT + "WHERE number > ? ORDER BY number LIMIT ?", after, limit)
+        return [codec.audit_of(row) for row in rows]
+
+    # --- gauges ------------------------------------------------------------------------------------------------
+    def quarantine_counts(self) -> Mapping[str, tuple[int, int]]:
+        rows = self._all("SELECT substr(key, 12), count, octets FROM tally WHERE key GLOB 'quarantine.*' AND count > 0")
+        return {name: (count, octets) for name, count, octets in rows}
+
+    def counts(self) -> Mapping[str, int]:
+        with self.snapshot():
+            rows = self._all("SELECT key, count FROM tally WHERE key GLOB 'copy.*' AND count > 0")
+            rows += self._all(
+                "SELECT 'host.' || host, count(*) FROM delivery INDEXED BY delivery_open "
+                "WHERE state IN ('DUE', 'DOT') GROUP BY host"
+            )
+            rows += self._all(
+                "SELECT 'transfer.' || peer, count(*) FROM transfer INDEXED BY transfer_open "
+                "WHERE state IN ('Q', 'X') GROUP BY peer"
+            )
+            return dict(rows)
+
+
+def _key(cid: str) -> bytes | None:
+    """A cid as it is stored; None when it cannot name a copy."""
+    try:
+        return bytes.fromhex(cid)
+    except ValueError:
+        return None

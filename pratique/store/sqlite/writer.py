@@ -1,0 +1,198 @@
+"""The one writer: a thread that commits whatever queued up while its last commit ran (design/performance.md §3.2).
+
+One batch = one fdatasync of the spool, one transaction, one wake-up of the loop. Moves are applied in the order of
+submission, runs of one type together. If anything in the batch fails, all of it is rolled back and done again move by
+move, each in a savepoint, so that a bad move harms only itself; numbers drawn at submission stay with their moves.
+
+What the disk can do to a batch:
+* full, out of memory: rolled back, every move of the batch gets StoreFailed, the next batch may fare better;
+* I/O error, failed sync, or a commit of unknown outcome: fatal. Nothing is tried again; the process ends and the disk
+  tells at the next start what is durable.
+"""
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pratique.store.interface import Identity
+from pratique.store.moves import Move, MoveRefused, StoreFailed
+from pratique.store.spool import FileSpool
+from pratique.store.sqlite.families import BATCHES, SINGLES, bodies_of
+from pratique.store.sqlite.item import Item
+from pratique.store.sqlite.tx import Tx
+
+BATCH_MAX = 512  # moves in one commit: bounds what one failure or one slow disk holds up
+_FULL = (7, 13)  # SQLITE_NOMEM, SQLITE_FULL: the transaction is rolled back and the store is whole
+
+
+@dataclass(slots=True)
+class Head:
+    """Where the store stands after the newest commit."""
+
+    seq: int
+    mid: int
+    audit_number: int
+    audit_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A batch that was tried: one result or exception for each of its moves, and where the store stands."""
+
+    items: Sequence[Item[Move]]
+    results: Sequence[Any]
+    head: Head
+
+
+class Writer:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        spool: FileSpool,
+        *,
+        identity: Identity,
+        head: Head,
+        now_ms: Callable[[], int],
+        tell: Callable[[Done], None],
+    ) -> None:
+        self._db = db
+        self._spool = spool
+        self._me = identity
+        self._head = head
+        self._now_ms = now_ms
+        self._tell = tell  # called in the writer's thread
+        self._queue: deque[Item[Any]] = deque()
+        self._wake = threading.Event()
+        self._is_idle = False
+        self._ends = False
+        self._failed: StoreFailed | None = None
+        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+
+    # --- the loop's side ---------------------------------------------------------------------------------------
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, item: Item[Any]) -> None:
+        self._queue.append(item)
+        if self._is_idle:
+            self._wake.set()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def end(self) -> None:
+        """Commit what is queued, then stop. Blocks until it has stopped."""
+        self._ends = True
+        self._wake.set()
+        self._thread.join()
+
+    # --- the thread --------------------------------------------------------------------------------------------
+    def _work(self) -> None:
+        queue = self._queue
+        while True:
+            if not queue:
+                # First say that we sleep, then look again: a move that came in between is seen here or wakes us.
+                self._is_idle = True
+                if not queue and not self._ends:
+                    self._wake.wait()
+                self._wake.clear()
+                self._is_idle = False
+                if not queue and self._ends:
+                    return
+            items = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
+            if items:
+                results = self._commit(items)
+                self._tell(Done(items, results, self._head))
+                self._spool.prepare()
+
+    def _commit(self, items: Sequence[Item[Any]]) -> Sequence[Any]:
+        if self._failed is not None:
+            return [self._failed] * len(items)
+        try:
+            self._spool.sync(segments_of(items))
+            return self._transaction(items)
+        except StoreFailed as failure:
+            error = failure
+        except sqlite3.Error as cause:
+            error = self._judge(cause)
+        if error.fatal:
+            self._failed = error
+        return [error] * len(items)
+
+    def _judge(self, cause: sqlite3.Error) -> StoreFailed:
+        """What an error of the whole batch means."""
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            return StoreFailed(f"the store cannot roll back ({cause}); restart", fatal=True)
+        if code in _FULL:
+            return StoreFailed(f"the store's disk or memory is full ({cause}); make room", full=True)
+        return StoreFailed(f"the store failed ({cause}); restart, what is committed is whole", fatal=True)
+
+    def _transaction(self, items: Sequence[Item[Any]]) -> Sequence[Any]:
+        db = self._db
+        tx = Tx(db, role=self._me.role, inc=self._me.inc, now=self._now_ms())
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            results = apply_runs(tx, items)
+        except (MoveRefused, sqlite3.IntegrityError):
+            db.execute("ROLLBACK")
+            db.execute("BEGIN IMMEDIATE")
+            tx = Tx(db, role=self._me.role, inc=self._me.inc, now=tx.now)
+            results = apply_singly(tx, items)
+        head = self._head
+        number, audit_hash = tx.flush(head.audit_number, head.audit_hash, self._spool.used)
+        last = items[-1]
+        seq, mid = max(head.seq, last.seq), max(head.mid, last.mid)
+        db.execute(
+            "UPDATE meta SET seq = ?, mid = ?, audit_number = ?, audit_hash = ?",
+            (seq, mid, number, bytes.fromhex(audit_hash)),
+        )
+        db.execute("COMMIT")
+        self._head = Head(seq, mid, number, audit_hash)
+        return results
+
+
+def segments_of(items: Sequence[Item[Any]]) -> set[int]:
+    """The segments of the spool that a batch names."""
+    return {extent.segment for item in items for extent in bodies_of(item.move)}
+
+
+def apply_runs(tx: Tx, items: Sequence[Item[Any]]) -> list[Any]:
+    """Runs of one type at once. A MoveRefused among the results changed nothing; one that is raised spoils the run."""
+    results: list[Any] = []
+    for kind, run in groupby(items, lambda item: type(item.move)):
+        many = BATCHES.get(kind)
+        if many is not None:
+            results += many(tx, list(run))
+        else:
+            single = SINGLES[kind]
+            results += [single(tx, item) for item in run]
+    return results
+
+
+def apply_singly(tx: Tx, items: Sequence[Item[Any]]) -> list[Any]:
+    """Each move in a savepoint of its own."""
+    results: list[Any] = []
+    for item in items:
+        mark = tx.mark()
+        tx.db.execute("SAVEPOINT move")
+        try:
+            result = apply_runs(tx, [item])[0]
+        except MoveRefused as refused:
+            result = refused
+        except sqlite3.IntegrityError as error:
+            result = MoveRefused(f"the rows do not allow it: {error}")
+        if isinstance(result, MoveRefused):
+            # Only while the transaction stands: SQLite itself ends it on a full disk, and then all is undone.
+            tx.db.execute("ROLLBACK TO move")
+            tx.rewind(mark)
+        tx.db.execute("RELEASE move")
+        results.append(result)
+    return results

@@ -1,0 +1,137 @@
+"""The mail log: events in, `mail.current` and its JSON twin out (the mail-log contract, to the letter).
+
+`emit` appends and does nothing else, so that a session never waits for a line; `flush` formats what has gathered and
+writes each file once. The caller's ticker calls it at most every 0.5 s and with each batch, so no line is more than
+1 s late. Files, rollover and failing disks are sink.py's; what an event says is events.py's.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pratique.telemetry.counters import Counters
+from pratique.telemetry.events import Event, Fault, Note
+from pratique.telemetry.json_log import JsonFormat
+from pratique.telemetry.sink import KEEP_FILES, ROLLOVER_BYTES, LogFile
+
+QUEUED_EVENTS_MAX = 100_000  # about 50 MB: a ticker that stalls cannot fill the memory
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_SERIAL = re.compile(r"\S{20}")
+
+Batch = Sequence[tuple[Event, int]]
+
+
+class TextFormat:
+    """`Www Mmm dd hh:mm:ss yyyy Level: text`, in UTC, English whatever the locale."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._stamp = ""
+
+    def lines(self, batch: Batch) -> bytes:
+        rows = []
+        for event, at in batch:
+            if at // 1000 != self._second:
+                self._stamp_of(at // 1000)
+            rows.append(f"{self._stamp} {event.level}: {event.text()}\n")
+        text = "".join(rows)
+        if text.count("\n") != len(rows) or "\r" in text:  # a name out of the configuration held a line break
+            text = "".join([row[:-1].replace("\n", "\\n").replace("\r", "\\r") + "\n" for row in rows])
+        return text.encode("utf-8", "backslashreplace")
+
+    def _stamp_of(self, second: int) -> None:
+        when = datetime.fromtimestamp(second, UTC)
+        self._second = second
+        self._stamp = f"{_DAYS[when.weekday()]} {_MONTHS[when.month]} {when:%d %H:%M:%S} {when.year:04d}"
+
+
+class MailLog:
+    """A Telemetry that writes to `directory`. `version` is X.Y.Z-NNN; `clock` gives ms since 1970 UTC."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        version: str,
+        serial: str,
+        clock: Callable[[], int],
+        host: str = "",
+        counters: Counters | None = None,
+        rollover_bytes: int = ROLLOVER_BYTES,
+        keep_files: int = KEEP_FILES,
+        json: bool = True,
+    ) -> None:
+        if not _SERIAL.fullmatch(serial):
+            raise ValueError(
+                f"serial number {serial!r}: 20 characters without a space, readers of the header rely on it"
+            )
+        self._clock = clock
+        self._counters = counters
+        self._queue: list[tuple[Event, int]] = []
+        self._texts = TextFormat()
+        self._begin = (
+            Note(message="Begin Logfile"),
+            Note(message=f"Version: {version} SN: {serial}"),
+            Note(message="Time offset from UTC: 0 seconds"),
+        )
+        where = Path(directory)
+        limits = {"rollover_bytes": rollover_bytes, "keep_files": keep_files}
+        self._outputs = [(self._texts.lines, LogFile(where, "mail", header=self._header, **limits))]
+        if json:
+            make = JsonFormat(host or os.uname().nodename).lines
+            self._outputs.append((make, LogFile(where, "mail.json", header=lambda _: b"", **limits)))
+
+    def emit(self, event: Event) -> None:
+        """Queue one event; written with the next flush. Never blocks (but for a full queue), never raises."""
+        self._queue.append((event, self._clock()))
+        if len(self._queue) > QUEUED_EVENTS_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is queued, one write for each file. Lines that a file does not take are counted and dropped."""
+        batch, self._queue = self._queue, []
+        if not batch:
+            return
+        now_ms = batch[-1][1]
+        for make, file in self._outputs:
+            if file.write(_lines(make, batch), lines=len(batch), now_ms=now_ms) and (report := file.report()):
+                self.emit(Fault(error=report))
+        if self._counters is not None:
+            self._counters.count(batch)
+
+    def reopen(self) -> None:
+        """After logrotate or SIGHUP: go on in files of the proper names."""
+        self.flush()
+        for _, file in self._outputs:
+            file.close()
+
+    def close(self) -> None:
+        self.flush()
+        self.reopen()  # flushes again, for what the first flush had to report
+
+    @property
+    def lost(self) -> int:
+        """Lines that could not be written and are not yet reported."""
+        return sum(file.lost for _, file in self._outputs)
+
+    def _header(self, now_ms: int) -> bytes:
+        return self._texts.lines([(note, now_ms) for note in self._begin])
+
+
+def _lines(make: Callable[[Batch], bytes], batch: Batch) -> bytes:
+    """An event with a field of the wrong type is our bug; it must not take the lines of others with it."""
+    try:
+        return make(batch)
+    except (AttributeError, TypeError, ValueError):
+        return b"".join([_line(make, event, at) for event, at in batch])
+
+
+def _line(make: Callable[[Batch], bytes], event: Event, at: int) -> bytes:
+    try:
+        return make([(event, at)])
+    except (AttributeError, TypeError, ValueError) as error:
+        return make([(Fault(error=f"mail log: {type(event).__name__} has no line ({error}), report this bug"), at)])

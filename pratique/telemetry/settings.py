@@ -1,0 +1,16 @@
+"""Options of the mail log."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def option(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    directory: str = option("log", "Where logs are written, relative to the appliance's directory.")
+    rollover_bytes: int = option(104_857_600, "Size at which mail.current is rolled over.")
+    keep_files: int = option(10, "Rolled files that are kept.")
+    json: bool = option(True, "Write the same events as JSON lines to mail.json.current.")

@@ -1,0 +1,177 @@
+"""The engine around the workers: answers, deadlines, workers that die, shutting down."""
+
+import asyncio
+import base64
+import gzip
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from pratique.checks import virus
+from pratique.checks.virus import YaraEngine
+from pratique.checks.yara_rules import CompiledRules, compile_rules, eicar
+from pratique.mail.body import MemoryBody
+from pratique.policy.facts import Unknown, VirusResult
+
+CLEAN = b"From: a@b.example\r\n\r\nhello\r\n"
+INFECTED = b"From: a@b.example\r\n\r\n" + eicar() + b"\r\n"
+SLOW = b"From: a@b.example\r\n\r\nslow-slow-slow\r\n"
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> CompiledRules:
+    """A message with the word in SLOW keeps the scanner busy for its whole CPU allowance."""
+    path = tmp_path_factory.mktemp("rules") / "slow.yar"
+    path.write_text(
+        'rule slow { strings: $a = "slow-slow-slow" '
+        "condition: $a and for all i in (0..100000000000) : (uint8(i % 10) != 255) }"
+    )
+    return compile_rules([path])
+
+
+@pytest.fixture
+async def engine(rules: CompiledRules) -> AsyncIterator[YaraEngine]:
+    made = YaraEngine(rules, workers=1)
+    await made.start()
+    yield made
+    made.close()
+
+
+def workers() -> dict[int, int]:
+    """Process id and CPU ticks of every child of multiprocessing's fork server."""
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it ended meanwhile
+                continue
+            if int(fields[1]) == server and fields[0] != "Z":
+                found[int(entry.name)] = int(fields[11]) + int(fields[12])
+    return found
+
+
+async def busy_worker(*, other_than: int = 0) -> int:
+    """The worker that has begun to work on a slow message."""
+    before = workers()
+    async with asyncio.timeout(5):
+        while True:
+            await asyncio.sleep(0.02)
+            for pid, ticks in workers().items():
+                if pid != other_than and ticks >= before.setdefault(pid, ticks) + 10:
+                    return pid
+
+
+async def ask(engine: YaraEngine, octets: bytes) -> VirusResult | Unknown:
+    return await engine.scan(MemoryBody(octets, ""), octets)
+
+
+async def test_verdicts_carry_engine_version_and_the_log_s_name(engine: YaraEngine, rules: CompiledRules) -> None:
+    clean = VirusResult(engine="YARA-X", version=rules.version, result="clean", name="")
+    found = VirusResult(engine="YARA-X", version=rules.version, result="infected", name="EICAR-AV-Test")
+    assert await ask(engine, CLEAN) == clean
+    assert await ask(engine, INFECTED) == found
+    assert await engine.scan(MemoryBody(INFECTED, ""), None) == found
+
+
+async def test_many_at_once_each_get_their_own_answer(engine: YaraEngine) -> None:
+    answers = await asyncio.gather(*(ask(engine, INFECTED if n % 3 == 0 else CLEAN) for n in range(200)))
+    assert [a.result for a in answers if isinstance(a, VirusResult)] == [
+        "infected" if n % 3 == 0 else "clean" for n in range(200)
+    ]
+
+
+async def test_worker_that_dies_at_work_costs_its_neighbours_nothing(engine: YaraEngine) -> None:
+    slow = asyncio.gather(ask(engine, SLOW))
+    pid = await busy_worker()
+    os.kill(pid, signal.SIGKILL)
+    os.kill(await busy_worker(other_than=pid), signal.SIGKILL)
+    neighbours = await asyncio.gather(*(ask(engine, CLEAN) for _ in range(5)))
+    [answer] = await slow
+    assert isinstance(answer, VirusResult)
+    assert (answer.result, answer.name) == ("unscannable", "ended its scanner twice")
+    assert all(isinstance(n, VirusResult) and n.result == "clean" for n in neighbours)
+
+
+async def test_task_that_does_not_end_is_killed(rules: CompiledRules) -> None:
+    engine = YaraEngine(rules, workers=1, task_s=0.3)
+    await engine.start()
+    slow, clean = await asyncio.gather(ask(engine, SLOW), ask(engine, CLEAN))
+    engine.close()
+    assert isinstance(slow, VirusResult)
+    assert (slow.result, slow.name) == ("unscannable", "takes too long")
+    assert isinstance(clean, VirusResult)
+    assert clean.result == "clean"
+
+
+async def test_idle_workers_that_die_are_replaced(engine: YaraEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virus, "REBUILD_PAUSE_S", 0.0)
+    [pid] = workers()
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.sleep(0.3)
+    answer = await ask(engine, CLEAN)
+    assert isinstance(answer, VirusResult)
+    assert answer.result == "clean"
+
+
+async def test_workers_that_cannot_start_are_unknown_not_clean(rules: CompiledRules) -> None:
+    engine = YaraEngine(CompiledRules(b"no rules", "0"), workers=1)
+    answer = await ask(engine, CLEAN)
+    engine.close()
+    assert isinstance(answer, Unknown)
+    assert "YARA-X: the workers do not" in answer.why
+
+
+async def test_no_answer_within_the_deadline_is_unknown(rules: CompiledRules) -> None:
+    engine = YaraEngine(rules, workers=1, deadline_s=0.2)
+    answer = await ask(engine, SLOW)
+    engine.close()
+    assert answer == Unknown("YARA-X: no answer within 0.2 s, the workers are busy")
+
+
+async def test_memory_of_a_worker_is_capped(rules: CompiledRules) -> None:
+    """200 MB of address space do not hold a message of 40 MB, its parts and what the archive unpacks to."""
+    engine = YaraEngine(rules, workers=1, memory_bytes_max=200_000_000)
+    packed = base64.encodebytes(gzip.compress(os.urandom(30_000_000), 1)).replace(b"\n", b"\r\n")
+    answer = await ask(engine, b"Content-Transfer-Encoding: base64\r\n\r\n" + packed)
+    after = await ask(engine, CLEAN)
+    engine.close()
+    assert isinstance(answer, VirusResult)
+    assert answer.result == "unscannable"
+    assert isinstance(after, VirusResult)
+    assert after.result == "clean"
+
+
+async def test_too_large_and_unreadable(engine: YaraEngine) -> None:
+    class Broken(MemoryBody):
+        def pieces(self) -> Iterator[bytes]:
+            raise OSError(5, "Input/output error")
+
+    class Huge(MemoryBody):
+        __slots__ = ()
+
+    huge = Huge(b"", "")
+    huge.size = virus.MESSAGE_BYTES_MAX + 1
+    answer = await engine.scan(huge, None)
+    assert isinstance(answer, VirusResult)
+    assert (answer.result, answer.name) == ("unscannable", "too large")
+    unread = await engine.scan(Broken(b"x", ""), None)
+    assert isinstance(unread, Unknown)
+    assert "Input/output error" in unread.why
+
+
+async def test_close_answers_who_still_waits(rules: CompiledRules) -> None:
+    engine = YaraEngine(rules, workers=1)
+    await engine.start()
+    waiting = asyncio.gather(*(ask(engine, SLOW) for _ in range(5)))
+    await asyncio.sleep(0.1)
+    engine.close()
+    answers = await waiting
+    assert answers == [Unknown("YARA-X: shutting down")] * 5
+    after = await ask(engine, CLEAN)
+    assert isinstance(after, Unknown)

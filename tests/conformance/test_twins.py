@@ -1,0 +1,323 @@
+"""Both backends side by side: random moves, the same results, the same refusals, the same views.
+
+The memory store is a second implementation made from the same docstrings; where the two differ one of them is wrong.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from pratique.store.audit import broken_at
+from pratique.store.interface import Search, TextTest
+from pratique.store.moves import (
+    Accept,
+    Acknowledged,
+    Confirm,
+    DelayExit,
+    DotSent,
+    DropQuarantine,
+    HelloFrom,
+    Intend,
+    JournalAcked,
+    JournalIn,
+    Judge,
+    LetGo,
+    MoveHold,
+    MoveRefused,
+    Outcome,
+    PutPeer,
+    PutQuarantine,
+    Retarget,
+    Settle,
+    TakeBack,
+    TransfersAnswered,
+    TransferStuck,
+)
+from tests.conformance.conftest import MemoryHarness, SqliteHarness
+from tests.conformance.samples import (
+    GATEWAY,
+    MANAGER,
+    NONCE,
+    NOW,
+    OTHER_GATEWAY,
+    OTHER_SEAL,
+    SEAL,
+    Samples,
+    cid_of,
+    delivery,
+    entry,
+    hold,
+    nowhere,
+    peer,
+    quarantine,
+)
+from tests.conformance.snapshot import snapshot
+
+COPIES_MAX = 8  # few, so that moves meet the same copy again
+HOPS = st.integers(1, 5)
+PICK = st.integers(0, COPIES_MAX - 1)
+NAMES = st.sampled_from(["Policy", "Virus", "Legal"])
+SERIALS = st.sampled_from([GATEWAY, OTHER_GATEWAY, MANAGER])
+NONCES = st.sampled_from([NONCE, "a0" * 16, "b1" * 16])
+SEALS = st.sampled_from([SEAL, OTHER_SEAL])
+
+
+class Twins(RuleBasedStateMachine):
+    """One loop, two stores, one list of what was made. A rule builds a move for each store from the same draw."""
+
+    @initialize(role=st.sampled_from(["gateway", "manager"]))
+    def start(self, role: str) -> None:
+        self.role = role
+        self.directory = Path(tempfile.mkdtemp())
+        self.loop = asyncio.new_event_loop()
+        serial = MANAGER if role == "manager" else GATEWAY
+        harnesses = (MemoryHarness(self.directory), SqliteHarness(self.directory))
+        self.stores: list[Any] = [self.loop.run_until_complete(one.open(role, serial)) for one in harnesses]
+        self.clocks = [one.clock for one in harnesses]
+        self.samples = [Samples(store) for store in self.stores]
+        self.mids: list[int] = []
+        self.cids: dict[int, str] = {}
+        for serial, kind in ((GATEWAY, "gateway"), (OTHER_GATEWAY, "gateway"), (MANAGER, "manager")):
+            self.both(lambda samples, s=serial, k=kind: PutPeer(peer(s, k), (entry("enroll"),)))
+            self.both(lambda samples, s=serial: HelloFrom(s, NONCE, 1, 0, "", NOW))
+        for name in ("Policy", "Virus", "Legal"):
+            free = '{"free_space": true}' if name == "Policy" else "{}"
+            self.both(lambda samples, n=name, f=free: PutQuarantine(quarantine(n, overflow=f), ()))
+
+    def both(self, build: Any) -> Any:
+        """Submit to both what `build(samples)` makes; their outcomes are equal."""
+        moves = [build(samples) for samples in self.samples]
+        outcomes = self.loop.run_until_complete(self._outcomes(moves))
+        assert outcomes[0] == outcomes[1], moves[0]
+        return outcomes[0]
+
+    async def _outcomes(self, moves: list[Any]) -> list[Any]:
+        outcomes: list[Any] = []
+        for store, move in zip(self.stores, moves, strict=True):
+            try:
+                outcomes.append(plain(await store.submit(move)))
+            except MoveRefused:
+                outcomes.append("refused")
+        return outcomes
+
+    def mid(self, pick: int) -> int:
+        return self.mids[pick % len(self.mids)] if self.mids else 1
+
+    def cid(self, pick: int) -> str:
+        return self.cids.get(self.mid(pick), cid_of(999))
+
+    # --- new copies ----------------------------------------------------------------------------------------------
+    @rule(custody=st.sampled_from(["RECEIVED", "ACTIVE", "Q", "X", "HELD", "SETTLED"]), count=st.integers(0, 2))
+    def accept(self, custody: str, count: int) -> None:
+        if len(self.mids) >= COPIES_MAX:
+            return
+        deliveries = tuple(delivery(rid) for rid in range(count)) if custody in ("ACTIVE", "RECEIVED") else ()
+        holds = tuple(hold(name) for name in ("Policy", "Virus")[: count + 1]) if custody == "HELD" else ()
+
+        def build(samples: Samples) -> Accept:
+            copy = samples.copy(custody, deliveries=deliveries, holds=holds)
+            self.cids[copy.mid] = copy.cid
+            return Accept((copy,), (entry("accept", copy.mid),))
+
+        self.both(build)
+        self.mids = sorted(self.cids)
+
+    @rule(pick=PICK, hop=HOPS, new=st.booleans(), serial=SERIALS, nonce=NONCES, seal=SEALS, seq=st.integers(0, 50))
+    def receive(self, pick: int, hop: int, new: bool, serial: str, nonce: str, seal: str, seq: int) -> None:
+        if len(self.mids) >= 2 * COPIES_MAX:
+            return
+        custody = "HELD" if hop % 2 else "RECEIVED" if seq % 2 else "ACTIVE"
+        made: list[int] = []
+
+        def build(samples: Samples) -> Any:
+            cid = cid_of(500 + len(self.mids)) if new else self.cid(pick)
+            copy = samples.copy(custody, cid=cid, hop=hop)
+            made.append(copy.mid)
+            return samples.receive(copy, seq=seq, peer=serial, nonce=nonce, seal=seal)
+
+        taken = self.both(build)
+        if taken != "refused" and taken.answer == "commit ACC":
+            mid = made[0]
+            copy = self.stores[0].view.copy(mid)
+            self.cids[mid] = copy.cid
+            self.mids = sorted(self.cids)
+
+    @rule(pick=PICK, drop=st.booleans(), child=st.booleans())
+    def judge(self, pick: int, drop: bool, child: bool) -> None:
+        mid = self.mid(pick)
+        if self.stores[0].view.copy(mid) is None:
+            return
+
+        def build(samples: Samples) -> Judge:
+            stored = samples.store.view.copy(mid)
+            assert stored is not None
+            same = {"mid": mid, "cid": stored.cid, "hop": stored.hop, "sha256": stored.sha256}
+            extent = stored.extent or nowhere()
+            made = samples.copy("SETTLED" if drop else "ACTIVE", extent=extent, **same)
+            children = (samples.copy("Q", extent=extent, sha256=made.sha256),) if child else ()
+            if not drop:
+                made = replace(made, deliveries=(delivery(0), delivery(3)))
+            return Judge(mid, (made, *children), (entry("judge", mid),))
+
+        self.both(build)
+
+    # --- mail ----------------------------------------------------------------------------------------------------
+    @rule(pick=PICK, rids=st.lists(st.integers(0, 2), max_size=2, unique=True))
+    def dot(self, pick: int, rids: list[int]) -> None:
+        self.both(lambda samples: DotSent(self.mid(pick), tuple(rids)))
+
+    @rule(
+        pick=PICK,
+        states=st.lists(st.sampled_from(["DELIVERED", "FAILED", "CANCELLED", "DUE"]), max_size=2),
+        first=st.integers(0, 2),
+    )
+    def settle(self, pick: int, states: list[str], first: int) -> None:
+        outcomes = tuple(
+            Outcome(first + index, state, "reply", next_at=NOW + 5, delayed=index == 1)
+            for index, state in enumerate(states)
+        )
+        self.both(lambda samples: Settle(self.mid(pick), outcomes, (entry("settle"),)))
+
+    @rule(pick=PICK)
+    def take_back(self, pick: int) -> None:
+        self.both(lambda samples: TakeBack(self.mid(pick), (delivery(5),), (entry("take back"),)))
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=2))
+    def let_go(self, picks: list[int]) -> None:
+        self.both(lambda samples: LetGo(tuple(self.mid(pick) for pick in picks)))
+
+    # --- custody -------------------------------------------------------------------------------------------------
+    @rule(pick=PICK, hop=HOPS)
+    def intend(self, pick: int, hop: int) -> None:
+        self.both(lambda samples: Intend(((self.cid(pick), hop),)))
+
+    @rule(pick=PICK, hop=HOPS, event=st.sampled_from(["ACC", "CANC"]), twice=st.booleans())
+    def answer(self, pick: int, hop: int, event: str, twice: bool) -> None:
+        answers = (Acknowledged(self.cid(pick), hop, event, 1, 5),) * (1 + twice)
+        self.both(lambda samples: TransfersAnswered(answers, self.role))
+
+    @rule(pick=PICK, hop=HOPS, stuck=st.booleans())
+    def stick(self, pick: int, hop: int, stuck: bool) -> None:
+        self.both(lambda samples: TransferStuck(self.cid(pick), hop, "why", stuck, (entry("stuck"),)))
+
+    @rule(pick=PICK, hop=HOPS, more=st.sampled_from([0, 2]), serial=SERIALS)
+    def retarget(self, pick: int, hop: int, more: int, serial: str) -> None:
+        def build(samples: Samples) -> Retarget:
+            transfer = samples.transfer(self.cid(pick), hop + more, peer=serial)
+            return Retarget(self.cid(pick), hop, transfer, (entry("retarget"),))
+
+        self.both(build)
+
+    @rule(pick=PICK, hop=HOPS, serial=SERIALS, nonce=NONCES, seal=SEALS, new=st.booleans())
+    def cancel(self, pick: int, hop: int, serial: str, nonce: str, seal: str, new: bool) -> None:
+        cid = cid_of(700 + pick) if new else self.cid(pick)
+        self.both(lambda samples: samples.cancel(cid, hop, peer=serial, nonce=nonce, seal=seal))
+
+    @rule(serial=SERIALS, nonce=NONCES, inc=st.integers(1, 2), seq=st.integers(0, 50))
+    def hello(self, serial: str, nonce: str, inc: int, seq: int) -> None:
+        self.both(lambda samples: HelloFrom(serial, nonce, inc, seq, f"{seq}:1", NOW))
+
+    @rule(
+        serial=SERIALS,
+        rows=st.lists(st.tuples(st.sampled_from(["FIN", "DEL", "LOC"]), PICK, HOPS), max_size=3),
+        gap=st.booleans(),
+    )
+    def journal(self, serial: str, rows: list[tuple[str, int, int]], gap: bool) -> None:
+        after = self.stores[0].view.peer(serial).journal_in + (3 if gap else 0)
+        told = tuple(
+            (after + 1 + index, state, self.cid(pick), hop, "-", NOW, '{"R": "delivered"}')
+            for index, (state, pick, hop) in enumerate(rows)
+        )
+        self.both(lambda samples: JournalIn(serial, after, after + len(told), told))
+
+    @rule(serial=SERIALS, number=st.integers(0, 60))
+    def acked(self, serial: str, number: int) -> None:
+        number = min(number, self.stores[0].committed_seq())  # nobody applies what was never written
+        self.both(lambda samples: JournalAcked(serial, number))
+        self.both(lambda samples: Confirm(serial, number))
+
+    # --- the hold ------------------------------------------------------------------------------------------------
+    @rule(pick=PICK, name=NAMES, mark=st.sampled_from(["RELEASED", "DELETED"]), old=st.booleans(), bare=st.booleans())
+    def exit_hold(self, pick: int, name: str, mark: str, old: bool, bare: bool) -> None:
+        if self.stores[0].view.copy(self.mid(pick)) is None:
+            return
+
+        def build(samples: Samples) -> Any:
+            move = samples.exit_hold(self.mid(pick), mark, quarantine=name)
+            return replace(move, version=move.version - old, transfer=None if bare else move.transfer)
+
+        self.both(build)
+
+    @rule(pick=PICK, name=NAMES, days=st.integers(0, 3))
+    def delay(self, pick: int, name: str, days: int) -> None:
+        self.both(lambda samples: DelayExit(self.mid(pick), name, NOW + days, (entry("delay"),)))
+
+    @rule(pick=PICK, source=NAMES, goal=NAMES)
+    def move(self, pick: int, source: str, goal: str) -> None:
+        self.both(lambda samples: MoveHold(self.mid(pick), source, goal, (entry("move"),)))
+
+    @rule(name=NAMES)
+    def drop(self, name: str) -> None:
+        if self.both(lambda samples: DropQuarantine(name, ())) is None:
+            self.both(lambda samples: PutQuarantine(quarantine(name), ()))
+
+    @rule(ms=st.integers(1, 1000))
+    def tick(self, ms: int) -> None:
+        for clock in self.clocks:
+            clock.now += ms
+
+    @rule(
+        names=st.lists(NAMES, max_size=3, unique=True),
+        how=st.sampled_from(["contains", "does_not_contain", "does_not_match"]),
+        order=st.sampled_from(["received", "sender", "subject", "scheduledExit", "size"]),
+        descending=st.booleans(),
+        limit=st.integers(1, 3),
+    )
+    def search(self, names: list[str], how: str, order: str, descending: bool, limit: int) -> None:
+        query = Search(tuple(names), subject=TextTest(how, "offer"), order_by=order, descending=descending, limit=limit)
+        found = [store.view.search(query) for store in self.stores]
+        assert found[0].total == found[1].total
+        assert [copy.mid for copy, _ in found[0].copies] == [copy.mid for copy, _ in found[1].copies]
+
+    @invariant()
+    def views_agree(self) -> None:
+        if not hasattr(self, "stores"):
+            return
+        ours, theirs = (
+            snapshot(store, samples, extents=False) for store, samples in zip(self.stores, self.samples, strict=True)
+        )
+        for part in ours:
+            assert ours[part] == theirs[part], part
+
+    def teardown(self) -> None:
+        if not hasattr(self, "stores"):
+            return
+        for store in self.stores:
+            assert broken_at(store.view.audit(0, 10_000)) is None
+            self.loop.run_until_complete(store.close())
+        self.loop.close()
+        shutil.rmtree(self.directory)
+
+
+def plain(result: Any) -> Any:
+    """A result without places in the spool, which the two choose for themselves."""
+    if isinstance(result, tuple | list):
+        return [("extent", getattr(one, "length", one)) for one in result]
+    return replace(result, dropped=tuple(result.dropped)) if hasattr(result, "dropped") else result
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(
+    max_examples=25,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
