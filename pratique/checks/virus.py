@@ -65,6 +65,7 @@ class YaraEngine:
         self._in_flight: list[list[_Job]] = []
         self._pool: ProcessPool | None = None
         self._built_at = float("-inf")
+        self._rebuild_planned = False
         self._closed = False
 
     async def start(self) -> None:
@@ -90,6 +91,8 @@ class YaraEngine:
         self._drop_pool()
 
     async def _ask(self, octets: bytes) -> VirusResult | Unknown:
+        if self._closed:
+            return Unknown(f"{self.name}: shutting down")
         loop = asyncio.get_running_loop()
         job = _Job(octets, loop.create_future())
         self._waiting.append(job)
@@ -112,13 +115,11 @@ class YaraEngine:
 
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._waiting and len(self._in_flight) < TASKS_PER_WORKER * self._workers:
-            batch = self._next_batch()
-            if not batch:
-                return
             pool = self._running_pool(loop)
+            batch = self._next_batch() if pool is not None else []
+            if pool is None or not batch:
+                return
             try:
-                if pool is None:
-                    raise RuntimeError("the workers do not start")
                 task = pool.schedule(
                     virus_worker.scan_batch, args=[[job.octets for job in batch]], timeout=self._task_s
                 )
@@ -185,12 +186,19 @@ class YaraEngine:
     # --- the pool ---
 
     def _running_pool(self, loop: asyncio.AbstractEventLoop) -> ProcessPool | None:
+        """None: not now, `_dispatch` will be called again."""
         if self._pool is not None and self._pool.active:
             return self._pool
-        if self._closed or loop.time() - self._built_at < REBUILD_PAUSE_S:
+        if self._closed:
+            return None
+        if loop.time() < self._built_at + REBUILD_PAUSE_S:
+            if not self._rebuild_planned:
+                self._rebuild_planned = True
+                loop.call_at(self._built_at + REBUILD_PAUSE_S, self._dispatch, loop)
             return None
         self._drop_pool()
         self._built_at = loop.time()
+        self._rebuild_planned = False
         # forkserver: a fork of this process would copy its threads' locks in whatever state they are
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([virus_worker.__name__])

@@ -100,6 +100,7 @@ def begin(rules: bytes, memory_bytes_max: int) -> None:
     """Once in each process, before the first task."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and then at once, also inside a scan
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold somebody's mail
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # nothing here writes a file
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))

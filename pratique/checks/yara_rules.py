@@ -31,7 +31,7 @@ class RuleError:
         return f"{self.file}:{self.line}:{self.column}: {self.why}; correct the rule, or take the file off the list"
 
 
-class RulesRefused(Exception):
+class RulesRefused(ValueError):
     """Some rule does not compile. `errors` has all of them."""
 
     def __init__(self, errors: Sequence[RuleError]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pratique import __version__
@@ -13,6 +13,7 @@ from pratique.checks.virus import YaraEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
+from pratique.front.files import compile_program
 from pratique.front.options import GatewayOptions, ManagerOptions, Options
 from pratique.gateway.app import Gateway
 from pratique.gateway.app import Parts as GatewayParts
@@ -21,8 +22,6 @@ from pratique.manager.app import Parts as ManagerParts
 from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
-from pratique.policy.evaluate import Program
-from pratique.policy.settings import PolicySettings
 from pratique.quarantine.kinds import SYSTEM_MADE
 from pratique.runner.services import NUMBERS_GAP, Numbers, Services
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
@@ -55,6 +54,14 @@ class Appliance:
     async def start(self) -> None:
         self.services.tasks.spawn(_flush(self.mail_log), "log flush")
         await self.role.start()
+
+    def reload(self) -> None:
+        """SIGHUP: reopen the logs, read the enrolments anew. Options need a restart; the log says so."""
+        self.mail_log.reopen()
+        self.role.peers_changed()
+        self.mail_log.emit(
+            log.Note(message="reloaded: logs reopened, enrolments read; options take effect at a restart")
+        )
 
     async def stop(self) -> None:
         """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given."""
@@ -128,10 +135,8 @@ def _gateway(
     closers: list[Callable[[], None]],
 ) -> Gateway:
     settings = options.gateway
-    policy = policy_with_file(directory, settings.policy)
-    names = frozenset((*settings.quarantines, *(q.name for q in SYSTEM_MADE.values())))
-    program = Program.compile(policy, names)
-    content = Content(scan_bytes_max=policy.scan_bytes_max)
+    program = compile_program(directory, options)
+    content = Content(scan_bytes_max=settings.policy.scan_bytes_max)
     closers.append(content.close)
     engines = Engines(_virus_engines(directory, options, closers), content)
     parts = GatewayParts(
@@ -144,14 +149,6 @@ def _gateway(
         smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
     )
     return Gateway(services, parts)
-
-
-def policy_with_file(directory: Path, policy: PolicySettings) -> PolicySettings:
-    """The filters of `filters_file` behind those of `filters`."""
-    if not policy.filters_file:
-        return policy
-    text = (directory / policy.filters_file).read_text(encoding="utf-8")
-    return replace(policy, filters=f"{policy.filters}\n{text}")
 
 
 def _virus_engines(

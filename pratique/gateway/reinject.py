@@ -13,6 +13,7 @@ from pratique.gateway.apply import Planner, deliveries_for, item_of
 from pratique.gateway.judging import Outlets
 from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail.ids import parse_xid
+from pratique.policy.facts import Unknown
 from pratique.runner.cpq_server import Decided, Offer
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
@@ -163,9 +164,10 @@ class Reinject:
         return move
 
     def _hold_again(self, move: Receive, offer: Offer, metadata: Metadata, judged: Judged) -> Receive:
-        """A new verdict may send the message back to quarantine: the next odd hop of the same copy."""
+        """A new verdict may send the message back to quarantine: the next odd hop of the same copy. What a reviewer has
+        seen and released is not held again for the same finding (facts/pvo.md §3.13)."""
         wishes = judged.decision.dispositions[0].quarantines
-        if not wishes:
+        if not wishes or _findings(judged) <= {v.detail for v in metadata.verdicts if v.result == "infected"}:
             return move
         held = self.planner.hold_again(move.copy, metadata, wishes, size=offer.stored.size)
         return replace(move, copy=held)
@@ -199,3 +201,9 @@ class Reinject:
         self.services.telemetry.emit(
             log.Alarm(message=f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}")
         )
+
+
+def _findings(judged: Judged) -> set[str]:
+    if isinstance(judged.virus, Unknown):
+        return {""}
+    return {v.name for v in judged.virus if v.result == "infected"}

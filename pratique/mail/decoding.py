@@ -17,7 +17,8 @@ RESTARTS_MAX = 1000  # padded ends inside one base64 body that are stepped over;
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(n for n in range(256) if n not in _BASE64)
 _NOT_BASE64_OR_PAD = bytes(n for n in _NOT_BASE64 if n != 0x3D)
-_UU_BEGIN = re.compile(rb"(?:\A|\n)begin(?:-base64)? [0-7]{3,4} [^\r\n]*+\r?\n")
+_UU_BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} [^\r\n]*+\r?\n")
+_UU_LATER = re.compile(rb"\n" + _UU_BEGIN.pattern)
 
 _CODECS = re.compile(
     r"(utf_(7|8|8_sig|16|16_be|16_le|32|32_be|32_le)|ascii|latin_1|iso8859_\d+|cp\d+|koi8_[rut]|gb2312|gbk|gb18030|hz"
@@ -158,7 +159,7 @@ def decode_quoted_printable(octets: bytes, *, start: int, end: int, limit: int) 
 
 def decode_uuencode(octets: bytes, *, start: int, end: int, limit: int) -> bytes:
     """The first uuencoded file in the region; lines that are none are skipped, up to a point."""
-    begin = _UU_BEGIN.search(octets, start, end)
+    begin = _UU_BEGIN.match(octets, start, end) or _UU_LATER.search(octets, start, end)
     if begin is None:
         return b""
     if b"-base64" in begin[0]:
@@ -175,18 +176,27 @@ def decode_uuencode(octets: bytes, *, start: int, end: int, limit: int) -> bytes
         at = stop + 1
         if line == b"end":
             break
-        try:
-            piece = binascii.a2b_uu(line)
-        except binascii.Error:
-            # many encoders write too many characters behind the last octet: the length octet decides
-            wanted = ((line[0] - 32) & 63) if line else 0
-            try:
-                piece = binascii.a2b_uu(line[: 1 + (wanted * 4 + 5) // 3])
-            except binascii.Error:
-                bad += 1
-                if bad > UU_BAD_LINES_MAX:
-                    break
-                continue
+        piece = _uu_line(line)
+        if piece is None:
+            bad += 1
+            if bad > UU_BAD_LINES_MAX:
+                break
+            continue
         out.append(piece)
         size += len(piece)
     return b"".join(out)[:limit]
+
+
+def _uu_line(line: bytes) -> bytes | None:
+    """The octets of one line; None when it is none."""
+    if not line:
+        return b""
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        pass  # many encoders write characters behind the last octet: the length in front decides
+    octets = (line[0] - 32) & 63
+    try:
+        return binascii.a2b_uu(line[: 1 + (octets * 4 + 2) // 3])
+    except binascii.Error:
+        return None

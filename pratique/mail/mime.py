@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pratique.mail import decoding
-from pratique.mail.headers import STRUCTURAL, Headers, garbage_at, read_headers
+from pratique.mail.headers import Headers, garbage_at, read_headers
 from pratique.mail.multipart import Cut, cut, guess_boundary, stray_part
 from pratique.mail.parameters import PARAMETERS_MAX, Structured, parse_structured
 from pratique.mail.part import AFTER_PADDING, Part, Parts
@@ -30,6 +30,7 @@ _UNKNOWN_ENCODING = "unknown Content-Transfer-Encoding"
 _SPACED = "a blank before the colon"
 _GARBAGE = "a line that is no header field"
 _TWO_TYPES = "two Content-Type fields"
+_ENCODED_MESSAGE = "an encoded message/rfc822"
 _TWO_BOUNDARIES = "two boundaries"
 _GUESSED = "a boundary that was not announced"
 _TWO_ENCODINGS = "two Content-Transfer-Encoding fields"
@@ -133,6 +134,12 @@ class _Walk:
         self._views_left -= 1
         return True
 
+    def _some(self, values: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """As many values of one field as can make a reading each."""
+        if len(values) > VIEWS_MAX:
+            self._cut_short("views")
+        return values[:VIEWS_MAX]
+
     # --- one entity ---
 
     def _entity(self, node: _Node, headers: Headers) -> Iterator[_Node]:
@@ -141,7 +148,7 @@ class _Walk:
             self._cut_short("headers")
         types = headers.all("content-type")
         encodings = self._encodings(headers.all("content-transfer-encoding"))
-        dispositions = tuple(parse_structured(value) for value in headers.all("content-disposition")[:VIEWS_MAX])
+        dispositions = tuple(map(parse_structured, self._some(headers.all("content-disposition"))))
         usual: bytes | None = types[0] if types else None
         for value in (usual, *dict.fromkeys(other for other in types if other != usual)):
             view = node.view
@@ -175,7 +182,7 @@ class _Walk:
         if not values:
             return (("", ""),)
         ways: dict[str, str] = {}
-        for number, value in enumerate(values[:VIEWS_MAX]):
+        for number, value in enumerate(self._some(values)):
             name = value.decode("latin-1").lower()
             known = _ENCODINGS.get(name)
             if known is not None:
@@ -189,15 +196,12 @@ class _Walk:
         return tuple(ways.items())
 
     def _odd_header(self, node: _Node, headers: Headers) -> Iterator[_Node]:
-        """Some readers end the header at a line that is no field, or do not know a name with a blank behind it."""
-        if not STRUCTURAL.isdisjoint(headers.spaced) and self._take_view(_SPACED):
-            self._add(_Reading(node, node.start, "text/plain", _NO_TYPE, (), (), _SPACED), "", _SPACED)
-        if headers.garbage and any(map(headers.get, STRUCTURAL)) and self._take_view(_GARBAGE):
+        """Some readers end the header at a line that is no field, or at a name with a blank behind it."""
+        why = _GARBAGE if headers.garbage else _SPACED
+        if self._take_view(why):
             at = garbage_at(node.octets, start=node.start, end=headers.body_start)
             shorter = read_headers(node.octets, start=node.start, end=at)
-            shorter.body_start = at
-            if not shorter.malformed:
-                yield from self._entity(replace(node, view=_GARBAGE), shorter)
+            yield from self._entity(replace(node, view=why), shorter.ended_at(at))
 
     def _read(self, reading: _Reading) -> Iterator[_Node]:
         mime_type = reading.mime_type
@@ -383,27 +387,21 @@ class _Walk:
         if node.depth >= DEPTH_MAX:
             self._cut_short("depth")
             return
-        path, depth = node.path, node.depth + 1
-        for encoding, why in reading.encodings:
-            if encoding in _AS_IS:
-                if why and not self._take_view(why):
-                    return
-                yield _Node(
-                    node.octets,
-                    reading.body,
-                    node.end,
-                    f"{path}.1",
-                    f"{path}.",
-                    depth,
-                    "text/plain",
-                    why or reading.view,
-                )
-                continue
-            # RFC 2046 §5.2.1 forbids it, so some readers see only its encoded form
-            doubt = "an encoded message/rfc822"
-            octets = self._embedded(reading, encoding) if self._take_view(doubt) else b""
-            if octets:
-                yield _Node(octets, 0, len(octets), f"{path}.1", f"{path}.", depth, "text/plain", why or doubt)
+        path = node.path
+        inner = _Node(
+            node.octets, reading.body, node.end, f"{path}.1", f"{path}.", node.depth + 1, "text/plain", reading.view
+        )
+        usual = reading.encodings[0][0]
+        if usual in _AS_IS:
+            yield inner
+        for encoding in (encoding for encoding, _ in reading.encodings if encoding not in _AS_IS):
+            if not self._take_view(_ENCODED_MESSAGE):
+                return
+            octets = self._embedded(reading, encoding)
+            yield replace(inner, octets=octets, start=0, end=len(octets), view=_ENCODED_MESSAGE)
+        # RFC 2046 §5.2.1 forbids to encode it, so some readers do not decode it
+        if usual not in _AS_IS and self._take_view(_ENCODED_MESSAGE):
+            yield replace(inner, view=_ENCODED_MESSAGE)
 
     def _embedded(self, reading: _Reading, encoding: str) -> bytes:
         """The decoded body with CRLF line ends, within what is left of the allowance."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 BOUNDARY_GUESS_BYTES_MAX = 65_536  # how far a missing boundary is looked for
 STRAY_BYTES_MAX = 65_536  # how far in front of the first and behind the last part headers of a part are looked for
 
+_NOWHERE = -9  # no position: the CRLF in front of a body that starts at 0 would lie at -2
 _GUESS = re.compile(rb"(?:\A|\r\n)--([^\r\n]{1,200}?)(?:--)?[ \t]*+\r\n")
 _FIELD_OF_A_PART = re.compile(rb"(?:\A|\r\n)(?i:content-(?:type|transfer-encoding|disposition))[ \t]*+:")
 
@@ -27,50 +28,55 @@ class Cut:
 def cut(octets: bytes, boundary: bytes, *, start: int, end: int, most: int, loose: bool = False) -> Cut:
     """Cut octets[start:end] into at most `most` parts.
 
-    A delimiter is a whole line: "--", the boundary, perhaps "--", perhaps blanks. A loose reader also takes a line that
-    only begins so, and goes on behind the closing delimiter.
+    A delimiter is a whole line: "--", the boundary, perhaps "--", perhaps blanks. To a loose reader any line that
+    begins so is one, and none closes.
     """
     needle = b"\r\n--" + boundary
-    width = len(needle)
     regions: list[tuple[int, int]] = []
     odd = ""
-    opened = -1  # where the part under way began
+    opened = _NOWHERE  # where the part under way began
     preamble_end = epilogue_start = end
     at = _first(octets, needle, start, end)
-    while at >= 0:
-        line_end = octets.find(b"\r\n", at + width, end)
-        if line_end < 0:
-            line_end = end
-        tail = octets[at + width : line_end].rstrip(b" \t")
-        closing = tail == b"--" or (loose and tail.startswith(b"--"))
-        if tail and not closing and not loose:
+    while at != _NOWHERE:
+        tail_start = at + len(needle)
+        line_end = octets.find(b"\r\n", tail_start, end)
+        line_end = end if line_end < 0 else line_end
+        tail = b"" if loose else octets[tail_start:line_end].rstrip(b" \t")
+        if tail not in (b"", b"--"):
             odd = odd or "a line that only begins like a boundary"
-        elif epilogue_start != end and not loose:
+        elif epilogue_start != end:
             odd = odd or "a part behind the closing boundary"
             break
         else:
-            if opened >= 0:
-                if len(regions) >= most:
-                    return Cut(tuple(regions), preamble_end, epilogue_start, odd, more=True)
+            if opened != _NOWHERE:
                 regions.append((opened, max(at, opened)))
             elif not regions:
                 preamble_end = max(at, start)
-            opened = -1 if closing else min(line_end + 2, end)
-            if closing:
-                epilogue_start = min(line_end + 2, end) if line_end < end else end
-        at = octets.find(needle, line_end, end)
-    if opened >= 0:
-        if len(regions) >= most:
-            return Cut(tuple(regions), preamble_end, epilogue_start, odd, more=True)
+            if len(regions) > most:
+                break
+            behind = min(line_end + 2, end)
+            if tail:
+                if opened == at + 2:
+                    odd = odd or "a boundary that closes where it opens"
+                opened, epilogue_start = _NOWHERE, behind
+            else:
+                opened = behind
+        at = _find(octets, needle, line_end, end)
+    if opened != _NOWHERE and len(regions) <= most:
         regions.append((opened, end))
-    return Cut(tuple(regions), preamble_end, epilogue_start, odd)
+    return Cut(tuple(regions[:most]), preamble_end, epilogue_start, odd, more=len(regions) > most)
 
 
 def _first(octets: bytes, needle: bytes, start: int, end: int) -> int:
     """Where the CRLF of the first delimiter lies, or would lie when the body begins with the delimiter."""
     if octets.startswith(needle[2:], start, end):
         return start - 2
-    return octets.find(needle, start, end)
+    return _find(octets, needle, start, end)
+
+
+def _find(octets: bytes, needle: bytes, start: int, end: int) -> int:
+    at = octets.find(needle, start, end)
+    return _NOWHERE if at < 0 else at
 
 
 def guess_boundary(octets: bytes, *, start: int, end: int) -> bytes:

@@ -126,6 +126,16 @@ class Program:
         self._always = tuple(always)
         self._triggered = {probe: tuple(numbers) for probe, numbers in triggered.items()}
 
+    @property
+    def heavy(self) -> bool:
+        """Whether a text made for it can make `evaluate` take seconds: then `search` belongs into a thread, with a
+        deadline, after which the facts' hits for the searched fields are Unknown (`search_failed`)."""
+        return not self._patterns.heavy.isdisjoint(SEARCHED_BEFOREHAND)
+
+    def search_failed(self, facts: Facts, why: str) -> Facts:
+        """The facts when `search` was given up."""
+        return replace(facts, hits=dict.fromkeys(SEARCHED_BEFOREHAND, Unknown(why)))
+
     def search(self, facts: Facts) -> Facts:
         """The facts with the hits of text patterns among them. This is the part of `evaluate` whose cost grows with
         the message; RE2 lets other threads run meanwhile, so a large message can be searched in one."""

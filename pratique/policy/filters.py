@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any as Anything
 from typing import NoReturn
 
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, v_args
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 
 from pratique.policy.syntax import (
     Action,
@@ -147,8 +147,6 @@ def _name_before(text: str, position: int) -> str:
 
 def _refuse(wrong: UnexpectedInput, text: str, name: str) -> NoReturn:
     position = wrong.pos_in_stream
-    if isinstance(wrong, UnexpectedEOF) or position is None:
-        position = len(text)
     if isinstance(wrong, UnexpectedToken) and wrong.token.type == "$END":
         position = len(text.rstrip())
     line = text.count("\n", 0, position) + 1

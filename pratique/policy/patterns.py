@@ -21,6 +21,9 @@ SET_MEMORY_BYTES = 64 * 1024 * 1024  # contract/filters.md: the automata of one 
 PATTERN_CHARS_MAX = 4_096  # longer alternatives belong into a dictionary
 PATTERNS_MAX = 20_000  # over all fields: bounds what a commit may cost
 COUNT_MAX = 1_000_000
+# RE2's instructions for one pattern. Words and ordinary alternatives stay below 100; repetitions such as .{0,60} do
+# not, and with them a text made for it can cost seconds where another costs microseconds.
+LIGHT_PROGRAM_MAX = 200
 MATCHED_CHARS_MAX = 256  # cpq.md §8: the text of one match in the metadata
 _ALWAYS = r"\z"
 
@@ -74,6 +77,10 @@ class FieldPatterns:
             ) from None
         self._set = made
 
+    @property
+    def heavy(self) -> bool:
+        return any(pattern.compiled.programsize > LIGHT_PROGRAM_MAX for pattern in self._patterns.values())
+
     def find(self, octets: Sequence[bytes]) -> frozenset[int] | Unknown:
         """The probes that hit in any of the values (UTF-8)."""
         match, always = self._set.Match, self._always
@@ -112,10 +119,11 @@ _NOTHING: frozenset[int] = frozenset()
 class Patterns:
     """All patterns of a program, by field."""
 
-    __slots__ = ("_count", "fields")
+    __slots__ = ("_count", "fields", "heavy")
 
     def __init__(self) -> None:
         self.fields: dict[str, FieldPatterns] = {}
+        self.heavy: frozenset[str] = frozenset()  # fields with a pattern that some text can make slow
         self._count = 0
 
     def add(self, field_name: str, text: str, count: int, where: Where) -> int:
@@ -130,6 +138,7 @@ class Patterns:
     def seal(self) -> None:
         for one in self.fields.values():
             one.seal()
+        self.heavy = frozenset(name for name, one in self.fields.items() if one.heavy)
 
 
 def to_octets(text: str) -> bytes:

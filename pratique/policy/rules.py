@@ -288,8 +288,6 @@ def _negate(item: Tested) -> Tested:
 
 
 def _join_all(items: list[Tested]) -> Tested:
-    if len(items) == 1:
-        return items[0]
     tests = tuple(item.test for item in items)
 
     def test(seen: Seen) -> Answer:
@@ -308,8 +306,6 @@ def _join_all(items: list[Tested]) -> Tested:
 
 
 def _join_any(items: list[Tested]) -> Tested:
-    if len(items) == 1:
-        return items[0]
     tests = tuple(item.test for item in items)
 
     def test(seen: Seen) -> Answer:

@@ -64,6 +64,7 @@ class ClientConnection:
     def __init__(self, *, helo: str, starttls: str = "may") -> None:
         """`starttls`: "no", "may" (when offered; a refusal goes on in clear) or "must" (else SessionFailed)."""
         assert starttls in ("no", "may", "must")
+        assert helo.isascii() and helo.isprintable() and " " not in helo
         self._helo = helo
         self._starttls = starttls
         self._tls = False
@@ -87,6 +88,7 @@ class ClientConnection:
 
     # --- what the edge calls -----------------------------------------------------------------------------------
     def receive_data(self, data: bytes) -> None:
+        """Octets from the server."""
         if not data or self._state is _State.QUIT or self._state is _State.ENDED:
             return  # whatever is said to QUIT, the session is over
         if self._state is _State.TLS:
@@ -100,12 +102,14 @@ class ClientConnection:
             self._fail(Reply(451, "4.5.0", f"the server broke the protocol: {garbage}"))
 
     def receive_eof(self) -> None:
+        """The server closed: no failure after QUIT, else SessionFailed."""
         if self._state is _State.QUIT:
             self._state = _State.ENDED
         elif self._state is not _State.ENDED:
             self._fail(R451_LOST)
 
     def next_event(self) -> ClientEvent | None:
+        """The next event, or None."""
         return self._events.popleft() if self._events else None
 
     def tls_started(self) -> None:
@@ -120,10 +124,12 @@ class ClientConnection:
 
     def start_message(self, envelope: Envelope, size: int) -> None:
         """Queue MAIL, RCPT ... (and DATA when PIPELINING is offered). Only when Ready or after MessageAnswered.
+        `size` is exact: a body of another length is never ended, the session is (451 4.3.0).
         A message that needs an extension the server lacks (SMTPUTF8; SIZE too small) is answered at once with
         MessageAnswered carrying a local 5.6.7 or 5.3.4 reply. 8BITMIME missing: sent as it is (the field's habit)."""
         if self._failure is not None:
-            self._events.append(SessionFailed(self._failure.reply, dot_sent=False))
+            if not self._events:  # else the failure has not been heard yet
+                self._events.append(SessionFailed(self._failure.reply, dot_sent=False))
             return
         assert self._state is _State.READY, f"a message cannot start now: {self._state.value}"
         fault = envelope_fault(envelope, size, self._offer)
@@ -159,14 +165,11 @@ class ClientConnection:
             return
         if not self._write(self._screen.finish()):
             return
-        if not self._chunked:
-            self._out.append(self._dots.end())
-        elif self._screen.size == self._size:
-            self._out.append(self._held)
-            self._held = b""
-        else:
-            self._give_up(R451_BODY_SIZE)
+        if self._screen.size != self._size:
+            self._give_up(R451_BODY_SIZE)  # half a message must never look like a whole one
             return
+        self._out.append(self._held if self._chunked else self._dots.end())
+        self._held = b""
         self._state = _State.ANSWER
         self._said.append(_Said.END)
 
@@ -178,7 +181,13 @@ class ClientConnection:
         self._state = _State.QUIT
         self._say(_Said.QUIT, b"QUIT\r\n")
 
+    @property
+    def usable(self) -> bool:
+        """The next message can be started, or QUIT said."""
+        return self._state is _State.READY
+
     def data_to_send(self) -> bytes:
+        """Octets to write now; empties the buffer."""
         octets = b"".join(self._out)
         self._out.clear()
         return octets
@@ -245,7 +254,8 @@ class ClientConnection:
             self._state = _State.TLS
             self._events.append(TlsWanted())
         elif self._starttls == "must":
-            self._fail(reply)
+            # temporary whatever the server said: it refused TLS, not the message
+            self._fail(Reply(451, "4.7.4", f"TLS is required here and the server refused STARTTLS: {reply}"))
         else:
             self._ready()
 
@@ -310,7 +320,7 @@ class ClientConnection:
         if self._screen.faulty:
             self._give_up(R554_BARE)
             return False
-        if self._chunked and self._screen.size > self._size:
+        if self._screen.size > self._size:
             self._give_up(R451_BODY_SIZE)
             return False
         if not self._chunked:

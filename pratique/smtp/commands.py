@@ -4,13 +4,14 @@ Not here: whether the command may be said now (state.py). What comes out has pas
 Standards: RFC 5321 §4.1.1, RFC 6531 §3.3, RFC 3030 §2.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pratique.mail.address import parse_path
 from pratique.mail.reply import Reply
 from pratique.smtp.events import MailGiven, RcptGiven
-from pratique.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Value
+from pratique.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Check
 from pratique.smtp.grammar import BDAT_ARGUMENT, MAIL_ARGUMENT, PARAMETER, RCPT_ARGUMENT
 from pratique.smtp.replies import (
     R501_MAIL,
@@ -62,10 +63,8 @@ def parse_mail(argument: str, *, extended: bool, smtputf8: bool) -> MailGiven:
         raise Refused(R501_SENDER) from None
     if not given:
         return MailGiven(sender, None, False, False, "", "")
-    size, ret, envid = given.get("SIZE"), given.get("RET", ""), given.get("ENVID", "")
-    assert size is None or isinstance(size, int)
-    assert isinstance(ret, str) and isinstance(envid, str)
-    return MailGiven(sender, size, bool(given.get("BODY", False)), utf8, ret, envid)
+    value = given.get
+    return MailGiven(sender, value("SIZE"), value("BODY", False), utf8, value("RET", ""), value("ENVID", ""))
 
 
 def parse_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> RcptGiven:
@@ -76,7 +75,6 @@ def parse_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> RcptGiven:
     path, parameters = match.groups()
     given = _parameters(parameters, RCPT_PARAMETERS, extended=extended) if parameters else {}
     notify, orcpt = given.get("NOTIFY", ""), given.get("ORCPT", "")
-    assert isinstance(notify, str) and isinstance(orcpt, str)
     if not smtputf8 and not (path.isascii() and orcpt.isascii()):
         raise Refused(R553_NEEDS_UTF8)  # RFC 6531 §3.5
     try:
@@ -92,21 +90,19 @@ def parse_bdat(argument: str) -> Chunk | None:
     return Chunk(int(match.group(1)), match.group(2) is not None) if match is not None else None
 
 
-def _parameters(text: str, known: Mapping[str, Callable[[str | None], Value]], *, extended: bool) -> dict[str, Value]:
-    given: dict[str, Value] = {}
+def _parameters(text: str, known: Mapping[str, Check], *, extended: bool) -> dict[str, Any]:
+    given: dict[str, Any] = {}
     for item in text.split(" "):
-        match = PARAMETER.fullmatch(item)
-        if match is None:
-            raise Refused(R501_PARAMETER)
-        keyword = match.group(1).upper()
+        keyword, equals, value = item.partition("=")
+        keyword = keyword.upper()
         check = known.get(keyword) if extended else None
         if check is None:
             # RFC 5321 §4.1.1.11: a parameter that was not offered is answered 555
-            raise Refused(R555_PARAMETER)
+            raise Refused(R555_PARAMETER if PARAMETER.fullmatch(item) else R501_PARAMETER)
         if keyword in given:
             raise Refused(R501_PARAMETER)
         try:
-            given[keyword] = check(match.group(2))
+            given[keyword] = check(value if equals else None)
         except ValueError:
             raise Refused(R501_PARAMETER) from None
     return given

@@ -26,7 +26,8 @@ from pratique.smtp.grammar import (
     UTF8_ADDR_XTEXT,
 )
 
-Value = str | int | bool
+# Takes the text after "=" (None when there is no "=") and gives the value to keep, or raises ValueError.
+Check = Callable[[str | None], str | int | bool]
 
 R552_SIZE = Reply(552, "5.3.4", "message is larger than the server takes")
 R553_UTF8 = Reply(553, "5.6.7", "message needs SMTPUTF8 and the server does not offer it")
@@ -45,8 +46,6 @@ def ehlo_lines(*, size_max: int, starttls: bool, smtputf8: bool) -> list[str]:
     return lines
 
 
-# Values of parameters.
-# Each takes the text after "=" (None when there is no "=") and gives the value to keep, or raises ValueError.
 def _size(text: str | None) -> int:
     if text is None or SIZE_VALUE.fullmatch(text) is None:
         raise ValueError("SIZE is 1 to 20 digits")
@@ -99,14 +98,14 @@ def _orcpt(text: str | None) -> str:
     return text
 
 
-MAIL_PARAMETERS: dict[str, Callable[[str | None], Value]] = {
+MAIL_PARAMETERS: dict[str, Check] = {
     "SIZE": _size,
     "BODY": _body,
     "SMTPUTF8": _smtputf8,
     "RET": _ret,
     "ENVID": _envid,
 }
-RCPT_PARAMETERS: dict[str, Callable[[str | None], Value]] = {
+RCPT_PARAMETERS: dict[str, Check] = {
     "NOTIFY": _notify,
     "ORCPT": _orcpt,
 }

@@ -91,6 +91,7 @@ class ServerConnection:
         self._end("refused")
 
     def receive_data(self, data: bytes) -> None:
+        """Octets from the client, in any split."""
         if not data:
             return
         if self._state is State.TLS:
@@ -99,6 +100,7 @@ class ServerConnection:
             self._fresh.append(data)
 
     def receive_eof(self) -> None:
+        """The client closed; what it said before is still answered."""
         self._eof = True
 
     def next_event(self) -> ServerEvent | None:
@@ -178,7 +180,7 @@ class ServerConnection:
         fresh.clear()
 
     def _advance(self) -> bool:
-        """Read one command or what there is of the content; False when more input is needed."""
+        """Read one command or what there is of the content; False when nothing came of it and more is needed."""
         if self._state is State.DATA:
             return self._read_data()
         if self._chunk is not None:
@@ -190,9 +192,8 @@ class ServerConnection:
         have been written by someone else than the client (command injection)."""
         octets, start = self._octets, self._pos
         end = octets.find(b"\n", start)
-        too_long = self._skipping or (end if end >= 0 else len(octets)) - start >= self._limits.command_bytes_max
         if end < 0:
-            if too_long:
+            if len(octets) - start >= self._limits.command_bytes_max:
                 self._skipping = True
                 self._pos = len(octets) - 1  # the last octet may be the CR of its end
             return False
@@ -200,12 +201,11 @@ class ServerConnection:
         if end == start or octets[end - 1] != _CR:
             self._refuse(replies.R500_LINE_END, "")
             self._end("bare LF in a command")
-            return True
-        if too_long:
+        elif self._skipping or end - start >= self._limits.command_bytes_max:
             self._skipping = False
             self._refuse(replies.R500_LINE_TOO_LONG, "")
-            return True
-        self._read_command(octets[start : end - 1].rstrip(b" \t"))  # RFC 5321 §4.1.1: tolerate trailing blanks
+        else:
+            self._read_command(octets[start : end - 1].rstrip(b" \t"))  # RFC 5321 §4.1.1: trailing blanks are borne
         return True
 
     def _read_command(self, line: bytes) -> None:
@@ -370,17 +370,18 @@ class ServerConnection:
             self._events.append(BodyChunk(piece))
         if ended:
             self._end_content()
-        return ended
+        return ended or bool(piece)
 
     def _read_chunk(self, chunk: Chunk) -> bool:
         start = self._pos
         stop = min(len(self._octets), start + self._chunk_left)
         self._chunk_left -= stop - start
         self._pos = stop
-        if self._chunk_refusal is None and (piece := self._content.take(self._octets[start:stop])):
+        piece = self._content.take(self._octets[start:stop]) if self._chunk_refusal is None else b""
+        if piece:
             self._events.append(BodyChunk(piece))
         if self._chunk_left:
-            return False
+            return bool(piece)
         self._chunk = None
         self._end_chunk(chunk)
         return True

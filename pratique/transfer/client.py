@@ -13,11 +13,13 @@ the session with every unanswered unit in doubt: only a reply that is fully unde
 import re
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
 
 from pratique.transfer import grammar, handshake, journal, replies
+from pratique.transfer.buffer import Input, LineTooLong
 from pratique.transfer.events import (
     ClientEnded,
     ClientEvent,
@@ -88,8 +90,7 @@ class ClientConnection:
     def __init__(self, *, hostname: str) -> None:
         self._hostname = hostname
         self._phase = _Phase.GREETING
-        self._buffer = b""
-        self._at = 0  # everything before it has been read
+        self._source = Input()
         self._lines: list[str] = []  # texts of a reply of several lines that is not complete
         self._code = b""  # its code
         self._out: list[bytes] = []
@@ -108,12 +109,11 @@ class ClientConnection:
         if self._phase is _Phase.TLS_STARTING:
             self._stop("octets behind the 220 to STARTTLS", refused=True)
             return
-        self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
-        self._at = 0
+        self._source.feed(data)
         try:
             self._read()
         except _BrokenPeer as broken:
-            self._stop(f"the peer is broken: {broken}", refused=self._before_secure)
+            self._stop(f"unexpected reply: {broken}", refused=self._before_secure)
 
     def receive_eof(self) -> None:
         if self._phase is not _Phase.OVER:
@@ -258,7 +258,7 @@ class ClientConnection:
     def _stop(self, reason: str, *, keyword: str = "", refused: bool = False) -> None:
         self._phase = _Phase.OVER
         self._ready = False
-        self._buffer, self._at = b"", 0
+        self._source.clear()
         self._body_left = 0
         self._out = []
         self._events.append(ClientEnded(reason, keyword, refused))
@@ -273,14 +273,10 @@ class ClientConnection:
             self._on_line(line)
 
     def _next_line(self) -> bytes | None:
-        buffer, start = self._buffer, self._at
-        end = buffer.find(b"\r\n", start, start + grammar.REPLY_LINE_MAX)
-        if end < 0:
-            if len(buffer) - start >= grammar.REPLY_LINE_MAX:
-                raise _BrokenPeer("a reply line is too long")
-            return None
-        self._at = end + 2
-        return buffer[start:end]
+        try:
+            return self._source.line(grammar.REPLY_LINE_MAX)
+        except LineTooLong:
+            raise _BrokenPeer("a reply line is too long") from None
 
     def _read_fast(self) -> bool:
         """The oldest unit is a group and all its replies are here and say yes: taken in one step. Nothing is taken
@@ -288,21 +284,22 @@ class ClientConnection:
         unit = self._units[0]
         if unit.kind is not _Kind.GROUP:
             return False
-        at = self._at
+        source = self._source
+        octets, at = source.octets, source.at
         if self._plain_left:
             if self._plain_left != unit.plain_replies:
                 return False
             plain = _all_plain(unit.plain_replies)
-            if not self._buffer.startswith(plain, at):
+            if not octets.startswith(plain, at):
                 return False
             at += len(plain)
-        match = _ACCEPTED.match(self._buffer, at)
+        match = _ACCEPTED.match(octets, at)
         if match is None:
             return False
         xid, inc, seq = match.groups()
         if xid.decode() != unit.xid:
             return False  # the slow path says why this is wrong
-        self._at = match.end()
+        source.at = match.end()
         self._decided(unit, Verdict(250, "2.0.0", Keyword.ACC, (inc.decode(), seq.decode())))
         return True
 
@@ -394,11 +391,10 @@ class ClientConnection:
 
     def _on_tls_reply(self, code: int, lines: list[str]) -> None:
         self._wanted(code, 220, lines)
-        if self._at < len(self._buffer):
+        if self._source.waiting:
             self._stop("octets behind the 220 to STARTTLS", refused=True)
             return
         self._phase = _Phase.TLS_STARTING
-        self._buffer, self._at = b"", 0
         self._events.append(TlsWanted())
 
     def _on_secure_ehlo(self, code: int, lines: list[str]) -> None:
@@ -430,7 +426,7 @@ class ClientConnection:
             self._stop(f"{code} {lines[0]}", keyword=keyword.value)
             return
         limits = reply.limits
-        self._limits = limits if limits.window <= WINDOW_MAX else Limits(WINDOW_MAX, *_limit_values(limits))
+        self._limits = replace(limits, window=min(limits.window, WINDOW_MAX))
         self._phase = _Phase.UNITS
         self._ready = keyword is Keyword.READY
 
@@ -448,8 +444,3 @@ class ClientConnection:
 _BEFORE_SECURE = frozenset(
     {_Phase.GREETING, _Phase.CLEAR_EHLO, _Phase.STARTTLS, _Phase.TLS_STARTING, _Phase.SECURE_EHLO}
 )
-
-
-def _limit_values(limits: Limits) -> tuple[int, int, int, int, int]:
-    """All but the window."""
-    return (limits.window_bytes, limits.message_bytes, limits.metadata_bytes, limits.recipients, limits.sessions)

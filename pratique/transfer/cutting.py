@@ -5,7 +5,6 @@ meaning a cut would change (ids, addresses, codes, the release certificate) are 
 and the writer's own check of the result refuses them. Slow, and used only when something is over a limit.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,11 +21,15 @@ EXACT = frozenset({"xid", "parent", "serial", "ip", "from_ip", "kind", "default"
 _SHRINKING = ((20, 16, 256), (20, 16, 64), (5, 4, 64), (0, 1, 64))
 
 
-@lru_cache(maxsize=64)
+_fields: dict[type, tuple[tuple[str, Any], ...]] = {}  # of each struct, once it has been looked at
+
+
 def _fields_of(kind: type) -> tuple[tuple[str, Any], ...]:
-    info = inspect.type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    return tuple((field.name, field.type) for field in info.fields)
+    if kind not in _fields:
+        info = inspect.type_info(kind)
+        assert isinstance(info, inspect.StructType)
+        _fields[kind] = tuple((field.name, field.type) for field in info.fields)
+    return _fields[kind]
 
 
 def cut_to_limits(wire: Wire) -> Wire:

@@ -60,7 +60,8 @@ JOURNAL = re.compile(rb"XQJRNL (" + _NUM + rb") (" + _NUM + rb") (" + _NUM + rb"
 STAT = re.compile(rb"XQSTAT(?: MEMBERS=(" + _SERIAL + rb"(?:," + _SERIAL + rb")*))?\Z")
 HELLO = re.compile(rb"XQHELLO((?: " + _KV + rb")+)\Z")
 EHLO = re.compile(rb"EHLO [\x21-\x7e]{1,255}\Z")
-VERB = re.compile(rb"([A-Za-z][A-Za-z0-9]{0,19})(?: [\x20-\x7e\x80-\xff]*)?\Z")
+NOOP = re.compile(rb"NOOP\Z")
+COMMAND = re.compile(rb"[A-Za-z][A-Za-z0-9]{0,19}(?: [\x20-\x7e\x80-\xff]*)?\Z")  # anything that looks like one
 ROW = re.compile(
     rb"("
     + _NUM
@@ -75,6 +76,27 @@ ROW = re.compile(
     + rb")*)\Z"
 )
 REPLY = re.compile(rb"([2-5][0-9]{2})([ -])((?:[245]\.[0-9]{1,3}\.[0-9]{1,3})?) ?([\x20-\x7e]*)\Z")
+
+
+class FramingLost(Exception):
+    """The stream can no longer be followed. `why` is short and goes to the peer."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def parsed(pattern: re.Pattern[bytes], line: bytes) -> re.Match[bytes]:
+    """The match; FramingLost when the line is not what its verb demands."""
+    match = pattern.match(line)
+    if match is None:
+        # Never the line itself: what the peer sent is not sent back.
+        raise FramingLost("a command does not parse")
+    return match
+
+
+def verb_of(line: bytes) -> bytes:
+    return line.partition(b" ")[0]
 
 
 def number(digits: bytes) -> int:

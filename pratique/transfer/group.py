@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pratique.mail.envelope import Envelope, Recipient
 from pratique.transfer import grammar
+from pratique.transfer.grammar import FramingLost
 from pratique.transfer.messages import (
     V_BARE,
     V_DENIED,
@@ -25,14 +26,6 @@ from pratique.transfer.messages import (
 
 CHUNKS_MAX = 4_096  # BDAT commands of one group; bounds the replies that wait behind an undecided group
 SWALLOWED_RECIPIENTS = 2  # times the limit are read to keep the framing, more is not an honest client
-
-
-class FramingLost(Exception):
-    """The stream can no longer be followed. `why` is short and goes to the peer."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +45,7 @@ def parse_mail(line: bytes) -> Mail | None:
     """None when a parameter is wrong or unknown; FramingLost when the line is not MAIL at all."""
     match = grammar.MAIL.match(line)
     if match is None:
-        if grammar.MAIL_LOOSE.match(line) is None:
-            raise FramingLost("MAIL does not parse")
+        grammar.parsed(grammar.MAIL_LOOSE, line)
         return None
     path, eight_bit, utf8, size, ret, envid, xid, sha256, seq = match.groups()
     try:
@@ -76,8 +68,7 @@ def parse_recipient(line: bytes, *, utf8: bool) -> Recipient | None:
     """None when the address or a parameter is wrong; FramingLost when the line is not RCPT at all."""
     match = grammar.RCPT.match(line)
     if match is None:
-        if grammar.RCPT_LOOSE.match(line) is None:
-            raise FramingLost("RCPT does not parse")
+        grammar.parsed(grammar.RCPT_LOOSE, line)
         return None
     path, notify, orcpt = match.groups()
     try:
@@ -144,8 +135,8 @@ class GroupReader:
         "xid",
     )
 
-    def __init__(self, *, unit: int, limits: Limits) -> None:
-        self.unit = unit
+    def __init__(self, *, limits: Limits) -> None:
+        self.unit = -1  # given by the order once the MAIL line has been read
         self.xid = "-"
         self.fault: Verdict | None = None
         self.has_metadata = False

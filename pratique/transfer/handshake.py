@@ -7,7 +7,7 @@ that a later version may add some; a key given twice is refused; free text trave
 import re
 
 from pratique.mail.address import decode_xtext, encode_xtext
-from pratique.transfer.grammar import HELLO, REPLY_LINE_MAX, number
+from pratique.transfer.grammar import REPLY_LINE_MAX, number
 from pratique.transfer.messages import Hello, HelloReply, Keyword, Limits
 
 VERSION = 1  # what this program speaks
@@ -42,16 +42,29 @@ def speaks_ours(versions: str) -> bool:
     return low <= VERSION <= high
 
 
+def encode_ehlo_reply(hostname: str, limits: Limits) -> bytes:
+    """What EHLO inside TLS is answered; never BINARYMIME, AUTH, VRFY or DATA."""
+    lines = (
+        hostname,
+        "PIPELINING",
+        "8BITMIME",
+        "SMTPUTF8",
+        f"SIZE {limits.message_bytes}",
+        "CHUNKING",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+        f"LIMITS RCPTMAX={limits.recipients}",
+    )
+    return ("".join(f"250-{text}\r\n" for text in lines) + f"250 XCPQ {VERSION}\r\n").encode("ascii")
+
+
 def encode_hello(hello: Hello) -> bytes:
     return f"XQHELLO {_self_pairs(hello)}\r\n".encode("ascii")
 
 
-def parse_hello(line: bytes) -> Hello | None:
-    """None when the line is not XQHELLO with pairs at all (framing); ValueError when a pair is wrong or missing."""
-    match = HELLO.match(line)
-    if match is None:
-        return None
-    return _hello_of(_pairs(match.group(1).decode("ascii").split()))
+def parse_hello(pairs: bytes) -> Hello:
+    """From the pairs behind the verb; ValueError when one is wrong, twice or missing."""
+    return _hello_of(_pairs(pairs.decode("ascii").split()))
 
 
 def _self_pairs(hello: Hello) -> str:
@@ -138,10 +151,13 @@ def encode_stat_reply(reply: HelloReply) -> bytes:
 
 def _state_lines(reply: HelloReply) -> list[str]:
     limits = reply.limits
+    limit_line = (
+        f"XQLIMIT WIN={limits.window} WBYTES={limits.window_bytes} MAX={limits.message_bytes} "
+        f"META={limits.metadata_bytes} RCPT={limits.recipients} SESS={limits.sessions}"
+    )
     lines = [
         f"XQSELF {_self_pairs(reply.me)}",
-        f"XQLIMIT WIN={limits.window} WBYTES={limits.window_bytes} MAX={limits.message_bytes} "
-        f"META={limits.metadata_bytes} RCPT={limits.recipients} SESS={limits.sessions}",
+        limit_line,
         f"XQSPACE FREE={reply.free_bytes} LEVEL={reply.level}",
     ]
     for name in reply.suspended_quarantines:

@@ -191,7 +191,7 @@ def decode(octets: bytes, *, hop: int, xid: str = "") -> Metadata:
         wire = _decoder.decode(octets)
     except RecursionError:
         raise MetadataError("it is nested too deep") from None
-    except msgspec.DecodeError as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise MetadataError(str(wrong), newer=_is_newer(octets)) from None
     if wire.min > VERSION:
         raise MetadataError(f"version {wire.min} is needed to read it", newer=True)
@@ -210,7 +210,7 @@ def _is_newer(octets: bytes) -> bool:
     """True when only `min` can be read, and it asks for more than we are."""
     try:
         return _versions.decode(octets).min > VERSION
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 

@@ -1,7 +1,8 @@
 """The release certificate: who let a held copy go, signed by the manager (docs/cpq.md, `release.cert`).
 
 A gateway delivers what comes from quarantine only with this certificate: it names the transfer, the body, the gateway
-it is for, and the act. The signature is Ed25519 (RFC 8032) over exactly the octets of `signed`; nothing is canonicalised.
+it is for, and the act. The signature is Ed25519 (RFC 8032) over exactly the octets of `signed`; nothing is made
+canonical.
 `key` names the signing key: its 32 raw octets in lower-case hex. Pure computation: keys are handed in.
 """
 

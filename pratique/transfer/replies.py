@@ -15,6 +15,9 @@ NEED_TLS = b"530 5.7.0 XQTLS\r\n"
 UNKNOWN_VERB = b"502 5.5.1\r\n"
 GOODBYE = b"221 2.0.0\r\n"
 OK = b"250 2.0.0 XQOK\r\n"
+READY_FOR_TLS = b"220 2.0.0\r\n"
+NOT_ENROLLED = b"550 5.7.1 XQNOTENROLLED\r\n"
+BAD_HELLO = b"555 5.5.4 XQPARAM -\r\n"
 CONFIRMED = b"250 2.0.0 XQCONFIRMED\r\n"
 
 _K = Keyword
@@ -58,6 +61,12 @@ def encode_verdict(verdict: Verdict, xid: str) -> bytes:
     if verdict.words:
         return f"{verdict.code} {verdict.enhanced} {verdict.keyword.value} {xid} {' '.join(verdict.words)}\r\n".encode()
     return f"{verdict.code} {verdict.enhanced} {verdict.keyword.value} {xid}\r\n".encode()
+
+
+def journal_taken(applied: int, *, gap: bool) -> bytes:
+    if gap:
+        return f"451 4.5.0 {Keyword.GAP.value} - {applied}\r\n".encode("ascii")
+    return f"250 2.0.0 {Keyword.JACK.value} - {applied}\r\n".encode("ascii")
 
 
 def decode_verdict(line: bytes, *, allowed: frozenset[Keyword]) -> tuple[str, Verdict]:

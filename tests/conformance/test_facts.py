@@ -236,3 +236,36 @@ async def test_an_aborted_body_leaves_room(gateway: Bench) -> None:
     writer.abort()
     copy = await gateway.samples.accepted()
     assert gateway.store.spool.read(copy.extent, 0, 5) == b"From:"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"seq": 10**19 - 1},  # XQSEQ has up to 19 digits (cpq.md §3), more than a row can hold
+        {"seal": "\udcff"},
+    ],
+)
+async def test_a_group_that_no_row_can_hold_is_refused_alone(manager: Bench, bad: dict[str, object]) -> None:
+    await manager.samples.enrolled()
+    good, odd = manager.samples.copy("HELD"), manager.samples.copy("HELD")
+    outcomes = await asyncio.wait_for(
+        asyncio.gather(
+            manager.do(manager.samples.receive(odd, **bad)),
+            manager.do(manager.samples.receive(good)),
+            return_exceptions=True,
+        ),
+        10,
+    )
+    assert isinstance(outcomes[0], MoveRefused)
+    assert outcomes[1].answer == "commit ACC"
+    assert manager.view.copy(odd.mid) is None
+
+
+@pytest.mark.parametrize("bad", [{"subject": "\udcff"}, {"sha256": "no digest"}, {"at": 1 << 63}, {"cid": "no id"}])
+async def test_a_copy_that_no_row_can_hold_is_refused_alone(gateway: Bench, bad: dict[str, object]) -> None:
+    odd, good = replace(gateway.samples.copy(), **bad), gateway.samples.copy()
+    futures = [gateway.do(Accept((copy,), (entry("accept", copy.mid),))) for copy in (odd, good)]
+    refused, done = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 10)
+    assert isinstance(refused, MoveRefused)
+    assert done is None
+    assert [row.mid for row in gateway.view.audit(0, 9)] == [good.mid]

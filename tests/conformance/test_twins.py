@@ -75,15 +75,16 @@ class Twins(RuleBasedStateMachine):
     @initialize(role=st.sampled_from(["gateway", "manager"]))
     def start(self, role: str) -> None:
         self.role = role
-        self.directory = Path(tempfile.mkdtemp())
+        # Memory where there is some: what a sync costs is not the matter here.
+        self.directory = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.loop = asyncio.new_event_loop()
         serial = MANAGER if role == "manager" else GATEWAY
         harnesses = (MemoryHarness(self.directory), SqliteHarness(self.directory))
         self.stores: list[Any] = [self.loop.run_until_complete(one.open(role, serial)) for one in harnesses]
         self.clocks = [one.clock for one in harnesses]
         self.samples = [Samples(store) for store in self.stores]
-        self.mids: list[int] = []
-        self.cids: dict[int, str] = {}
+        self.waiting: list[tuple[Any, Any]] = []  # a burst: moves that will be submitted in one turn
+        self.burst_size = 0
         for serial, kind in ((GATEWAY, "gateway"), (OTHER_GATEWAY, "gateway"), (MANAGER, "manager")):
             self.both(lambda samples, s=serial, k=kind: PutPeer(peer(s, k), (entry("enroll"),)))
             self.both(lambda samples, s=serial: HelloFrom(s, NONCE, 1, 0, "", NOW))
@@ -91,27 +92,46 @@ class Twins(RuleBasedStateMachine):
             free = '{"free_space": true}' if name == "Policy" else "{}"
             self.both(lambda samples, n=name, f=free: PutQuarantine(quarantine(n, overflow=f), ()))
 
-    def both(self, build: Any) -> Any:
-        """Submit to both what `build(samples)` makes; their outcomes are equal."""
-        moves = [build(samples) for samples in self.samples]
-        outcomes = self.loop.run_until_complete(self._outcomes(moves))
-        assert outcomes[0] == outcomes[1], moves[0]
-        return outcomes[0]
+    def both(self, build: Any) -> None:
+        """Submit to both what `build(samples)` makes, alone or in a burst; their outcomes are equal."""
+        ours, theirs = (build(samples) for samples in self.samples)
+        self.waiting.append((ours, theirs))
+        if len(self.waiting) > self.burst_size:
+            self.flush()
 
-    async def _outcomes(self, moves: list[Any]) -> list[Any]:
-        outcomes: list[Any] = []
-        for store, move in zip(self.stores, moves, strict=True):
-            try:
-                outcomes.append(plain(await store.submit(move)))
-            except MoveRefused:
-                outcomes.append("refused")
-        return outcomes
+    def flush(self) -> None:
+        moves, self.waiting, self.burst_size = self.waiting, [], 0
+        ours, theirs = (
+            self.loop.run_until_complete(self._outcomes(store, [pair[index] for pair in moves]))
+            for index, store in enumerate(self.stores)
+        )
+        for (move, _), one, other in zip(moves, ours, theirs, strict=True):
+            assert one == other, move
+
+    async def _outcomes(self, store: Any, moves: list[Any]) -> list[Any]:
+        futures = [store.submit(move) for move in moves]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, MoveRefused):
+                raise outcome
+        return ["refused" if isinstance(outcome, MoveRefused) else plain(outcome) for outcome in outcomes]
+
+    @rule(size=st.integers(1, 6))
+    def burst(self, size: int) -> None:
+        """The next moves are made on what is known now and submitted together: a batch for the writer."""
+        self.burst_size = max(self.burst_size, size)
+
+    @property
+    def mids(self) -> list[int]:
+        return [mid for mid in sorted(self.samples[0].mids) if self.stores[0].view.copy(mid) is not None]
 
     def mid(self, pick: int) -> int:
-        return self.mids[pick % len(self.mids)] if self.mids else 1
+        mids = self.mids
+        return mids[pick % len(mids)] if mids else 1
 
     def cid(self, pick: int) -> str:
-        return self.cids.get(self.mid(pick), cid_of(999))
+        copy = self.stores[0].view.copy(self.mid(pick))
+        return cid_of(999) if copy is None else str(copy.cid)
 
     # --- new copies ----------------------------------------------------------------------------------------------
     @rule(custody=st.sampled_from(["RECEIVED", "ACTIVE", "Q", "X", "HELD", "SETTLED"]), count=st.integers(0, 2))
@@ -123,31 +143,22 @@ class Twins(RuleBasedStateMachine):
 
         def build(samples: Samples) -> Accept:
             copy = samples.copy(custody, deliveries=deliveries, holds=holds)
-            self.cids[copy.mid] = copy.cid
             return Accept((copy,), (entry("accept", copy.mid),))
 
         self.both(build)
-        self.mids = sorted(self.cids)
 
     @rule(pick=PICK, hop=HOPS, new=st.booleans(), serial=SERIALS, nonce=NONCES, seal=SEALS, seq=st.integers(0, 50))
     def receive(self, pick: int, hop: int, new: bool, serial: str, nonce: str, seal: str, seq: int) -> None:
         if len(self.mids) >= 2 * COPIES_MAX:
             return
-        custody = "HELD" if hop % 2 else "RECEIVED" if seq % 2 else "ACTIVE"
-        made: list[int] = []
+        custody = "HELD" if hop % 2 else ("RECEIVED", "ACTIVE", "SETTLED")[seq % 3]
 
         def build(samples: Samples) -> Any:
             cid = cid_of(500 + len(self.mids)) if new else self.cid(pick)
             copy = samples.copy(custody, cid=cid, hop=hop)
-            made.append(copy.mid)
             return samples.receive(copy, seq=seq, peer=serial, nonce=nonce, seal=seal)
 
-        taken = self.both(build)
-        if taken != "refused" and taken.answer == "commit ACC":
-            mid = made[0]
-            copy = self.stores[0].view.copy(mid)
-            self.cids[mid] = copy.cid
-            self.mids = sorted(self.cids)
+        self.both(build)
 
     @rule(pick=PICK, drop=st.booleans(), child=st.booleans())
     def judge(self, pick: int, drop: bool, child: bool) -> None:
@@ -265,11 +276,17 @@ class Twins(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def drop(self, name: str) -> None:
-        if self.both(lambda samples: DropQuarantine(name, ())) is None:
-            self.both(lambda samples: PutQuarantine(quarantine(name), ()))
+        self.both(lambda samples: DropQuarantine(name, ()))
+
+    @rule(name=NAMES, free=st.booleans())
+    def put_quarantine(self, name: str, free: bool) -> None:
+        overflow = '{"free_space": true}' if free else "{}"
+        self.both(lambda samples: PutQuarantine(quarantine(name, overflow=overflow), (entry("quarantine"),)))
 
     @rule(ms=st.integers(1, 1000))
     def tick(self, ms: int) -> None:
+        if self.waiting:
+            self.flush()
         for clock in self.clocks:
             clock.now += ms
 
@@ -293,12 +310,15 @@ class Twins(RuleBasedStateMachine):
         ours, theirs = (
             snapshot(store, samples, extents=False) for store, samples in zip(self.stores, self.samples, strict=True)
         )
+        assert self.stores[0].committed_seq() == self.stores[1].committed_seq()
         for part in ours:
             assert ours[part] == theirs[part], part
 
     def teardown(self) -> None:
         if not hasattr(self, "stores"):
             return
+        if self.waiting:
+            self.flush()
         for store in self.stores:
             assert broken_at(store.view.audit(0, 10_000)) is None
             self.loop.run_until_complete(store.close())
@@ -315,8 +335,8 @@ def plain(result: Any) -> Any:
 
 TestTwins = Twins.TestCase
 TestTwins.settings = settings(
-    max_examples=25,
-    stateful_step_count=40,
+    max_examples=120,
+    stateful_step_count=50,
     deadline=None,
     derandomize=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -69,7 +69,7 @@ def test_names_keep_their_case_and_rules_lose_it():
     found = one("Hold_Exe-2: if (Subject == Public) { No-Op() }")
     assert found.name == "Hold_Exe-2"
     assert found.body.condition == Rule("subject", (), "==", Word("Public", 1, 28), 1, 17)
-    assert found.body.then == (Action("no-op", (), 1, 39),)
+    assert found.body.then == (Action("no-op", (), 1, 38),)
 
 
 def test_a_lone_dot_ends_the_file():

@@ -45,7 +45,7 @@ class Tx:
     numbers: list[int] = field(default_factory=list)  # reserved when the move was submitted, in that order
 
     def number(self) -> int:
-        return self.rows.used(self.numbers.pop(0))
+        return self.numbers.pop(0)
 
     def record(self, entries: tuple[AuditEntry, ...]) -> None:
         self.rows.record(entries, self.now)
@@ -193,7 +193,7 @@ def put_transfer(tx: Tx, copy: Copy, new: NewTransfer) -> None:
         hop=new.hop,
         mid=copy.mid,
         peer=new.peer,
-        seq=tx.rows.used(new.seq),
+        seq=new.seq,
         state=new.state,
         seal=new.seal,
         commands=new.commands,

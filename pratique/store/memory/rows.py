@@ -94,7 +94,7 @@ class Rows:
         self.users: Table[str, User] = Table(undo)
         self.settings: Table[str, str] = Table(undo)
         self.audit: Table[int, AuditRow] = Table(undo)
-        self.numbers: Table[str, int] = Table(undo)  # "seq": the highest committed
+        self.numbers: Table[str, int] = Table(undo)  # "seq": the highest decided
         self.shadow_since: Table[int, int] = Table(undo)  # when a copy became DONE
         self.due: Table[int, bool] = Table(undo)  # index: copies with an open delivery
 
@@ -127,10 +127,9 @@ class Rows:
     def set_holds(self, mid: int, holds: tuple[Hold, ...]) -> None:
         self.holds[mid] = tuple(sorted(holds, key=lambda hold: hold.quarantine))
 
-    def used(self, seq: int) -> int:
-        """A number of our journal is now in a row."""
+    def decided(self, seq: int) -> None:
+        """Every number up to this one is in a committed row or is a gap for ever."""
         self.numbers["seq"] = max(self.numbers.get("seq", 0), seq)
-        return seq
 
     def audit_head(self) -> str:
         return self.audit[len(self.audit)].hash if self.audit else GENESIS

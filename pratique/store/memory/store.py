@@ -15,6 +15,7 @@ import pratique.store.memory.offer
 import pratique.store.memory.take  # noqa: F401  the three fill APPLY
 from pratique.store.interface import Identity, View
 from pratique.store.memory.apply import APPLY, Tx
+from pratique.store.memory.check import check_storable
 from pratique.store.memory.rows import Rows
 from pratique.store.memory.spool import MemorySpool
 from pratique.store.memory.submission import Submission
@@ -80,7 +81,7 @@ class MemoryStore:
     def submit(self, move: Move) -> Submission:
         # Numbers that a move itself writes are taken now, so that they commit in the order in which they are given.
         numbers = [self.next_seq() for _ in range(_numbers_wanted(move))]
-        submission = Submission(move, numbers)
+        submission = Submission(move, numbers, self._seq)
         if self._ended is not None:
             submission.resolve(None, self._ended)
             return submission
@@ -150,14 +151,21 @@ class MemoryStore:
     def _apply(self, submission: Submission) -> tuple[Any, Exception | None]:
         tx = Tx(self.rows, self.role, self.inc, self.clock.now_ms(), submission.numbers)
         try:
+            check_storable(submission.move)
             result = APPLY[type(submission.move)](tx, submission.move)
         except MoveRefused as refused:
             self.rows.take_back()
+            self._decide(submission)
             return None, refused
-        self.rows.settle()
+        self._decide(submission)
         self.spool.sync(_extents(submission.move))
         self._mid = max([self._mid, *(copy.mid for copy in copies_of(submission.move))])
         return result, None
+
+    def _decide(self, submission: Submission) -> None:
+        """The number of a refused move is a gap from now on."""
+        self.rows.decided(submission.seq)
+        self.rows.settle()
 
     def crash(self) -> "MemoryStore":
         """The power fails now: the store that the next process opens. Pending moves never happened."""

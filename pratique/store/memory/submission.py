@@ -10,11 +10,12 @@ from pratique.store.moves import Move
 class Submission:
     """A submitted move and, after the commit, its result or exception."""
 
-    __slots__ = ("_calls", "_exception", "_result", "is_done", "move", "numbers")
+    __slots__ = ("_calls", "_exception", "_result", "is_done", "move", "numbers", "seq")
 
-    def __init__(self, move: Move, numbers: list[int]) -> None:
+    def __init__(self, move: Move, numbers: list[int], seq: int) -> None:
         self.move = move
-        self.numbers = numbers
+        self.numbers = numbers  # drawn for the rows that the move itself writes
+        self.seq = seq  # the highest number given out so far
         self.is_done = False
         self._result: Any = None
         self._exception: Exception | None = None

@@ -193,7 +193,11 @@ class Ending:
     states: frozenset[str]
 
 
-_TOMBS = Among("SELECT cid, hop, seal, peer FROM tombstone WHERE kind = 'ACC' AND (cid, hop) IN (VALUES {})", "(?,?)")
+_TOMBS = Among(
+    "SELECT cid, hop, seal, peer FROM (VALUES {}) AS v "
+    "CROSS JOIN tombstone ON cid = v.column1 AND hop = v.column2 WHERE kind = 'ACC'",
+    "(?,?)",
+)
 _JOURNAL = Into("journal", JOURNAL_COLUMNS, or_replace=True)
 
 

@@ -45,10 +45,12 @@ def numbers_wanted(move: moves.Move) -> int:
     kind = type(move)
     if kind is moves.Receive:
         return 2 if move.copy.custody == "SETTLED" else 1  # type: ignore[union-attr]
+    if kind is moves.Judge:
+        return 1 if move.copies and move.copies[0].custody == "SETTLED" else 0  # type: ignore[union-attr]
     return 1 if kind in _NUMBERED else 0
 
 
-_NUMBERED = frozenset((moves.Cancel, moves.ExitHold, moves.Judge, moves.Settle))
+_NUMBERED = frozenset((moves.Cancel, moves.ExitHold, moves.Settle))
 
 
 def bodies_of(move: moves.Move) -> Sequence[Extent]:

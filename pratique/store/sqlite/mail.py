@@ -53,7 +53,11 @@ def judge(tx: Tx, item: Item[Judge]) -> None:
     tx.audits += move.audit
 
 
-_DOT = Among("UPDATE delivery SET state = 'DOT' WHERE state = 'DUE' AND (mid, rid) IN (VALUES {})", "(?,?)")
+_DOT = Among(
+    "UPDATE delivery SET state = 'DOT' FROM (VALUES {}) AS v "
+    "WHERE mid = v.column1 AND rid = v.column2 AND state = 'DUE'",
+    "(?,?)",
+)
 
 
 def dot_sent(tx: Tx, items: Sequence[Item[DotSent]]) -> list[Any]:

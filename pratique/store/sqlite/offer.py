@@ -27,8 +27,14 @@ from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Among, Tx, blob, require
 
 ANSWERED = {Event.ACC: "DONE", Event.CANC: "CANC"}
-_TRANSFERS = Among("SELECT cid, hop, mid, peer, state FROM transfer WHERE (cid, hop) IN (VALUES {})", "(?,?)")
-_INTENDED = Among("UPDATE transfer SET state = 'X' WHERE (cid, hop) IN (VALUES {})", "(?,?)")
+_TRANSFERS = Among(
+    "SELECT cid, hop, mid, peer, state FROM (VALUES {}) AS v "
+    "CROSS JOIN transfer ON cid = v.column1 AND hop = v.column2",
+    "(?,?)",
+)
+_INTENDED = Among(
+    "UPDATE transfer SET state = 'X' FROM (VALUES {}) AS v WHERE cid = v.column1 AND hop = v.column2", "(?,?)"
+)
 _ANSWERS = Among(
     "UPDATE transfer SET state = v.column3, ack_inc = v.column4, ack_seq = v.column5, error = '' "
     "FROM (VALUES {}) AS v WHERE transfer.cid = v.column1 AND transfer.hop = v.column2",

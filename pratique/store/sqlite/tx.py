@@ -44,7 +44,9 @@ class Into:
 
 class Among:
     """A statement with `{}` where a list of keys or values stands. A list is filled up to a power of two by repeating
-    its last entry, so the statement must not mind a repeat (SELECT, UPDATE)."""
+    its last entry, so the statement must not mind a repeat (SELECT, UPDATE).
+
+    Pairs are joined with `(VALUES {})`: SQLite answers `(a, b) IN (VALUES …)` by a scan of the whole table."""
 
     __slots__ = ("_entry", "_sql", "_statement")
 

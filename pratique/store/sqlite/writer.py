@@ -20,12 +20,15 @@ from typing import Any
 
 from pratique.store.interface import Identity
 from pratique.store.moves import Move, MoveRefused, StoreFailed
+from pratique.store.records import AuditEntry
 from pratique.store.spool import FileSpool
 from pratique.store.sqlite.families import BATCHES, SINGLES, bodies_of
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Tx
 
 BATCH_MAX = 512  # moves in one commit: bounds what one failure or one slow disk holds up
+# What a value raises that no row can hold: against a rule of the schema, over 63 bits, not Unicode.
+UNSTORABLE = (sqlite3.IntegrityError, OverflowError, ValueError)
 _FULL = (7, 13)  # SQLITE_NOMEM, SQLITE_FULL: the transaction is rolled back and the store is whole
 
 
@@ -119,6 +122,9 @@ class Writer:
             error = failure
         except sqlite3.Error as cause:
             error = self._judge(cause)
+        except Exception as defect:  # noqa: BLE001  not swallowed: the process ends; a dead thread would only be silent
+            error = StoreFailed(f"a defect of the store ({defect!r}); restart and report it", fatal=True)
+            error.__cause__ = defect
         if error.fatal:
             self._failed = error
         return [error] * len(items)
@@ -136,19 +142,14 @@ class Writer:
         return StoreFailed(f"the store failed ({cause}); restart, what is committed is whole", fatal=True)
 
     def _transaction(self, items: Sequence[Item[Any]]) -> Sequence[Any]:
-        db = self._db
-        tx = Tx(db, role=self._me.role, inc=self._me.inc, now=self._now_ms())
+        db, head, last, now = self._db, self._head, items[-1], self._now_ms()
         db.execute("BEGIN IMMEDIATE")
         try:
-            results = apply_runs(tx, items)
-        except (MoveRefused, sqlite3.IntegrityError):
+            results, number, audit_hash = self._apply(apply_runs, items, now)
+        except (MoveRefused, *UNSTORABLE):
             db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
-            tx = Tx(db, role=self._me.role, inc=self._me.inc, now=tx.now)
-            results = apply_singly(tx, items)
-        head = self._head
-        number, audit_hash = tx.flush(head.audit_number, head.audit_hash, self._spool.used)
-        last = items[-1]
+            results, number, audit_hash = self._apply(apply_singly, items, now)
         seq, mid = max(head.seq, last.seq), max(head.mid, last.mid)
         db.execute(
             "UPDATE meta SET seq = ?, mid = ?, audit_number = ?, audit_hash = ?",
@@ -157,6 +158,14 @@ class Writer:
         db.execute("COMMIT")
         self._head = Head(seq, mid, number, audit_hash)
         return results
+
+    def _apply(
+        self, apply: Callable[[Tx, Sequence[Item[Any]]], list[Any]], items: Sequence[Item[Any]], now: int
+    ) -> tuple[list[Any], int, str]:
+        """The results, and number and hash of the newest audit row."""
+        tx = Tx(self._db, role=self._me.role, inc=self._me.inc, now=now)
+        results = apply(tx, items)
+        return results, *tx.flush(self._head.audit_number, self._head.audit_hash, self._spool.used)
 
 
 def segments_of(items: Sequence[Item[Any]]) -> set[int]:
@@ -177,6 +186,13 @@ def apply_runs(tx: Tx, items: Sequence[Item[Any]]) -> list[Any]:
     return results
 
 
+def check_storable(entries: Sequence[AuditEntry]) -> None:
+    """Audit rows are written at the end of the batch: one that cannot be must be found while its move is known."""
+    for entry in entries:
+        f"{entry.actor}{entry.action}{entry.cid}{entry.detail}".encode()
+        entry.mid.to_bytes(8, signed=True)
+
+
 def apply_singly(tx: Tx, items: Sequence[Item[Any]]) -> list[Any]:
     """Each move in a savepoint of its own."""
     results: list[Any] = []
@@ -185,9 +201,10 @@ def apply_singly(tx: Tx, items: Sequence[Item[Any]]) -> list[Any]:
         tx.db.execute("SAVEPOINT move")
         try:
             result = apply_runs(tx, [item])[0]
+            check_storable(tx.audits[mark[0] :])
         except MoveRefused as refused:
             result = refused
-        except sqlite3.IntegrityError as error:
+        except UNSTORABLE as error:
             result = MoveRefused(f"the rows do not allow it: {error}")
         if isinstance(result, MoveRefused):
             # Only while the transaction stands: SQLite itself ends it on a full disk, and then all is undone.

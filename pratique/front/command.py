@@ -1,0 +1,224 @@
+"""The command line: arguments to `front`'s functions, errors to exit codes (0 done, 1 refused, 2 wrong usage)."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from pratique import __version__
+
+app = App(
+    name="pratique",
+    version=__version__,
+    help="Central quarantine for mail: held on many gateways, reviewed in one place, released without loss or doubling.",
+    help_format="plaintext",
+)
+
+
+class Refused(Exception):
+    """Said to the user as it is; exit code 1."""
+
+
+def run_command(tokens: list[str]) -> int:
+    """Parse and run; returns the exit code. No traceback reaches the user."""
+    try:
+        result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        _complain(f"{error}\nTry `pratique --help`, or `pratique COMMAND --help`.")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    except _expected() as error:
+        _complain(str(error))
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    """What a command may end with in the ordinary course of things; each text says why and what to do."""
+    from pratique.fleet.enrolment import EnrolmentError
+    from pratique.front.demo_world import DemoFailed
+    from pratique.front.enroll import EnrolRefused
+    from pratique.front.files import BadConfiguration
+    from pratique.front.init import InitRefused
+    from pratique.front.local import LocalRefused
+    from pratique.front.rest_client import RestFailed
+    from pratique.policy.evaluate import ProgramError
+    from pratique.store.moves import StoreFailed
+
+    return (
+        BadConfiguration,
+        DemoFailed,
+        EnrolRefused,
+        EnrolmentError,
+        InitRefused,
+        LocalRefused,
+        OSError,
+        ProgramError,
+        Refused,
+        RestFailed,
+        StoreFailed,
+    )
+
+
+def _complain(text: str) -> None:
+    print(f"pratique: {text}", file=sys.stderr)  # noqa: T201
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    """In the fast loop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+@app.command
+def init(
+    role: Literal["gateway", "manager"],
+    directory: Path,
+    /,
+    *,
+    name: str = "",
+    set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    admin_password_file: Path | None = None,
+) -> int:
+    """Write a working configuration, keys and an administrator into DIRECTORY.
+
+    Parameters
+    ----------
+    role
+        What the appliance is.
+    directory
+        Where its files shall lie; made if missing.
+    name
+        Its host name; the machine's, when not given.
+    set_
+        An option of the configuration, as a.b=value; may be given several times.
+    admin_password_file
+        File with the administrator's pass phrase; without it one is made and printed once.
+    """
+    from pratique.front.init import initialise
+
+    overrides = dict(_pair(text) for text in set_ or [])
+    password = admin_password_file.read_text(encoding="utf-8").strip() if admin_password_file else ""
+    made = asyncio.run(initialise(role, directory, name=name, overrides=overrides, password=password))
+    _say(f"{made.options.appliance.name} ({role}, serial {made.options.appliance.serial}) is ready in {directory}")
+    if not password:
+        _say(f"administrator: {made.user}   pass phrase: {made.password}   (shown this once)")
+    _say(f"Next: `pratique enroll {directory} --show`, then `pratique run {directory}`.")
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise Refused(f"--set takes option=value, as in --set cpq.port=7025; {text!r} is none")
+    return key.strip(), value
+
+
+@app.command
+def run(directory: Path, /) -> int:
+    """Run the appliance of DIRECTORY in the foreground. SIGTERM ends it cleanly, SIGHUP reloads."""
+    from pratique.front.run import run as run_appliance
+
+    return _run(run_appliance(directory))
+
+
+@app.command(name="check-config")
+def check_config(directory: Path, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
+    """Check the configuration of DIRECTORY; every problem with file, line and cure."""
+    from pratique.front.files import BadConfiguration, read_options
+
+    try:
+        read_options(directory)
+    except BadConfiguration as error:
+        if json_:
+            _say(json.dumps([{n: getattr(p, n) for n in p.__slots__} for p in error.problems]))
+        else:
+            _complain(str(error))
+        return 1
+    _say("[]" if json_ else f"{directory}: the configuration is good")
+    return 0
+
+
+@app.command
+def enroll(
+    directory: Path,
+    file: Path | None = None,
+    /,
+    *,
+    show: bool = False,
+    withdraw: str = "",
+    unlock: str = "",
+) -> int:
+    """Print the appliance's enrolment (--show), or add the peer of FILE.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    file
+        The peer's enrolment, as its own `--show` printed it.
+    show
+        Print ours.
+    withdraw
+        Serial of a peer with which nothing is exchanged any more.
+    unlock
+        Serial of a locked peer that may exchange mail again.
+    """
+    from pratique.front import enroll as enrolment
+    from pratique.front.local import change_peer, enrol
+
+    if show:
+        _say(enrolment.own_enrolment(directory).to_json().rstrip())
+        return 0
+    if withdraw or unlock:
+        action, serial = ("withdraw", withdraw) if withdraw else ("unlock", unlock)
+        _say(_run_text(change_peer(directory, serial, action)))
+        return 0
+    if file is None:
+        raise Refused("give the peer's enrolment file, or --show to print ours")
+    _say(_run_text(enrol(directory, file.read_text(encoding="utf-8"))))
+    return 0
+
+
+def _run_text(work: Coroutine[Any, Any, str]) -> str:
+    return asyncio.run(work)
+
+
+@app.command
+def demo(
+    *,
+    once: bool = False,
+    mail: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json")] = False,
+    directory: Annotated[Path | None, Parameter(name="--dir")] = None,
+) -> int:
+    """Run a manager, two gateways and a destination on loopback with sample mail.
+
+    Parameters
+    ----------
+    once
+        Run the whole cycle for every message, compare what arrived octet by octet, and end.
+    mail
+        Folder of messages to use instead of the sample mail.
+    json_
+        Print one line of JSON instead of text.
+    directory
+        Empty directory for the appliances' files; kept afterwards. Without it they are removed at the end.
+    """
+    from pratique.front.demo import demo as run_demo
+
+    return _run(run_demo(once=once, mail=mail, as_json=json_, directory=directory))

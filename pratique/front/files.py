@@ -1,0 +1,98 @@
+"""The configuration file of an appliance: found, read, checked, with every problem named by line and cure."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+from pratique.config import Problem, load
+from pratique.delivery.routes import RouteError
+from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
+from pratique.gateway.app import routes_of
+from pratique.policy.evaluate import Program, ProgramError
+from pratique.policy.settings import PolicySettings
+from pratique.quarantine.kinds import SYSTEM_MADE
+
+
+class BadConfiguration(Exception):
+    """`problems` says where, what and how to cure it; nothing was started."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def read_options(directory: Path) -> Options:
+    """The checked configuration of DIR. Raises BadConfiguration."""
+    path = directory / FILE
+    if not path.is_file():
+        cure = f"make one with `pratique init gateway {directory}` or `pratique init manager {directory}`"
+        raise BadConfiguration([Problem(str(path), 0, "", "there is no configuration here", cure)])
+    options, problems = load(path, options_type(path))
+    if not problems:
+        problems = cross_checks(directory, options)
+    if problems:
+        raise BadConfiguration(problems)
+    return options
+
+
+def options_type(path: Path) -> type[GatewayOptions] | type[ManagerOptions]:
+    """Which of the two files it is."""
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return GatewayOptions  # load() reports the fault with its line
+    appliance = fields.get("appliance")
+    role = appliance.get("role") if isinstance(appliance, dict) else ""
+    return ManagerOptions if role == "manager" else GatewayOptions
+
+
+def cross_checks(directory: Path, options: Options) -> list[Problem]:
+    """What no single option can tell: filters that compile, routes that can be read, files that exist."""
+    file = str(directory / FILE)
+    problems = []
+    wanted = "gateway" if isinstance(options, GatewayOptions) else "manager"
+    if options.appliance.role != wanted:
+        problems.append(Problem(file, 0, "appliance.role", "must be gateway or manager", "set it to one of the two"))
+    if len(options.appliance.serial) != 20 or not options.appliance.serial.isalnum():
+        cure = "use the one that `pratique init` made; it has 20 letters and digits"
+        problems.append(Problem(file, 0, "appliance.serial", "is not a serial number", cure))
+    if not options.appliance.name:
+        problems.append(Problem(file, 0, "appliance.name", "is missing", "set it to this machine's host name"))
+    if isinstance(options, GatewayOptions):
+        problems += _gateway_checks(directory, options, file)
+    return problems
+
+
+def _gateway_checks(directory: Path, options: GatewayOptions, file: str) -> list[Problem]:
+    problems = []
+    try:
+        routes_of(options.delivery.smtproutes)
+    except RouteError as error:
+        cure = 'write "domain host:port", as in "ALL mail.example.org:25"'
+        problems.append(Problem(file, 0, "delivery.smtproutes", str(error), cure))
+    try:
+        compile_program(directory, options)
+    except ProgramError as error:
+        where = f"gateway.policy.filters, filter {error.filter_name or '?'} line {error.line} column {error.column}"
+        problems.append(Problem(file, 0, where, error.why, error.cure))
+    except OSError as error:
+        cure = "create the file, or clear gateway.policy.filters_file"
+        problems.append(Problem(file, 0, "gateway.policy.filters_file", str(error), cure))
+    if not options.gateway.listeners:
+        cure = "add a [[gateway.listeners]] table; `pratique init` writes one"
+        problems.append(Problem(file, 0, "gateway.listeners", "no listener: no mail can come in", cure))
+    return problems
+
+
+def compile_program(directory: Path, options: GatewayOptions) -> Program:
+    """Filters, mail policies and outbreak rules, compiled. Raises ProgramError, OSError."""
+    names = frozenset((*options.gateway.quarantines, *SYSTEM_MADE))
+    return Program.compile(policy_with_file(directory, options.gateway.policy), names)
+
+
+def policy_with_file(directory: Path, policy: PolicySettings) -> PolicySettings:
+    """The filters of `filters_file` stand behind those of `filters`."""
+    if not policy.filters_file:
+        return policy
+    text = (directory / policy.filters_file).read_text(encoding="utf-8")
+    return replace(policy, filters=f"{policy.filters}\n{text}")

@@ -1,0 +1,109 @@
+"""`pratique init`: a working configuration, keys, and an administrator."""
+
+import ipaddress
+import os
+import secrets
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pratique.config import apply_overrides, render
+from pratique.console.access.passwords import hash_password
+from pratique.fleet import identity
+from pratique.front.files import read_options
+from pratique.front.options import (
+    FILE,
+    ApplianceSettings,
+    GatewayOptions,
+    ManagerOptions,
+    Options,
+    WebSettings,
+)
+from pratique.front.stopped import opened
+from pratique.gateway.settings import GatewaySettings, Listener
+from pratique.net.clock import SystemClock
+from pratique.store.moves import PutUser
+from pratique.store.records import AuditEntry, User
+
+ADMINISTRATOR = "admin"
+
+
+class InitRefused(Exception):
+    """Why nothing was made, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    options: Options
+    user: str
+    password: str
+
+
+def initial_options(role: str, name: str, serial: str) -> Options:
+    """Defaults that work: ports below 1024 only where this user may bind them."""
+    appliance = ApplianceSettings(role, name, serial)
+    privileged = os.geteuid() == 0
+    web = WebSettings(port=443 if privileged else 8443)
+    if role == "manager":
+        return ManagerOptions(appliance=appliance, web=web)
+    inbound = Listener(name="InboundMail", kind="public", port=25 if privileged else 2525)
+    return GatewayOptions(appliance=appliance, gateway=GatewaySettings(listeners=(inbound,)), web=web)
+
+
+async def initialise(
+    role: str, directory: Path, *, name: str = "", overrides: dict[str, str] | None = None, password: str = ""
+) -> Made:
+    """Make DIR. Raises InitRefused, BadConfiguration. What exists already is never overwritten."""
+    if role not in ("gateway", "manager"):
+        raise InitRefused(f"{role!r} is no role: say gateway or manager")
+    path = directory / FILE
+    if path.exists():
+        raise InitRefused(f"{path} exists already; edit it, or choose an empty directory")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    serial = identity.new_serial(SystemClock().random(10))
+    options = initial_options(role, name or socket.gethostname(), serial)
+    text = apply_overrides(render(options), overrides or {}, type(options))
+    _write(path, text)
+    try:
+        options = read_options(directory)
+    except Exception:
+        path.unlink()  # nothing half-made: the next try starts anew
+        raise
+    addresses = tuple(a for a in (options.cpq.address, options.web.address, "127.0.0.1") if _is_specific(a))
+    identity.create(
+        directory / "keys",
+        name=options.appliance.name,
+        serial=options.appliance.serial,
+        addresses=addresses,
+        signing=role == "manager",
+    )
+    password = password or secrets.token_urlsafe(12)
+    await set_password(directory, options, ADMINISTRATOR, password)
+    return Made(options, ADMINISTRATOR, password)
+
+
+async def set_password(directory: Path, options: Options, name: str, password: str) -> None:
+    """On a stopped appliance: the user's pass phrase is this, durable on return. Raises StoreFailed when it runs."""
+    hashed = hash_password(password)
+    async with opened(directory, options) as store:
+        known = store.view.user(name)
+        user = replace(known, password=hashed, disabled=False) if known else User(name, "administrator", hashed)
+        entry = AuditEntry("local", "set-password", detail=f'"{name}"')
+        made = replace(user, created_at=user.created_at or SystemClock().now_ms())
+        await store.submit(PutUser(made, (entry,)))
+
+
+def _is_specific(address: str) -> bool:
+    try:
+        return not ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return False
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
