@@ -1,10 +1,11 @@
 """What must hold in every state, and what counts as an end."""
 
 from pratique.delivery.custody import GatewayCopy, ManagerCopy, Tombstone
-from proof.state import DLV, NONE, OUT, STUCK, State, custody, has_release, owners
+from proof.rules import Rules
+from proof.state import DLV, NONE, OUT, STUCK, Gateway, State, custody, gateway, has_release, owners, tombstone
 
 
-def broken(s: State) -> str:
+def broken(s: State, r: Rules) -> str:
     """The first promise that this state breaks, "" when it keeps them all."""
     if s.g.copy == NONE:
         return ""
@@ -12,22 +13,46 @@ def broken(s: State) -> str:
         return "LOST: answered 250, and it is nowhere"
     if s.o == GatewayCopy.DONE and not (s.m.holder == "O" and s.m.hop1 is Tombstone.ACC):
         return "FALSE ACC: another sender was told that its copy is safe, and it is not"
-    if s.named:
-        return _misreported(s)
-    if s.deliveries > 1:
-        return f"DUPLICATE: delivered {s.deliveries} times and nobody answers for it"
-    if s.deliveries and (s.g.deletion or (s.deleted and not s.restores)):
-        return "DELIVERED AND DELETED"
-    if owners(s) > 1:
-        return "TWO OWNERS can act at once"
-    return _misreported(s)
+    if not s.named:
+        if s.deliveries > 1:
+            return f"DUPLICATE: delivered {s.deliveries} times and nobody answers for it"
+        if s.deliveries and (s.g.deletion or (s.deleted and not s.restores)):
+            return "DELIVERED AND DELETED"
+        if owners(s) > 1:
+            return "TWO OWNERS can act at once"
+    return _unrecorded(s) or _disagreed(s, r)
 
 
-def _misreported(s: State) -> str:
+def _unrecorded(s: State) -> str:
     taken = has_release(s.g) or has_release(s.h)
     if taken and s.m.actor == "-" and s.m.copy != NONE and not s.recon and not s.restores:
         return "RELEASED WITHOUT ACTOR on record"
+    if not s.rollbacks and (s.g.copy == GatewayCopy.DOUBT or s.m.copy == ManagerCopy.DOUBT):
+        return "NEEDLESS DOUBT: an actor is asked although nothing was rolled back"
+    if s.g.copy == GatewayCopy.DOUBT and "FIN1" in s.m.journal and not s.restores:
+        return "NEEDLESS DOUBT: an actor is asked although the end is on record"
     return ""
+
+
+def _disagreed(s: State, r: Rules) -> str:
+    """Two disks that contradict each other, while neither is waiting to be told."""
+    if s.hold or s.recon:
+        return ""
+    if s.m.copy == ManagerCopy.RELEASED and tombstone(s, s.m.target, s.m.hop) not in (Tombstone.ACC, DLV):
+        return "CONTRADICTION: M believes that a gateway has the release, and it has not"
+    for hop in (2, 4):
+        if f"FIN{hop}:G" in s.m.journal and tombstone(s, "G", hop) != DLV:
+            return "CONTRADICTION: M has the end of a release on record, and the gateway denies it"
+        if s.snapshot is not None and _shown(s.snapshot, hop) == DLV and tombstone(s, "G", hop) != DLV:
+            return "CONTRADICTION: the snapshot shows a delivery, and the gateway denies it"
+    cancelled_first = not (r.fallback_unsent or r.stranger or s.named)
+    if cancelled_first and s.g.copy in (GatewayCopy.LOCAL, OUT) and s.m.hop1 is not Tombstone.CANC:
+        return "CONTRADICTION: G took its copy back, and M has no CANC on record"
+    return ""
+
+
+def _shown(disk: Gateway, hop: int) -> str:
+    return disk.hop2 if hop == 2 else disk.hop4
 
 
 def ended(s: State) -> bool:
@@ -36,7 +61,7 @@ def ended(s: State) -> bool:
         return False
     if s.g.copy not in (GatewayCopy.DONE, OUT) or s.m.copy not in (NONE, ManagerCopy.CLOSED, ManagerCopy.DELETED):
         return False
-    return all(state in (Tombstone.NONE, Tombstone.CANC, DLV) for state in (s.g.hop2, s.g.hop4, s.h.hop2, s.h.hop4))
+    return not any(Tombstone.ACC in (gateway(s, name).hop2, gateway(s, name).hop4) for name in ("G", "H"))
 
 
 def set_aside(s: State) -> bool:

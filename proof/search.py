@@ -89,7 +89,7 @@ def _explore(graph: _Graph, rules: Rules) -> tuple[str, int]:
                 number, new = graph.add(after, at)
                 graph.edges.append(number)
                 if new:
-                    error = broken(after)
+                    error = broken(after, rules)
                     if error:
                         return error, number
         except KeyError as missing:

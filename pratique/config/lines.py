@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands, so that a problem can be shown where it is.
+"""Where in a TOML file each key and value stands, so that a problem can be shown and a value changed in its place.
 
 Only for text that a TOML parser has accepted: it looks for places and checks nothing. Also finds options that are
 written as comments without a blank, `#port = 25`, as render() writes defaults.
@@ -18,9 +18,21 @@ _BLANK = " \t"
 
 
 @dataclass(slots=True)
+class Section:
+    """A table header and what follows it, in the order of the file; the first one has no header."""
+
+    path: Path
+    last: int  # line of its last option, also a commented one; of the header when it has none
+
+
+@dataclass(slots=True)
 class Places:
-    lines: dict[Path, int] = field(default_factory=dict)  # of keys and table headers, counted from 1
+    """Lines are counted from 1; offsets are into the text with plain line feeds."""
+
+    lines: dict[Path, int] = field(default_factory=dict)  # of keys and table headers
+    values: dict[Path, tuple[int, int]] = field(default_factory=dict)  # offsets
     commented: dict[Path, int] = field(default_factory=dict)
+    sections: list[Section] = field(default_factory=lambda: [Section((), 0)])
 
     def line_of(self, path: Path) -> int:
         """Of the key, else of the nearest table around it, else 0."""
@@ -52,6 +64,7 @@ class _Scan:
                 self._header()
             elif self._at < len(text):
                 self._pair(self._section)
+                self._places.sections[-1].last = self._line()
         return self._places
 
     # --- lines ---
@@ -71,6 +84,7 @@ class _Scan:
             self._places.lines.setdefault(path, line)
         path = self._inside(path)
         self._places.lines[path] = line
+        self._places.sections.append(Section(path, line))
         self._section = path
 
     def _inside(self, path: Path) -> Path:
@@ -80,7 +94,9 @@ class _Scan:
 
     def _comment(self) -> None:
         if found := _COMMENTED.match(self._text, self._at):
-            self._places.commented.setdefault((*self._section, found[1]), self._line())
+            line = self._line()
+            self._places.commented.setdefault((*self._section, found[1]), line)
+            self._places.sections[-1].last = line
         self._at = self._text.index("\n", self._at)
 
     def _pair(self, table: Path) -> None:
@@ -91,7 +107,9 @@ class _Scan:
             self._places.lines.setdefault(path, line)
         self._at += 1  # the equals sign
         self._blank()
+        start = self._at
         self._value(path)
+        self._places.values[path] = (start, self._at)
 
     def _keys(self) -> list[str]:
         """A dotted key, with the blanks around it."""

@@ -13,6 +13,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+NAME = "name"  # the option by which a table of an array is known
+
 
 class Shape(Enum):
     VALUE = "value"

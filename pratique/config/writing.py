@@ -13,7 +13,7 @@ from typing import Any
 
 import tomlkit
 
-from pratique.config.schema import Option, Shape, options_of, type_words
+from pratique.config.schema import NAME, Option, Shape, options_of, type_words
 
 WIDTH = 100  # of comments
 
@@ -29,22 +29,23 @@ def render(settings: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
-def toml_value(value: Any) -> str:
-    """One value as it is written in a file."""
+def toml_value(value: Any, *, long: bool = False) -> str:
+    """One value as it is written in a file; `long`: a text of several lines on several lines."""
     if isinstance(value, Enum):
         value = value.value
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, dict):
         pairs = ", ".join(f"{tomlkit.key(key).as_string()} = {toml_value(one)}" for key, one in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, str):
-        return tomlkit.string(value, multiline="\n" in value and "\r" not in value).as_string()
-    return tomlkit.item(value).as_string()
+        value = tomlkit.string(value, multiline=long and "\n" in value and "\r" not in value)
+    return str(tomlkit.item(value).as_string())
 
 
-def _table(cls: type, settings: Any, path: tuple[str, ...]) -> Iterator[str]:
-    """The values of a table, then its tables: in TOML what follows a header belongs to it."""
+def _table(cls: type, settings: Any, path: tuple[str, ...], *, named: bool = False) -> Iterator[str]:
+    """The values of a table, then its tables: in TOML what follows a header belongs to it. `named`: it is one of
+    several, and its name is always written."""
     tables = []
     for option in options_of(cls):
         value = getattr(settings, option.name)
@@ -53,7 +54,7 @@ def _table(cls: type, settings: Any, path: tuple[str, ...]) -> Iterator[str]:
         else:
             yield ""
             yield from _about(option)
-            yield from _pair(option, value)
+            yield from _pair(option, value, always=named and option.name == NAME)
     for option, value in tables:
         here = (*path, option.name)
         yield ""
@@ -61,7 +62,7 @@ def _table(cls: type, settings: Any, path: tuple[str, ...]) -> Iterator[str]:
         if option.shape is Shape.TABLES:
             yield from _array(option, value, here)
         elif value is not None:
-            yield f"[{_dotted(here)}]"
+            yield f"[{dotted(here)}]"
             yield from _table(option.type, value, here)
 
 
@@ -69,14 +70,14 @@ def _array(option: Option, tables: tuple[Any, ...], path: tuple[str, ...]) -> It
     for number, table in enumerate(tables):
         if number:
             yield ""
-        yield f"[[{_dotted(path)}]]"
-        yield from _table(option.type, table, path)
+        yield f"[[{dotted(path)}]]"
+        yield from _table(option.type, table, path, named=True)
     if not tables:
-        yield f"#[[{_dotted(path)}]]"
+        yield f"#[[{dotted(path)}]]"
         for inner in options_of(option.type):
             if inner.shape not in (Shape.TABLE, Shape.TABLES):
-                yield from _about(inner, "#   ")
-                yield f"#{inner.name} = {_shown(inner.default, inner)}"
+                yield from _about(inner, "#   # ")
+                yield f"#   {inner.name} = {_shown(inner.default, inner)}"
 
 
 def _about(option: Option, indent: str = "# ") -> Iterator[str]:
@@ -86,13 +87,12 @@ def _about(option: Option, indent: str = "# ") -> Iterator[str]:
     yield from textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
-def _pair(option: Option, value: Any) -> Iterator[str]:
+def _pair(option: Option, value: Any, *, always: bool) -> Iterator[str]:
     at_default = value == option.default and type(value) is type(option.default)
-    text = f"{option.name} = {_shown(value, option)}"
-    if not at_default:
-        yield text
+    if value is None or (at_default and not always):
+        yield f"#{option.name} = {_shown(value, option)}"
     else:
-        yield from (f"#{line}" for line in text.split("\n"))
+        yield f"{option.name} = {toml_value(value, long=True)}"
 
 
 def _shown(value: Any, option: Option) -> str:
@@ -104,5 +104,5 @@ def _shown(value: Any, option: Option) -> str:
     return toml_value(value)
 
 
-def _dotted(path: tuple[str, ...]) -> str:
+def dotted(path: tuple[str, ...]) -> str:
     return ".".join(tomlkit.key(part).as_string() for part in path)

@@ -14,7 +14,7 @@ from pratique import __version__
 app = App(
     name="pratique",
     version=__version__,
-    help="Central quarantine for mail: held on many gateways, reviewed in one place, released without loss or doubling.",
+    help="Central quarantine for mail: held by many gateways, reviewed in one place, released once.",
     help_format="plaintext",
 )
 

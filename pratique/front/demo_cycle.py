@@ -1,7 +1,7 @@
 """The whole cycle for every message of a folder: accept, hold, transfer, review, release, deliver, and compare.
 
-*Sent* is the file without an mbox `From ` first line, each lone LF made CRLF, a final CRLF added; what remains of bare CR
-or NUL is sent as it is. A delivered message equals the sent one when, behind trace headers that we add on top, every
+*Sent* is the file without an mbox `From ` first line, each lone LF made CRLF, a final CRLF added; what remains of bare
+CR or NUL is sent as it is. A delivered message equals the sent one when, behind trace headers that we add on top, every
 octet is the same.
 """
 

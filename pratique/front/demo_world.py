@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import os
 import shutil
 import socket
 import sys
 import tempfile
+from asyncio.subprocess import PIPE, STDOUT
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,19 +135,17 @@ def _overrides(world: World, member: Member) -> dict[str, str]:
     if member.role == "manager":
         return common
     filters = sample.HOLD_ALL if world.hold_all else sample.FILTERS
-    return common | {
-        "gateway.listeners": (
-            f'[{{name = "InboundMail", kind = "public", address = {quoted}, port = {SMTP_PORT}, '
-            'connections_per_address = 200, recipients = [{match = "ALL", action = "ACCEPT"}]}]'
-        ),
-        "gateway.policy.filters": json.dumps(filters),
-        "gateway.policy.outbreak_rules": "[" + _inline(sample.OUTBREAK) + "]",
+    outbreak = {f"gateway.policy.outbreak_rules.0.{k}": json.dumps(v) for k, v in sample.OUTBREAK.items()}
+    return {
+        **common,
+        "gateway.listeners.0.address": quoted,
+        "gateway.listeners.0.port": str(SMTP_PORT),
+        "gateway.listeners.0.connections_per_address": "200",
+        "gateway.listeners.0.recipients.0.match": '"ALL"',
+        "gateway.policy.filters": filters,
+        **outbreak,
         "delivery.smtproutes": json.dumps([f"ALL {world.destination_address}:{SMTP_PORT}"]),
     }
-
-
-def _inline(fields: dict[str, str | int]) -> str:
-    return "{" + ", ".join(f"{k} = {json.dumps(v)}" for k, v in fields.items()) + "}"
 
 
 async def _enrol(world: World) -> None:
@@ -159,7 +157,7 @@ async def _enrol(world: World) -> None:
 
 async def _launch(member: Member) -> None:
     member.process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pratique", "run", str(member.directory), stdout=-1, stderr=-2, env=os.environ
+        sys.executable, "-m", "pratique", "run", str(member.directory), stdout=PIPE, stderr=STDOUT
     )
     assert member.process.stdout is not None
     try:

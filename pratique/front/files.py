@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from pratique.config import Problem, load
+from pratique.config import Problem, line_of, load
 from pratique.delivery.routes import RouteError
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
 from pratique.gateway.app import routes_of
@@ -46,41 +46,45 @@ def options_type(path: Path) -> type[GatewayOptions] | type[ManagerOptions]:
     return ManagerOptions if role == "manager" else GatewayOptions
 
 
+def _problem(path: Path, key: str, why: str, cure: str) -> Problem:
+    return Problem(str(path), line_of(path, key), key, why, cure)
+
+
 def cross_checks(directory: Path, options: Options) -> list[Problem]:
     """What no single option can tell: filters that compile, routes that can be read, files that exist."""
-    file = str(directory / FILE)
+    path = directory / FILE
     problems = []
     wanted = "gateway" if isinstance(options, GatewayOptions) else "manager"
     if options.appliance.role != wanted:
-        problems.append(Problem(file, 0, "appliance.role", "must be gateway or manager", "set it to one of the two"))
+        problems.append(_problem(path, "appliance.role", "must be gateway or manager", "set it to one of the two"))
     if len(options.appliance.serial) != 20 or not options.appliance.serial.isalnum():
         cure = "use the one that `pratique init` made; it has 20 letters and digits"
-        problems.append(Problem(file, 0, "appliance.serial", "is not a serial number", cure))
+        problems.append(_problem(path, "appliance.serial", "is not a serial number", cure))
     if not options.appliance.name:
-        problems.append(Problem(file, 0, "appliance.name", "is missing", "set it to this machine's host name"))
+        problems.append(_problem(path, "appliance.name", "is missing", "set it to this machine's host name"))
     if isinstance(options, GatewayOptions):
-        problems += _gateway_checks(directory, options, file)
+        problems += _gateway_checks(directory, options, path)
     return problems
 
 
-def _gateway_checks(directory: Path, options: GatewayOptions, file: str) -> list[Problem]:
+def _gateway_checks(directory: Path, options: GatewayOptions, path: Path) -> list[Problem]:
     problems = []
     try:
         routes_of(options.delivery.smtproutes)
     except RouteError as error:
         cure = 'write "domain host:port", as in "ALL mail.example.org:25"'
-        problems.append(Problem(file, 0, "delivery.smtproutes", str(error), cure))
+        problems.append(_problem(path, "delivery.smtproutes", str(error), cure))
     try:
         compile_program(directory, options)
     except ProgramError as error:
-        where = f"gateway.policy.filters, filter {error.filter_name or '?'} line {error.line} column {error.column}"
-        problems.append(Problem(file, 0, where, error.why, error.cure))
+        where = f"filter {error.filter_name or '?'}, line {error.line}, column {error.column}: {error.why}"
+        problems.append(_problem(path, "gateway.policy.filters", where, error.cure))
     except OSError as error:
         cure = "create the file, or clear gateway.policy.filters_file"
-        problems.append(Problem(file, 0, "gateway.policy.filters_file", str(error), cure))
+        problems.append(_problem(path, "gateway.policy.filters_file", str(error), cure))
     if not options.gateway.listeners:
         cure = "add a [[gateway.listeners]] table; `pratique init` writes one"
-        problems.append(Problem(file, 0, "gateway.listeners", "no listener: no mail can come in", cure))
+        problems.append(_problem(path, "gateway.listeners", "no listener: no mail can come in", cure))
     return problems
 
 

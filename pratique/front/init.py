@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pratique.config import apply_overrides, render
+from pratique.config import OverrideRefused, apply_overrides, render
 from pratique.console.access.passwords import hash_password
 from pratique.fleet import identity
 from pratique.front.files import read_options
@@ -62,7 +62,10 @@ async def initialise(
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     serial = identity.new_serial(SystemClock().random(10))
     options = initial_options(role, name or socket.gethostname(), serial)
-    text = apply_overrides(render(options), overrides or {}, type(options))
+    try:
+        text = apply_overrides(render(options), overrides or {}, type(options))
+    except OverrideRefused as error:
+        raise InitRefused(str(error)) from error
     _write(path, text)
     try:
         options = read_options(directory)

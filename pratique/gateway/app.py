@@ -103,7 +103,6 @@ class Gateway:
         if waiting:
             self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")
-        self.services.tasks.spawn(self._judge_left_over(), "judging of unjudged mail")
 
     def _door(self, listener: Listener) -> Door:
         return Door(
@@ -150,7 +149,7 @@ class Gateway:
 
     # --- the manager
     def peers_changed(self) -> None:
-        """An enrolment was added, withdrawn or unlocked."""
+        """An enrolment was added, withdrawn or unlocked. What waits for a manager to be enrolled is judged now."""
         self.parts.trust.refresh()
         managers = [p for p in self.services.store.view.peers() if p.role == "manager" and not p.withdrawn]
         serial = managers[0].serial if managers else ""
@@ -163,6 +162,7 @@ class Gateway:
         self.link = self._new_link(serial) if serial else None
         if self.link is not None:
             self.services.tasks.spawn(self.link.run(), f"link to {CPQ_HOST}")
+        self.services.tasks.spawn(self._judge_left_over(), "judging of unjudged mail")
 
     def _new_link(self, serial: str) -> Link:
         return Link(

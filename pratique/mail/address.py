@@ -86,8 +86,6 @@ def _split(address: str) -> tuple[str, str, str]:
 
 
 def _check_local(local: str) -> None:
-    if not local:
-        raise ValueError("local part missing")
     if len(local.encode("utf-8")) > LOCAL_PART_OCTETS_MAX:
         raise ValueError("local part too long")
     if _DOT_STRING.match(local) is None and _QUOTED_STRING.match(local) is None:

@@ -398,7 +398,8 @@ class _Walk:
             if not self._take_view(_ENCODED_MESSAGE):
                 return
             octets = self._embedded(reading, encoding)
-            yield replace(inner, octets=octets, start=0, end=len(octets), view=_ENCODED_MESSAGE)
+            if octets:
+                yield replace(inner, octets=octets, start=0, end=len(octets), view=_ENCODED_MESSAGE)
         # RFC 2046 §5.2.1 forbids to encode it, so some readers do not decode it
         if usual not in _AS_IS and self._take_view(_ENCODED_MESSAGE):
             yield replace(inner, view=_ENCODED_MESSAGE)

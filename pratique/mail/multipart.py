@@ -6,6 +6,7 @@ Positions only: nothing is copied. Invariants: never raises; each octet is looke
 import re
 from dataclasses import dataclass
 
+NEAR_MISSES_MAX = 10_000  # lines that only begin like a boundary; more is a bomb, and cutting stops there
 BOUNDARY_GUESS_BYTES_MAX = 65_536  # how far a missing boundary is looked for
 STRAY_BYTES_MAX = 65_536  # how far in front of the first and behind the last part headers of a part are looked for
 
@@ -22,7 +23,7 @@ class Cut:
     preamble_end: int
     epilogue_start: int
     odd: str = ""  # why a loose reader would cut elsewhere
-    more: bool = False  # there were more parts than asked for
+    more: bool = False  # there was more than was cut
 
 
 def cut(octets: bytes, boundary: bytes, *, start: int, end: int, most: int, loose: bool = False) -> Cut:
@@ -34,6 +35,7 @@ def cut(octets: bytes, boundary: bytes, *, start: int, end: int, most: int, loos
     needle = b"\r\n--" + boundary
     regions: list[tuple[int, int]] = []
     odd = ""
+    misses = 0
     opened = _NOWHERE  # where the part under way began
     preamble_end = epilogue_start = end
     at = _first(octets, needle, start, end)
@@ -44,13 +46,16 @@ def cut(octets: bytes, boundary: bytes, *, start: int, end: int, most: int, loos
         tail = b"" if loose else octets[tail_start:line_end].rstrip(b" \t")
         if tail not in (b"", b"--"):
             odd = odd or "a line that only begins like a boundary"
+            misses += 1
+            if misses > NEAR_MISSES_MAX:
+                break
         elif epilogue_start != end:
             odd = odd or "a part behind the closing boundary"
             break
         else:
             if opened != _NOWHERE:
                 regions.append((opened, max(at, opened)))
-            elif not regions:
+            else:
                 preamble_end = max(at, start)
             if len(regions) > most:
                 break
@@ -64,7 +69,9 @@ def cut(octets: bytes, boundary: bytes, *, start: int, end: int, most: int, loos
         at = _find(octets, needle, line_end, end)
     if opened != _NOWHERE and len(regions) <= most:
         regions.append((opened, end))
-    return Cut(tuple(regions[:most]), preamble_end, epilogue_start, odd, more=len(regions) > most)
+    return Cut(
+        tuple(regions[:most]), preamble_end, epilogue_start, odd, more=len(regions) > most or misses > NEAR_MISSES_MAX
+    )
 
 
 def _first(octets: bytes, needle: bytes, start: int, end: int) -> int:

@@ -146,7 +146,7 @@ def _name_before(text: str, position: int) -> str:
 
 
 def _refuse(wrong: UnexpectedInput, text: str, name: str) -> NoReturn:
-    position = wrong.pos_in_stream
+    position = wrong.pos_in_stream or 0
     if isinstance(wrong, UnexpectedToken) and wrong.token.type == "$END":
         position = len(text.rstrip())
     line = text.count("\n", 0, position) + 1

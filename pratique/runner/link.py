@@ -64,6 +64,8 @@ class Link:
         self._bytes = 0
         self._last_seq = 0
         self._behind = True  # the store may hold transfers that are not in the queue
+        self._answered_seq = 0  # highest XQSEQ whose verdict is durable
+        self._confirmed_seq = 0
         self._hello_wanted = True
         self._journal_due = True
         self._wake = asyncio.Event()
@@ -209,6 +211,7 @@ class Link:
 
         def durable(future: Submitted) -> None:
             if future.exception() is None:
+                self._answered_seq = max(self._answered_seq, *(item.seq for item, *_ in answers))
                 for item, event, _, _ in answers:
                     if event is Event.ACC:
                         emit(log.MessageDone(dcid=dcid, mid=item.mid, rids=item.rids, quarantine=True, cid=item.cid))
@@ -217,6 +220,15 @@ class Link:
             done()
 
         self.services.store.submit(move).add_done_callback(durable)
+
+    def confirmable(self) -> int:
+        """All our transfers up to this number are settled and will be neither sent nor cancelled; 0 = nothing new."""
+        oldest = self.services.store.view.open_transfers(self.serial, 0, 1)
+        settled = min(self._answered_seq, oldest[0].seq - 1) if oldest else self._answered_seq
+        if settled <= self._confirmed_seq:
+            return 0
+        self._confirmed_seq = settled
+        return settled
 
     # --- the loop
     async def run(self) -> None:

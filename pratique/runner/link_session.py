@@ -50,6 +50,7 @@ class LinkOwner(Protocol):
     def pieces(self, item: Item) -> Iterator[bytes]: ...
     def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[], None]) -> None: ...
     def said_hello(self, *, ready: bool) -> None: ...
+    def confirmable(self) -> int: ...
 
 
 class Unit:
@@ -442,8 +443,17 @@ class LinkSession:
             self.pump.abort()
 
     def _idle_over(self) -> None:
+        """Tell the peer what is settled, then end."""
         self._idle_timer = None
-        if not self._in_flight and not self._committing and not self._streaming:
+        if self._in_flight or self._committing or self._streaming:
+            return
+        settled = self._link.confirmable() if self._ready else 0
+        if settled:
+            self._draining = True
+            self._in_flight.append(unit := Unit("confirm"))
+            self._core.send_confirm(unit, settled)
+            self._flush()
+        else:
             self._quit()
 
     def _keep(self) -> None:

@@ -128,8 +128,12 @@ class FileBodyWriter:
         assert not self._done, "finish twice"
         self._done = True
         if self._segment is not None:
-            if self._waiting:
-                self._flush(self._segment)
+            try:
+                if self._waiting:
+                    self._flush(self._segment)
+            except StoreFailed:
+                self._spool.discard(self._segment)
+                raise
             extent = self._spool.seal_own(self._segment)
         else:
             extent = self._spool.append(self._chunks, self.size)
@@ -345,7 +349,13 @@ class FileSpool:
                 if extent.segment in self._segments:
                     self._forgotten.add(key)
 
+    def poison(self, why: str) -> None:
+        """The disk's state is unknown from here on: nothing more is written, and nothing is given free."""
+        self._failed = why
+
     def drop(self, extents: Iterable[Extent]) -> None:
+        if self._failed:
+            return
         for extent in extents:
             key = (extent.segment, extent.offset)
             segment = self._segments.get(extent.segment)

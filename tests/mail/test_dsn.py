@@ -51,7 +51,7 @@ def test_a_report_is_what_rfc_3464_asks_for():
     octets = report()
     message = parsed(octets)
     assert message["From"] == "Mail Delivery System <MAILER-DAEMON@gw1.example>"
-    assert message["To"] == "<a@b.example>"
+    assert message["To"] == "a@b.example"
     assert message["Message-ID"] == "<1@gw1.example>"
     assert message["Date"] == "Mon, 24 Nov 2025 04:00:00 +0000"
     assert message["Auto-Submitted"] == "auto-replied"

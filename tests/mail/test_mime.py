@@ -313,19 +313,44 @@ def test_extra_readings_stop_at_the_allowance():
     assert len(found.parts) == VIEWS_MAX + 1
 
 
-@pytest.mark.parametrize(
-    "octets",
-    [
-        b"".join(b"Content-Transfer-Encoding: %b\r\n" % way for way in (b"7bit", b"base64"))
-        + b"Content-Type: %b; boundary=b\r\n\r\n--b\r\n" % kind
-        for kind in (b"text/plain", b"message/rfc822", b"multipart/mixed", b"message/partial")
-    ],
-)
-def test_without_any_allowance_nothing_more_is_read(octets, monkeypatch):
+NO_ALLOWANCE = {
+    "types": b"Content-Type: a/b\r\nContent-Type: c/d\r\n\r\nx",
+    "encodings": B64 + b"Content-Transfer-Encoding: 7bit\r\n\r\nx",
+    "garbage": b"garbage\r\n\r\nx",
+    "names": b"Content-Type: a/b; name=a.b\r\nContent-Disposition: attachment; filename=a.c\r\n\r\nx",
+    "padding": B64 + b"\r\nAA==BB==",
+    "uuencode": b"A: b\r\n\r\n" + UU,
+    "boundaries": AMBIGUOUS["two boundaries, both used"],
+    "prefix": AMBIGUOUS["a line that begins like a boundary"],
+    "strays": AMBIGUOUS["headers of a part behind the end"],
+    "guess": AMBIGUOUS["no boundary"],
+    "encoded multipart": AMBIGUOUS["a multipart in base64"],
+    "encoded message": AMBIGUOUS["a message in base64"],
+    "boundary on text": AMBIGUOUS["a boundary on text"],
+}
+
+
+@pytest.mark.parametrize("name", NO_ALLOWANCE)
+def test_without_any_allowance_nothing_more_is_read(name, monkeypatch):
     monkeypatch.setattr(mime, "VIEWS_MAX", 0)
-    found = read(b"Content-Type : a/b\r\ngarbage\r\n" + octets)
+    monkeypatch.setattr(mime._Walk, "_some", lambda self, values: values)
+    found = read(NO_ALLOWANCE[name])
     assert found.truncated == "views"
+    assert found.ambiguous
     assert all(part.view == "" for part in found.parts)
+
+
+def test_no_more_parts_than_the_cap(monkeypatch):
+    monkeypatch.setattr(mime, "PARTS_MAX", 1)
+    found = read(NO_ALLOWANCE["names"])
+    assert (len(found.parts), found.truncated) == (1, "parts")
+
+
+def test_of_the_boundaries_on_text_only_those_that_occur_count():
+    octets = multipart(ATTACHED, head=b"Content-Type: text/plain; boundary=zz; boundary=b\r\n")
+    found = read(octets)
+    assert [(part.path, part.view == "") for part in found.parts] == [("1", True), ("1", False)]
+    assert seen(found)
 
 
 # --- anything ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pratique.mail.multipart import cut, guess_boundary, stray_part
+from pratique.mail.multipart import NEAR_MISSES_MAX, cut, guess_boundary, stray_part
 
 
 def parts(octets, boundary=b"b", *, most=1000, loose=False):
@@ -66,6 +66,13 @@ def test_no_more_parts_than_asked_for():
     assert not cut(exact, b"b", start=0, end=len(exact), most=1).more
     assert cut(exact, b"b", start=0, end=len(exact), most=0).more
     assert cut(b"--b\r\nx", b"b", start=0, end=6, most=0).more
+
+
+def test_a_flood_of_lines_like_boundaries_is_left_and_told():
+    octets = b"--b\r\n" + b"--bb\r\n" * (NEAR_MISSES_MAX + 1) + b"--b\r\nx"
+    found = cut(octets, b"b", start=0, end=len(octets), most=10)
+    assert found.more
+    assert found.regions == ((5, len(octets)),)
 
 
 @given(st.lists(st.sampled_from([b"--b", b"--b--", b"--bb", b"x", b"", b"--"]), max_size=12), st.booleans())

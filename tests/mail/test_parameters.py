@@ -63,6 +63,7 @@ def test_a_name_given_twice_has_two_texts():
         (b"multipart/mixed; boundary=a", [b"a"]),
         (b"multipart/mixed", []),
         (b'multipart/mixed; boundary=""', []),
+        (b"multipart/mixed; boundary=", []),
         (b"multipart/mixed; boundary=a; boundary=b", [b"a", b"b"]),
         (b"multipart/mixed; boundary=a b", [b"a b", b"a"]),
         (b"multipart/mixed; boundary=a(c)", [b"a(c)", b"a"]),

@@ -12,7 +12,21 @@ from pratique.store.sqlite.codec import (
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Into, Tx, require
 
-_PEER = Into("peer", PEER_COLUMNS, or_replace=True)
+# What was learnt by exchange is not the administrator's to set back: whoever read the peer, changed a lock and wrote it
+# again must not undo a hello or a number that was committed in between. Numbers only rise; an instance is replaced by
+# HelloFrom alone.
+_PEER = Into(
+    "peer",
+    PEER_COLUMNS,
+    " ON CONFLICT (serial) DO UPDATE SET role = excluded.role, name = excluded.name, host = excluded.host, "
+    "port = excluded.port, certificate = excluded.certificate, fingerprint = excluded.fingerprint, "
+    "sign_key = excluded.sign_key, locked = excluded.locked, withdrawn = excluded.withdrawn, "
+    "nonce = iif(nonce = '', excluded.nonce, nonce), "
+    "endpoint = iif(endpoint = '', excluded.endpoint, endpoint), inc = max(inc, excluded.inc), "
+    "seq = max(seq, excluded.seq), journal_in = max(journal_in, excluded.journal_in), "
+    "journal_out = max(journal_out, excluded.journal_out), watermark = max(watermark, excluded.watermark), "
+    "confirmed = max(confirmed, excluded.confirmed)",
+)
 _QUARANTINE = Into("quarantine", QUARANTINE_COLUMNS, or_replace=True)
 _USER = Into("user", USER_COLUMNS, or_replace=True)
 

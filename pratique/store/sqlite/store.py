@@ -133,6 +133,10 @@ class SqliteStore:
 
     def _take(self, done: Done) -> None:
         self._head = done.head
+        last = done.results[-1]
+        fatal = last if isinstance(last, StoreFailed) and last.fatal else None
+        if fatal is not None:
+            self.spool.poison(fatal.why)
         for item, result in zip(done.items, done.results, strict=True):
             self._account(item, result)
             future = item.future
@@ -142,11 +146,10 @@ class SqliteStore:
                 future.set_exception(result)
             else:
                 future.set_result(result)
-        last = done.results[-1]
-        if isinstance(last, StoreFailed) and last.fatal and self.failed is None:
-            self.failed = last
+        if fatal is not None and self.failed is None:
+            self.failed = fatal
             if self.on_fatal is not None:
-                self.on_fatal(last)
+                self.on_fatal(fatal)
 
     def _account(self, item: Item[Move], result: Any) -> None:
         """Tell the spool what became of the bodies that the move named."""
@@ -158,7 +161,7 @@ class SqliteStore:
             stored = result.answer == "commit ACC"
         if stored:
             self.spool.named(bodies)
-        elif not (isinstance(result, StoreFailed) and result.fatal):  # after a fatal failure the disk knows better
+        else:
             self.spool.unnamed(bodies)
 
     # --- reading -----------------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def hello_from(tx: Tx, item: Item[HelloFrom]) -> HelloTaken:
     if old is not None:
         return HelloTaken(before, fenced=True)
     if before.nonce not in ("", move.nonce):
-        tx.run("INSERT INTO peer_nonce VALUES (?, ?, ?)", move.serial, before.nonce, move.at)
+        tx.run("INSERT OR IGNORE INTO peer_nonce VALUES (?, ?, ?)", move.serial, before.nonce, move.at)
     tx.run(
         "UPDATE peer SET nonce = ?, inc = max(inc, ?), seq = max(seq, ?), endpoint = ? WHERE serial = ?",
         move.nonce,
