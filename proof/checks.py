@@ -2,7 +2,7 @@
 
 from pratique.delivery.custody import GatewayCopy, ManagerCopy, Tombstone
 from proof.rules import Rules
-from proof.state import DLV, NONE, OUT, STUCK, Gateway, State, custody, gateway, has_release, owners, tombstone
+from proof.state import DLV, NONE, OUT, STUCK, State, custody, gateway, has_release, hop_of, owners, tombstone
 
 
 def broken(s: State, r: Rules) -> str:
@@ -43,16 +43,12 @@ def _disagreed(s: State, r: Rules) -> str:
     for hop in (2, 4):
         if f"FIN{hop}:G" in s.m.journal and tombstone(s, "G", hop) != DLV:
             return "CONTRADICTION: M has the end of a release on record, and the gateway denies it"
-        if s.snapshot is not None and _shown(s.snapshot, hop) == DLV and tombstone(s, "G", hop) != DLV:
+        if s.snapshot is not None and hop_of(s.snapshot, hop) == DLV and tombstone(s, "G", hop) != DLV:
             return "CONTRADICTION: the snapshot shows a delivery, and the gateway denies it"
     cancelled_first = not (r.fallback_unsent or r.stranger or s.named)
     if cancelled_first and s.g.copy in (GatewayCopy.LOCAL, OUT) and s.m.hop1 is not Tombstone.CANC:
         return "CONTRADICTION: G took its copy back, and M has no CANC on record"
     return ""
-
-
-def _shown(disk: Gateway, hop: int) -> str:
-    return disk.hop2 if hop == 2 else disk.hop4
 
 
 def ended(s: State) -> bool:

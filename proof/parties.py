@@ -59,7 +59,7 @@ def gateway_sends(s: State, r: Rules) -> Steps:
         return
     if copy == GatewayCopy.QUEUED:
         # The first send follows the commit in one step: that it may be lost is the network's action.
-        intended = on_gateway(s, "G", copy=gateway_next(copy, Event.INTEND, r.gateway))
+        intended = on_gateway(s, "G", copy=gateway_next(GatewayCopy.QUEUED, Event.INTEND, r.gateway))
         if not r.keep(Safeguard.KEEP_UNTIL_ACC):
             intended = on_gateway(s, "G", copy=GatewayCopy.DONE, shadow=False)
         yield "G writes the intent and sends group 1", send(intended, "DATA1")
@@ -90,18 +90,18 @@ def gateway_reads(s: State, r: Rules) -> Steps:
         else:
             yield "G commits XQACC 1", _acknowledged(s, r)
     if "CANC1" in s.net:
-        after = gateway_next(s.g.copy, Event.CANC, r.gateway)
+        after = gateway_next(GatewayCopy(s.g.copy), Event.CANC, r.gateway)
         yield "G commits XQCANC 1", on_gateway(s, "G", copy=after)
     if "CONFLICT1" in s.net and s.g.copy == GatewayCopy.IN_DOUBT:
         yield "G: XQCONFLICT 1, to an actor's list", on_gateway(s, "G", copy=STUCK)
     if "DELROW" in s.net:
-        after = gateway_next(s.g.copy, Event.DELETED_ROW, r.gateway)
+        after = gateway_next(GatewayCopy(s.g.copy), Event.DELETED_ROW, r.gateway)
         dropped = on_gateway(s, "G", copy=after, deletion=True, shadow=False)
         yield "G stores the row DEL: proof of custody", dropped._replace(g_reads=False)
 
 
 def _acknowledged(s: State, r: Rules) -> State:
-    after = gateway_next(s.g.copy, Event.ACC, r.gateway)
+    after = gateway_next(GatewayCopy(s.g.copy), Event.ACC, r.gateway)
     new = after == GatewayCopy.DONE and s.g.copy != GatewayCopy.DONE
     shadow = r.keep(Safeguard.SHADOW) if new else s.g.shadow
     return on_gateway(s, "G", copy=after, shadow=shadow)._replace(g_reads=False)
@@ -277,7 +277,7 @@ def _retarget(s: State, r: Rules) -> Steps:
     elif m.hop == 2:  # every target cancelled it: a new hop, which no old message can carry
         for target in ("G", "H"):
             again = on_manager(s, hop=4, target=target, cancelled=frozenset())
-            if s.rollbacks:
+            if s.rollbacks and r.keep(Safeguard.REOFFER_ACTOR):
                 yield f"carol offers it anew to {target} as hop 4 (on record)", again._replace(named=True)
             else:
                 yield f"M offers it anew to {target} as hop 4", again

@@ -7,7 +7,7 @@ written here first, as the model needs them, each with the safeguard that stands
 from pratique.delivery.custody import GatewayCopy, ManagerCopy, Tombstone
 from proof.parties import Steps
 from proof.rules import Rules, Safeguard
-from proof.state import DLV, NONE, OUT, Gateway, Manager, State, gateway, has_release, on_gateway, on_manager
+from proof.state import DLV, NONE, OUT, Manager, State, gateway, has_release, hop_of, on_gateway, on_manager
 
 _UNDECIDED = (ManagerCopy.HELD, ManagerCopy.RELEASING, ManagerCopy.RELEASED)
 _OWN = (GatewayCopy.QUEUED, GatewayCopy.IN_DOUBT, GatewayCopy.LOCAL)
@@ -74,12 +74,8 @@ def _testified(s: State, r: Rules) -> Manager:
                 return released._replace(hop1=Tombstone.ACC, inferred=True)
     if s.g.copy in (GatewayCopy.LOCAL, OUT) and r.keep(Safeguard.RECON_LOCAL):
         return m._replace(copy=NONE, hop1=Tombstone.CANC, inferred=True)
-    cancelled = {name for name in ("G", "H") if _hop(gateway(s, name), m.hop) == Tombstone.CANC}
+    cancelled = {name for name in ("G", "H") if hop_of(gateway(s, name), m.hop) == Tombstone.CANC}
     return m._replace(cancelled=m.cancelled | cancelled)
-
-
-def _hop(disk: Gateway, hop: int) -> str:
-    return disk.hop2 if hop == 2 else disk.hop4
 
 
 def _doubted(n: State, r: Rules) -> State:
@@ -90,7 +86,7 @@ def _doubted(n: State, r: Rules) -> State:
             n = on_manager(n, copy=ManagerCopy.DOUBT)
         if n.g.copy in _OWN and m.hop1 is not Tombstone.ACC:
             n = on_gateway(n, "G", copy=GatewayCopy.DOUBT)
-    lacks = m.copy == ManagerCopy.RELEASED and _hop(gateway(n, m.target), m.hop) not in _TOOK
+    lacks = m.copy == ManagerCopy.RELEASED and hop_of(gateway(n, m.target), m.hop) not in _TOOK
     if lacks and r.keep(Safeguard.RECON_MISSING):
         n = on_manager(n, copy=ManagerCopy.DOUBT)
     return n
@@ -135,7 +131,7 @@ def _adopted_copy(n: State, s: State, r: Rules) -> State:
 def _adopted_release(n: State, s: State, r: Rules) -> State:
     for hop in (2, 4):
         field = f"hop{hop}"
-        if _hop(s.g, hop) == DLV and r.keep(Safeguard.ADOPT_KEEP_END):
+        if hop_of(s.g, hop) == DLV and r.keep(Safeguard.ADOPT_KEEP_END):
             continue
         if f"FIN{hop}:G" in s.m.journal and r.keep(Safeguard.ADOPT_FIN):
             n = on_gateway(n, "G", **{field: DLV})

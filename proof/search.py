@@ -76,6 +76,10 @@ class _Graph:
         return tuple(labels)
 
 
+def _row(missing: KeyError) -> str:
+    return " + ".join(str(part) for part in missing.args[0])
+
+
 def _explore(graph: _Graph, rules: Rules) -> tuple[str, int]:
     """(error, state) of the first broken promise, ("", 0) when there is none."""
     at = 0
@@ -93,7 +97,7 @@ def _explore(graph: _Graph, rules: Rules) -> tuple[str, int]:
                     if error:
                         return error, number
         except KeyError as missing:
-            return f"UNDEFINED: the table has no row {missing}", at
+            return f"UNDEFINED: a table has no row for {_row(missing)}", at
         if len(graph.states) > STATES_MAX:
             return f"TOO MANY STATES: more than {STATES_MAX}", at
         at += 1

@@ -92,9 +92,13 @@ def send(s: State, *messages: str) -> State:
     return s if len(net) == len(s.net) else s._replace(net=net)
 
 
-def tombstone(s: State, name: str, hop: int) -> str:
-    disk = gateway(s, name)
+def hop_of(disk: Gateway, hop: int) -> str:
+    """What the gateway remembers of a release hop."""
     return disk.hop2 if hop == 2 else disk.hop4
+
+
+def tombstone(s: State, name: str, hop: int) -> str:
+    return hop_of(gateway(s, name), hop)
 
 
 def has_release(disk: Gateway) -> int:

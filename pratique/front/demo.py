@@ -65,9 +65,7 @@ def _describe(world: World, *, as_json: bool) -> None:
         smtp = f"  SMTP {member.address}:{SMTP_PORT}" if member.role == "gateway" else ""
         _say(f"  {member.role:8} {member.name:18} REST https://{member.address}:8443{smtp}")
         _say(f"           sign-in {member.user} / {member.password}   files {member.directory}")
-    _say(
-        f"  destination mail server {world.destination_address}:{SMTP_PORT}   mail arrives in {world.destination.folder}\n"
-    )
+    _say(f"  destination mail server {world.destination_address}:{SMTP_PORT}   mail: {world.destination.folder}\n")
     command = f"pratique list {manager.directory}"
     _say(f"Look:     .venv/bin/{command}")
     _say(f"Release:  .venv/bin/pratique release {manager.directory} 1")

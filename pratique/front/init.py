@@ -56,10 +56,7 @@ async def initialise(
     """Make DIR. Raises InitRefused, BadConfiguration. What exists already is never overwritten."""
     if role not in ("gateway", "manager"):
         raise InitRefused(f"{role!r} is no role: say gateway or manager")
-    path = directory / FILE
-    if path.exists():
-        raise InitRefused(f"{path} exists already; edit it, or choose an empty directory")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = _place(directory)
     serial = identity.new_serial(SystemClock().random(10))
     options = initial_options(role, name or socket.gethostname(), serial)
     try:
@@ -83,6 +80,15 @@ async def initialise(
     password = password or secrets.token_urlsafe(12)
     await set_password(directory, options, ADMINISTRATOR, password)
     return Made(options, ADMINISTRATOR, password)
+
+
+def _place(directory: Path) -> Path:
+    """The file to be written, in a directory that exists."""
+    path = directory / FILE
+    if path.exists():
+        raise InitRefused(f"{path} exists already; edit it, or choose an empty directory")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
 
 
 async def set_password(directory: Path, options: Options, name: str, password: str) -> None:

@@ -21,7 +21,8 @@ from pratique.gateway.settings import GatewaySettings, Listener
 from pratique.net.listener import listen
 from pratique.net.resolver import Resolver
 from pratique.policy.evaluate import Program
-from pratique.runner.cpq_server import CpqService, Trusts
+from pratique.runner.cpq_parts import Trusts
+from pratique.runner.cpq_server import CpqService
 from pratique.runner.deliverer import Deliverer
 from pratique.runner.jobs import Answered, Job, Outgoing
 from pratique.runner.link import Link
@@ -74,6 +75,7 @@ class Gateway:
             bouncer=self.bouncer,
             outlets=outlets,
             deadline_seconds=parts.settings.judge_deadline_seconds,
+            hops_max=parts.delivery.hops_max,
         )
         self.reinject = Reinject(
             services,
@@ -113,7 +115,6 @@ class Gateway:
             judging=self.judging,
             resolver=self.resolver,
             tls_context=self.parts.smtp_tls,
-            hops_max=self.parts.delivery.hops_max,
             sessions=set(),
             per_address=Counter(),
         )

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from pratique.delivery.loops import loops
 from pratique.gateway.apply import NoManager, Plan, Planner, Reception
 from pratique.gateway.bounce import Bouncer
 from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail import reply as replies
 from pratique.mail.reply import Reply
+from pratique.policy.facts import Message
 from pratique.runner.link_items import Item
 from pratique.runner.services import Services
 from pratique.store.interface import Stored, Submitted
@@ -43,6 +45,7 @@ class Judging:
         bouncer: Bouncer,
         outlets: Outlets,
         deadline_seconds: float,
+        hops_max: int,
     ) -> None:
         self._services = services
         self._pipeline = pipeline
@@ -50,6 +53,7 @@ class Judging:
         self._bouncer = bouncer
         self._outlets = outlets
         self._deadline = deadline_seconds
+        self._hops_max = hops_max
 
     def take(self, reception: Reception, answer: Answer) -> None:
         """`answer(mid, reply)` is called once, after the commit or with a refusal."""
@@ -84,6 +88,10 @@ class Judging:
 
     # --- accepting with the verdict
     def _accept(self, reception: Reception, judged: Judged, answer: Answer) -> None:
+        if loops(_received_lines(judged.message), hops_max=self._hops_max):
+            self._services.store.spool.drop([reception.stored.extent])
+            answer(reception.mid, replies.R554_HOPS)
+            return
         plan = self._plan(reception, judged)
         if plan is None:
             self._services.store.spool.drop([reception.stored.extent])
@@ -177,6 +185,10 @@ class Judging:
 
     def _fault(self, error: BaseException) -> None:
         self._services.telemetry.emit(log.Fault(error=f"store: {error}; the sender keeps its mail and tries again"))
+
+
+def _received_lines(message: Message) -> int:
+    return sum(name.lower() == "received" for name, _ in message.headers)
 
 
 def accepted_reply(mid: int) -> Reply:

@@ -17,7 +17,6 @@ from pratique.gateway.pipeline import Source
 from pratique.gateway.settings import Listener
 from pratique.mail import reply as replies
 from pratique.mail.envelope import Envelope, Recipient
-from pratique.mail.headers import read_headers, received_count
 from pratique.mail.ids import make_cid
 from pratique.mail.reply import Reply
 from pratique.net.pump import Pump
@@ -46,7 +45,6 @@ class Door:
     judging: Judging
     resolver: Resolver
     tls_context: Any
-    hops_max: int
     sessions: set["Session"]
     per_address: Counter[str]
     rate_hour: int = 0
@@ -258,11 +256,6 @@ class Session:
             stored = self._writer.finish()
         except StoreFailed:
             self._refuse_message(replies.R452_STORAGE)
-            return
-        head = octets if octets is not None else self._services.store.spool.read(stored.extent, 0, 262_144)
-        if received_count(read_headers(head)) >= self._door.hops_max:
-            self._services.store.spool.drop([stored.extent])
-            self._refuse_message(replies.R554_HOPS)
             return
         self._door.judging.take(self._reception(stored, octets), self._decided)
 

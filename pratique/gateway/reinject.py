@@ -14,7 +14,7 @@ from pratique.gateway.judging import Outlets
 from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail.ids import parse_xid
 from pratique.policy.facts import Unknown
-from pratique.runner.cpq_server import Decided, Offer
+from pratique.runner.cpq_parts import Decided, Offer
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import NewCopy, Peer

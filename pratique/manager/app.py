@@ -13,7 +13,8 @@ from pratique.manager.release import Actor, Decided, Releaser
 from pratique.manager.settings import ManagerSettings
 from pratique.net.listener import listen
 from pratique.quarantine.lifecycle import Cause, Exit, Mark
-from pratique.runner.cpq_server import CpqService, Trusts
+from pratique.runner.cpq_parts import Trusts
+from pratique.runner.cpq_server import CpqService
 from pratique.runner.link import Link
 from pratique.runner.link_items import Item
 from pratique.runner.services import Services

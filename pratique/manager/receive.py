@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pratique.mail.headers import decode_value, read_headers
 from pratique.mail.ids import parse_xid
 from pratique.manager.attachments import list_attachments
-from pratique.runner.cpq_server import Decided, Offer
+from pratique.runner.cpq_parts import Decided, Offer
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import NewCopy, NewHold, Peer, Quarantine

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pratique.delivery.custody import Event
 from pratique.mail.ids import make_xid
 from pratique.net.listener import dial
-from pratique.runner.cpq_server import Trusts
+from pratique.runner.cpq_parts import Trusts
 from pratique.runner.link_items import Ended, Health, Item
 from pratique.runner.link_session import LinkSession
 from pratique.runner.services import Services

@@ -14,7 +14,7 @@ from pratique.delivery.custody import Event
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.cpq_server import Trusts
+from pratique.runner.cpq_parts import Trusts
 from pratique.runner.hello import Memory
 from pratique.runner.link_items import Ended, Health, Item
 from pratique.runner.reactions import REACTIONS, React

@@ -33,4 +33,4 @@ def test_no_regex_is_slow(text: str) -> None:
     start = perf_counter()
     for pattern in patterns:
         pattern.fullmatch(text)
-    assert perf_counter() - start < 0.05
+    assert perf_counter() - start < 1.0  # quadratic would pass, exponential never

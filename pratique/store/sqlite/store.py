@@ -136,7 +136,7 @@ class SqliteStore:
         last = done.results[-1]
         fatal = last if isinstance(last, StoreFailed) and last.fatal else None
         if fatal is not None:
-            self.spool.poison(fatal.why)
+            self.spool.poison(str(fatal))
         for item, result in zip(done.items, done.results, strict=True):
             self._account(item, result)
             future = item.future

@@ -1,0 +1,92 @@
+"""What the sessions of a quarantine port share: an offer, the role that takes it, the port itself as they see it."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pratique.net.tls import TlsInfo
+from pratique.runner.services import Services
+from pratique.runner.settings import CpqSettings
+from pratique.store.interface import Stored
+from pratique.store.moves import JournalTaken, Receive
+from pratique.store.records import Peer
+from pratique.transfer.messages import Group, Hello, HelloReply, Keyword, Row, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One complete group, its body in the spool."""
+
+    peer: Peer
+    group: Group
+    stored: Stored
+    octets: bytes | None  # the body, when still in memory
+    icid: int
+    remote_ip: str
+    tls: TlsInfo
+
+
+Decided = Callable[[Receive | Verdict], None]
+
+
+class Taker(Protocol):
+    """What the role does with transfers."""
+
+    side: str  # "manager" or "gateway"
+
+    def standing(self) -> tuple[Keyword, str]:
+        """(READY, "") or (SUSPENDED, why): does the role take transfers now?"""
+        ...
+
+    def take(self, offer: Offer, decided: Decided) -> None:
+        """Make a move of the offer, or refuse it with a verdict; call `decided` once, now or later."""
+        ...
+
+    def taken(self, offer: Offer, move: Receive) -> None:
+        """The move is durable for the first time: log it, act on it."""
+        ...
+
+    def journal(self, peer: Peer, rows: tuple[Row, ...], taken: JournalTaken) -> None:
+        """Rows of the peer were applied."""
+        ...
+
+    def suspended_quarantines(self) -> tuple[str, ...]: ...
+    def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+        """Named readiness checks: (name, YES/NO/UNKNOWN, cure)."""
+        ...
+
+    def met(self, peer: Peer) -> None:
+        """The peer said hello and all is well; work for it may be waiting."""
+        ...
+
+
+class Trusts(Protocol):
+    def context(self, *, server_side: bool) -> Any: ...
+    def peer_of(self, info: TlsInfo) -> Peer | None: ...
+    def refresh(self) -> None: ...
+
+
+class Live(Protocol):
+    """A session that is under way."""
+
+    serial: str
+    nonce: str
+
+    def end(self, verdict: Verdict) -> None: ...
+
+
+class Port(Protocol):
+    """The quarantine port, as its sessions see it."""
+
+    services: Services
+    settings: CpqSettings
+    trust: Trusts
+    taker: Taker
+    sessions: set[Live]
+    strangers: Counter[str]
+
+    def fence(self, serial: str, nonce: str, *, but: Live) -> None: ...
+    def drop_peer(self, serial: str) -> None: ...
+    def hello_reply(self, keyword: Keyword, peer: Peer, *, why: str = "") -> HelloReply: ...
+    def my_hello(self, peer: Peer) -> Hello: ...

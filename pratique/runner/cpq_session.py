@@ -1,0 +1,445 @@
+"""One session of the quarantine port, from the TCP connection to its end (docs/cpq.md: connection, session hello)."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pratique.delivery.custody import Answer
+from pratique.mail.ids import parse_xid
+from pratique.net.listener import keep_alive
+from pratique.net.pump import Pump
+from pratique.net.tls import TlsInfo
+from pratique.runner.cpq_parts import Offer, Port
+from pratique.runner.hello import Memory, clocks_differ, judge_hello
+from pratique.runner.services import audit
+from pratique.store.interface import BodyWriter
+from pratique.store.moves import (
+    Cancel,
+    Confirm,
+    HelloFrom,
+    HelloTaken,
+    JournalIn,
+    JournalTaken,
+    PutPeer,
+    Receive,
+    Received,
+    StoreFailed,
+)
+from pratique.store.records import Peer
+from pratique.telemetry import events as log
+from pratique.transfer import events as cpq
+from pratique.transfer.messages import (
+    V_CANCELLED,
+    V_CLOSING,
+    V_CONFLICT,
+    V_FENCED,
+    V_FULL,
+    V_STORE,
+    V_SUSPENDED,
+    Hello,
+    Keyword,
+    Verdict,
+    accepted,
+    cancelled,
+)
+from pratique.transfer.server import ServerConnection
+
+HELLO_SECONDS = 30.0  # from connect to XQHELLO: a stranger holds a connection no longer
+IDLE_SECONDS = 30.0
+WALL_SECONDS = 900.0  # an old session cannot commit for ever (docs/cpq.md, session life)
+STRANGERS_PER_ADDRESS = 20  # connections before hello from one address
+
+
+class CpqSession:
+    """One connection from an enrolled peer (or a stranger, until TLS says otherwise)."""
+
+    def __init__(self, service: Port, machine: ServerConnection) -> None:
+        self._service = service
+        self._services = service.services
+        self._core = machine
+        self._pump: Pump | None = None
+        self._tls = TlsInfo("", "", b"")
+        self._peer: Peer | None = None
+        self._memory: Peer | None = None  # what was remembered of the peer at the EHLO in TLS
+        self.serial = ""
+        self.nonce = ""
+        self._inc = 0
+        self.icid = 0
+        self._stranger = True
+        self._ready = False
+        self._writers: dict[int, BodyWriter | None] = {}  # None: the store refused the body
+        self._run_due = False
+        self._quit = False
+
+    # --- Handler
+    def opened(self, pump: Pump) -> None:
+        self._pump = pump
+        self.icid = next(self._services.numbers.icid)
+        service = self._service
+        service.sessions.add(self)
+        service.strangers[pump.peer[0]] += 1
+        self._log(
+            log.NewIcid(
+                protocol="CPQ",
+                icid=self.icid,
+                interface=service.settings.interface,
+                interface_ip=pump.local[0],
+                address=pump.peer[0],
+            )
+        )
+        keep_alive(pump)
+        pump.live_at_most(WALL_SECONDS)
+        pump.expect_within(HELLO_SECONDS)
+        if service.strangers[pump.peer[0]] > STRANGERS_PER_ADDRESS:
+            self._core.refuse_busy()
+        else:
+            self._core.greet()
+
+    def event(self, event: cpq.ServerEvent) -> None:
+        _EVENTS[type(event)](self, event)
+
+    def settled(self) -> None:
+        return
+
+    def tls_up(self, info: TlsInfo) -> None:
+        self._tls = info
+        peer = self._service.trust.peer_of(info)
+        if peer is None:
+            self._refused("its certificate is not enrolled here; run `pratique enroll` with the appliance's file")
+        elif peer.locked:
+            self._refused(f"appliance {peer.serial} is locked: {peer.locked}")
+        else:
+            self._peer = peer
+            self.serial = peer.serial
+            self._log(log.IcidTls(icid=self.icid, protocol=info.protocol, cipher=info.cipher))
+        self._core.tls_started(enrolled=self._peer is not None)
+
+    def tls_failed(self, reason: str) -> None:
+        assert self._pump is not None
+        self._log(
+            log.IcidTlsFailed(
+                icid=self.icid,
+                address=self._pump.peer[0],
+                reason=f"{reason}; only enrolled appliances are let in, see `pratique enroll`",
+            )
+        )
+
+    def timed_out(self, what: str) -> None:
+        self.end(V_CLOSING)
+
+    def drained(self) -> None:
+        return
+
+    def closed(self, error: Exception | None) -> None:
+        for writer in self._writers.values():
+            if writer is not None:
+                writer.abort()
+        self._writers.clear()
+        self._service.sessions.discard(self)
+        assert self._pump is not None
+        if self._stranger:
+            self._no_stranger()
+        self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
+
+    # --- events of the machine
+    def _start_tls(self, event: cpq.StartTls) -> None:
+        assert self._pump is not None
+        self._pump.start_tls(self._service.trust.context(server_side=True), server_side=True)
+
+    def _secure_ehlo(self, event: cpq.SecureEhlo) -> None:
+        self._memory = self._services.store.view.peer(self.serial)
+
+    def _hello(self, event: cpq.HelloGiven) -> None:
+        hello = event.hello
+        assert self._peer is not None
+        if hello.serial != self._peer.serial:
+            self._refused(f"it says serial {hello.serial}, its certificate belongs to {self._peer.serial}")
+            self._core.answer_hello(self._service.hello_reply(Keyword.DENIED, self._peer))
+            return
+        move = HelloFrom(
+            serial=hello.serial,
+            nonce=hello.nonce,
+            inc=hello.inc,
+            seq=hello.seq,
+            endpoint=hello.endpoint,
+            at=self._services.clock.now_ms(),
+        )
+        self._submit(move, lambda result: self._hello_taken(hello, result), lambda: self._hello_failed())
+
+    def _hello_failed(self) -> None:
+        self.end(V_CLOSING)
+
+    def _hello_taken(self, hello: Hello, taken: HelloTaken) -> None:
+        if taken.fenced:
+            self._fenced(hello)
+            return
+        self._service.fence(hello.serial, hello.nonce, but=self)
+        self.nonce, self._inc = hello.nonce, hello.inc
+        identity = self._services.store.identity
+        before = self._memory or taken.before
+        keyword = judge_hello(
+            me=Memory(identity.inc, self._services.store.committed_seq()),
+            peer_before=Memory(before.inc, before.seq),
+            hello=hello,
+        )
+        why = ""
+        if keyword is Keyword.READY:
+            keyword, why = self._service.taker.standing()
+        else:
+            self._alarm_difference(keyword, hello)
+        peer = self._services.store.view.peer(hello.serial) or taken.before
+        self._peer = self._memory = peer
+        self._ready = keyword is Keyword.READY
+        if clocks_differ(hello, self._services.clock.now_ms()):
+            self._log(log.Alarm(message=f"the clock of {peer.name} differs from ours by more than 5 minutes: set both"))
+        self._core.answer_hello(self._service.hello_reply(keyword, peer, why=why))
+        assert self._pump is not None
+        self._no_stranger()
+        self._pump.expect_within(IDLE_SECONDS)
+        self._pump.run()
+        if keyword in (Keyword.READY, Keyword.SUSPENDED):
+            self._service.taker.met(peer)
+
+    def _fenced(self, hello: Hello) -> None:
+        assert self._peer is not None
+        reply = self._service.hello_reply(Keyword.FENCED, self._peer)
+        memory = self._memory
+        if memory is not None and memory.nonce not in ("", hello.nonce):
+            # A nonce is never used again after a restart, and this session began after the newer one was durable:
+            # two machines run under one identity (docs/cpq.md, session hello).
+            why = (
+                "two machines use this identity (a cloned appliance); stop one, then run `pratique enroll DIR --unlock`"
+            )
+            self._log(log.Alarm(message=f"appliance {self._peer.name} ({hello.serial}) is locked: {why}"))
+            locked = replace(self._peer, locked=why)
+            entry = audit("system", "lock-peer", detail=json.dumps({"serial": hello.serial, "why": why}))
+            self._submit(PutPeer(locked, (entry,)), lambda _: self._locked(hello.serial), lambda: None)
+        self._core.answer_hello(reply)
+        if self._pump is not None:
+            self._pump.run()
+
+    def _locked(self, serial: str) -> None:
+        self._service.trust.refresh()
+        self._service.drop_peer(serial)
+
+    def _alarm_difference(self, keyword: Keyword, hello: Hello) -> None:
+        assert self._peer is not None
+        who = "we were" if keyword is Keyword.RECON else f"{self._peer.name} was"
+        self._log(
+            log.Alarm(
+                message=f"{keyword}: {who} set back to an older state (incarnation and number differ); transfers with "
+                f"{self._peer.name} wait for an administrator, see docs/cpq.md"
+            )
+        )
+
+    def _group_begun(self, event: cpq.GroupBegun) -> None:
+        try:
+            self._writers[event.unit] = self._services.store.spool.writer()
+        except StoreFailed:
+            self._writers[event.unit] = None
+
+    def _body_chunk(self, event: cpq.BodyChunk) -> None:
+        writer = self._writers.get(event.unit)
+        if writer is None:
+            return
+        try:
+            writer.write(event.data)
+        except StoreFailed:
+            writer.abort()
+            self._writers[event.unit] = None
+
+    def _group_refused(self, event: cpq.GroupRefused) -> None:
+        writer = self._writers.pop(event.unit, None)
+        if writer is not None:
+            writer.abort()
+        self._log(log.Trouble(message=f"ICID {self.icid} transfer {event.xid} refused: {event.verdict.keyword}"))
+
+    def _group_ended(self, event: cpq.GroupEnded) -> None:
+        unit, group = event.unit, event.group
+        writer = self._writers.pop(unit)
+        if writer is None:
+            self._core.answer(unit, V_FULL)
+            return
+        if not self._ready or self._service.taker.standing()[0] is not Keyword.READY:
+            writer.abort()
+            self._core.answer(unit, V_SUSPENDED)
+            return
+        octets = writer.octets()
+        try:
+            stored = writer.finish()
+        except StoreFailed:
+            self._core.answer(unit, V_FULL)
+            return
+        assert self._peer is not None and self._pump is not None
+        offer = Offer(self._peer, group, stored, octets, self.icid, self._pump.peer[0], self._tls)
+        self._service.taker.take(offer, lambda decided: self._decided(unit, offer, decided))
+
+    def _decided(self, unit: int, offer: Offer, decided: Receive | Verdict) -> None:
+        if isinstance(decided, Verdict):
+            self._services.store.spool.drop([offer.stored.extent])
+            self._log(log.Trouble(message=f"ICID {self.icid} transfer {offer.group.xid} refused: {decided.keyword}"))
+            self._answer(unit, decided)
+            return
+        move = replace(decided, nonce=self.nonce, inc=self._inc)
+        self._submit(
+            move,
+            lambda received: self._received(unit, offer, move, received),
+            lambda: self._not_stored(unit, offer),
+        )
+
+    def _not_stored(self, unit: int, offer: Offer) -> None:
+        self._services.store.spool.drop([offer.stored.extent])
+        self._answer(unit, V_STORE)
+
+    def _received(self, unit: int, offer: Offer, move: Receive, received: Received) -> None:
+        if received.answer == Answer.COMMIT_ACC:
+            self._service.taker.taken(offer, move)
+        else:
+            self._services.store.spool.drop([offer.stored.extent])
+        self._answer_received(unit, offer.group.xid, received)
+
+    def _answer_received(self, unit: int, xid: str, received: Received) -> None:
+        if received.answer == "FENCED":
+            self.end(V_FENCED)
+            return
+        if received.answer == Answer.CONFLICT:
+            self._log(
+                log.Alarm(message=f"ICID {self.icid} transfer {xid} of {self.serial} conflicts with one that we know")
+            )
+        elif received.answer == Answer.ACC_AGAIN:
+            self._log(log.DebugNote(message=f"ICID {self.icid} transfer {xid} was here already, acknowledged again"))
+        self._answer(unit, _verdict(received))
+
+    def _cancel(self, event: cpq.CancelGiven) -> None:
+        cid, hop = parse_xid(event.xid)
+        move = Cancel(
+            peer=self.serial,
+            nonce=self.nonce,
+            inc=self._inc,
+            cid=cid,
+            hop=hop,
+            seal=event.seal,
+            at=self._services.clock.now_ms(),
+        )
+        self._submit(
+            move,
+            lambda received: self._answer_received(event.unit, event.xid, received),
+            lambda: self._answer(event.unit, V_STORE),
+        )
+
+    def _confirm(self, event: cpq.ConfirmGiven) -> None:
+        def confirmed(_: Any) -> None:
+            self._core.answer_confirmed(event.unit)
+            self._run_soon()
+
+        self._submit(Confirm(self.serial, event.seq), confirmed, lambda: self.end(V_CLOSING))
+
+    def _journal(self, event: cpq.JournalGiven) -> None:
+        rows = tuple(
+            (row.seq, row.state, *parse_xid(row.xid), row.seal, row.at_ms, json.dumps(dict(row.pairs)))
+            for row in event.rows
+        )
+
+        def applied(taken: JournalTaken) -> None:
+            assert self._peer is not None
+            self._core.answer_journal(event.unit, taken.applied, gap=taken.gap)
+            self._service.taker.journal(self._peer, event.rows, taken)
+            self._run_soon()
+
+        self._submit(JournalIn(self.serial, event.after, event.last, rows), applied, lambda: self.end(V_CLOSING))
+
+    def _stat(self, event: cpq.StatGiven) -> None:
+        assert self._peer is not None
+        peer = self._services.store.view.peer(self.serial) or self._peer
+        keyword, why = self._service.taker.standing()
+        reply = self._service.hello_reply(keyword, peer, why=why)
+        checks = self._service.taker.checks(peer, event.members)
+        self._core.answer_stat(event.unit, replace(reply, checks=checks))
+
+    def _ended(self, event: cpq.ServerEnded) -> None:
+        self._quit = event.clean
+        if event.reason and not event.clean:
+            self._refused(event.reason)
+        assert self._pump is not None
+        self._pump.close()
+
+    # --- helpers
+    def end(self, verdict: Verdict) -> None:
+        """Say 421 after the replies that are due, then close. What was not answered stays in the peer's doubt."""
+        self._quit = True
+        self._core.close(verdict)
+        if self._pump is not None:
+            self._pump.run()
+
+    def _answer(self, unit: int, verdict: Verdict) -> None:
+        self._core.answer(unit, verdict)
+        self._run_soon()
+
+    def _run_soon(self) -> None:
+        """One write for all the answers that come in this turn of the loop."""
+        if not self._run_due:
+            self._run_due = True
+            asyncio.get_running_loop().call_soon(self._run_now)
+
+    def _run_now(self) -> None:
+        self._run_due = False
+        if self._pump is not None:
+            self._pump.touch()
+            self._pump.run()
+
+    def _submit(self, move: Any, done: Callable[[Any], None], failed: Callable[[], None]) -> None:
+        def ended(future: Any) -> None:
+            if future.cancelled() or (error := future.exception()) is not None:
+                if not future.cancelled():
+                    self._log(log.Fault(error=f"store: {error}; the peer keeps its message and sends it again"))
+                failed()
+            else:
+                done(future.result())
+
+        self._services.store.submit(move).add_done_callback(ended)
+
+    def _refused(self, why: str) -> None:
+        assert self._pump is not None
+        self._log(log.IcidRefused(icid=self.icid, address=self._pump.peer[0], reason=why))
+
+    def _no_stranger(self) -> None:
+        if self._stranger and self._pump is not None:
+            self._stranger = False
+            strangers, address = self._service.strangers, self._pump.peer[0]
+            strangers[address] -= 1
+            if strangers[address] <= 0:
+                del strangers[address]
+
+    def _log(self, event: log.Event) -> None:
+        self._services.telemetry.emit(event)
+
+
+_EVENTS: dict[type, Callable[[CpqSession, Any], None]] = {
+    cpq.StartTls: CpqSession._start_tls,
+    cpq.SecureEhlo: CpqSession._secure_ehlo,
+    cpq.HelloGiven: CpqSession._hello,
+    cpq.GroupBegun: CpqSession._group_begun,
+    cpq.BodyChunk: CpqSession._body_chunk,
+    cpq.GroupEnded: CpqSession._group_ended,
+    cpq.GroupRefused: CpqSession._group_refused,
+    cpq.CancelGiven: CpqSession._cancel,
+    cpq.ConfirmGiven: CpqSession._confirm,
+    cpq.JournalGiven: CpqSession._journal,
+    cpq.StatGiven: CpqSession._stat,
+    cpq.ServerEnded: CpqSession._ended,
+}
+
+
+def _verdict(received: Received) -> Verdict:
+    match received.answer:
+        case Answer.COMMIT_ACC | Answer.ACC_AGAIN:
+            return accepted(received.inc, received.seq)
+        case Answer.COMMIT_CANC | Answer.CANC_AGAIN:
+            return cancelled(received.inc, received.seq)
+        case Answer.CANCELLED:
+            return V_CANCELLED
+        case Answer.CONFLICT:
+            return V_CONFLICT
+    raise AssertionError(received.answer)
