@@ -58,7 +58,8 @@ class WorkerPool(Generic[Item, Answer]):
         self._workers = workers
         self._task_seconds = task_seconds
         self._waiting: deque[_Job[Item, Answer]] = deque()
-        self._in_flight = 0
+        self._in_flight: dict[int, list[_Job[Item, Answer]]] = {}  # by ticket
+        self._ticket = 0
         self._pool: ProcessPool | None = None
         self._built_at = float("-inf")
         self._closed = False
@@ -75,11 +76,17 @@ class WorkerPool(Generic[Item, Answer]):
         """Ends the workers; whoever waits gets Failed."""
         self._closed = True
         self._drop_pool()
+        # pebble leaves the tasks of a stopped pool as they are: nobody else would answer for them
+        for batch in self._in_flight.values():
+            self._waiting.extend(batch)
+        self._in_flight.clear()
         while self._waiting:
             _fail(self._waiting.popleft(), "shutting down")
 
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting and self._in_flight < TASKS_PER_WORKER * self._workers:
+        if self._pool is not None and not self._pool.active:
+            self._give_back("the pool broke")
+        while self._waiting and len(self._in_flight) < TASKS_PER_WORKER * self._workers:
             batch = self._next_batch()
             if not batch:
                 return
@@ -90,8 +97,9 @@ class WorkerPool(Generic[Item, Answer]):
                 for job in batch:
                     _fail(job, str(error))
                 continue
-            self._in_flight += 1
-            task.add_done_callback(partial(self._tell, loop, batch))
+            self._ticket += 1
+            self._in_flight[self._ticket] = batch
+            task.add_done_callback(partial(self._tell, loop, self._ticket))
 
     def _next_batch(self) -> list[_Job[Item, Answer]]:
         batch: list[_Job[Item, Answer]] = []
@@ -109,24 +117,25 @@ class WorkerPool(Generic[Item, Answer]):
                 break
         return batch
 
-    def _tell(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Job[Item, Answer]], task: "Future[list[Answer]]"
-    ) -> None:
+    def _give_back(self, why: str) -> None:
+        """What a pool that broke had in its hands is tried again."""
+        self._drop_pool()
+        tickets, self._in_flight = self._in_flight, {}
+        for batch in tickets.values():
+            self._died(batch, RuntimeError(why))
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, ticket: int, task: "Future[list[Answer]]") -> None:
         """In a thread of the pool."""
         try:
-            loop.call_soon_threadsafe(self._done, loop, batch, task)
+            loop.call_soon_threadsafe(self._done, loop, ticket, task)
         except RuntimeError:
             pass  # the loop is closed, and with it all who waited
 
-    def _done(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Job[Item, Answer]], task: "Future[list[Answer]]"
-    ) -> None:
-        self._in_flight -= 1
-        if task.cancelled() or self._closed:
-            for job in batch:
-                _fail(job, "shutting down")
+    def _done(self, loop: asyncio.AbstractEventLoop, ticket: int, task: "Future[list[Answer]]") -> None:
+        batch = self._in_flight.pop(ticket, None)
+        if batch is None:  # answered by close() or given back
             return
-        error = task.exception()
+        error = RuntimeError("the task was cancelled") if task.cancelled() else task.exception()
         if error is None:
             for job, answer in zip(batch, task.result(), strict=True):
                 if not job.answer.done():
@@ -148,13 +157,12 @@ class WorkerPool(Generic[Item, Answer]):
                 self._waiting.appendleft(job)
 
     def _running_pool(self, loop: asyncio.AbstractEventLoop) -> ProcessPool:
-        if self._pool is not None and self._pool.active:
+        if self._pool is not None:
             return self._pool
         if self._closed:
             raise RuntimeError("shutting down")
         if loop.time() - self._built_at < REBUILD_PAUSE_SECONDS:
             raise RuntimeError("the workers do not start")
-        self._drop_pool()
         self._built_at = loop.time()
         # forkserver: a fork of this process would copy its threads' locks in whatever state they are
         context = multiprocessing.get_context("forkserver")

@@ -7,6 +7,7 @@ Whether the value fits its option is for load() to say, with the line it then ha
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pratique.config.lines import Path, Places, find_places
@@ -35,9 +36,7 @@ def _apply(text: str, key: str, value: str, cls: type | None) -> str:
     typed = _typed(value, _declared(cls, path))
     changed = _edit(text, find_places(text), path, toml_value(typed))
     if _get(changed, path) != typed:
-        raise OverrideRefused(
-            f"{key} cannot be set in this file: edit it by hand, or give its table a header"
-        )
+        raise OverrideRefused(f"{key} cannot be set in this file: edit it by hand, or give its table a header")
     return changed
 
 
@@ -56,7 +55,8 @@ def _resolve(data: dict[str, Any], parts: list[str], cls: type | None, key: str)
             here = here.get(part, {} if number < len(parts) - 1 else None)
         else:
             raise OverrideRefused(f"{key} is no option: {'.'.join(parts[:number])} is a single value")
-    if isinstance(path[-1], int) or _is_array(cls, path):
+    option = _declared(cls, path)
+    if isinstance(path[-1], int) or (option is not None and option.shape in (Shape.TABLE, Shape.TABLES)):
         raise OverrideRefused(f"{key} is a table: name one of its options")
     return path
 
@@ -122,6 +122,8 @@ def _declared(cls: type | None, path: Path) -> Option | None:
     for part in path:
         if isinstance(part, int):
             continue
+        if option is not None and option.shape is Shape.MAP:
+            return replace(option, shape=Shape.VALUE)
         option = next((o for o in options_of(cls) if o.name == part), None) if cls is not None else None
         cls = option.type if option is not None and option.shape in (Shape.TABLE, Shape.TABLES) else None
     return option

@@ -39,8 +39,19 @@ def toml_value(value: Any, *, long: bool = False) -> str:
         pairs = ", ".join(f"{tomlkit.key(key).as_string()} = {toml_value(one)}" for key, one in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, str):
-        value = tomlkit.string(value, multiline=long and "\n" in value and "\r" not in value)
+        return _text(value, long=long)
     return str(tomlkit.item(value).as_string())
+
+
+def _text(value: str, *, long: bool) -> str:
+    """Patterns and filters are full of backslashes: where TOML allows it they stand as they are."""
+    if long and "\n" in value:
+        if "'''" not in value and not value.endswith("'") and value.replace("\n", "").isprintable():
+            return f"'''\n{value}'''"
+        if "\r" not in value:
+            return '"""\n' + tomlkit.string(value, multiline=True).as_string()[3:]
+    literal = "\\" in value and "'" not in value and value.isprintable()
+    return str(tomlkit.string(value, literal=literal).as_string())
 
 
 def _table(cls: type, settings: Any, path: tuple[str, ...], *, named: bool = False) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pratique.mail.address import domain_of
 from pratique.mail.envelope import Envelope
 from pratique.mail.ids import make_cid, make_xid
 from pratique.policy.decision import Disposition, HeaderChange, QuarantineWish
-from pratique.policy.facts import Message, Unknown, VirusResult
+from pratique.policy.facts import Unknown, VirusResult
 from pratique.runner.link_items import Item
 from pratique.runner.services import Services
 from pratique.store.interface import Stored
@@ -37,6 +37,8 @@ from pratique.transfer.metadata import (
     encode,
 )
 from pratique.transfer.seal import sealed_group
+
+HISTORY_MAX = 10  # docs/cpq.md, metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,18 @@ class NoManager(Exception):
     """The decision holds mail, and no manager is enrolled to hold it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The recipients of one disposition, as a copy to be."""
+
+    reception: Reception
+    judged: Judged
+    disposition: Disposition
+    envelope: Envelope
+    mid: int
+    cid: str
+
+
 class Planner:
     """Makes plans. `manager` is the serial of the enrolled manager, "" = none; `ready` tells whether its last hello
     was READY (then the intent X is part of the verdict's commit)."""
@@ -81,142 +95,121 @@ class Planner:
         self.ready = False
 
     def plan(self, reception: Reception, judged: Judged) -> Plan:
+        """Raises NoManager."""
         plan = Plan()
-        plan.lines += _verdict_lines(reception, judged)
-        mid = reception.mid
+        plan.lines += _message_lines(reception, judged)
+        first = True
         for disposition in judged.decision.dispositions:
-            self._dispose(plan, reception, judged, disposition, mid)
-            mid = 0
-        if judged.virus and not isinstance(judged.virus, Unknown):
-            plan.lines += _virus_lines(reception.mid, judged.virus)
+            self._dispose(plan, self._share(plan, reception, judged, disposition, first=first))
+            first = False
         return plan
 
-    def _dispose(self, plan: Plan, reception: Reception, judged: Judged, disposition: Disposition, mid: int) -> None:
-        if not mid:
-            mid = self._services.store.next_mid()
-            plan.lines.append(log.Generated(mid=mid, parent=reception.mid, by=f"policy {disposition.policy}"))
-        plan.lines.append(log.PolicyMatched(mid=mid, policy=disposition.policy, table=reception.source.table))
-        plan.lines += [log.CustomEntry(mid=mid, entry=entry) for entry in disposition.log_entries]
-        if disposition.outcome == "drop":
-            self._drop(plan, reception, judged, disposition, mid)
-        elif disposition.outcome == "bounce":
-            self._bounce(plan, reception, judged, disposition, mid)
-        elif disposition.quarantines:
-            self._hold(plan, reception, judged, disposition, mid, disposition.quarantines, copy=False)
-        else:
-            self._deliver(plan, reception, judged, disposition, mid)
-        for wish in disposition.duplicates:
-            copy_mid = self._services.store.next_mid()
-            plan.lines.append(log.Generated(mid=copy_mid, parent=mid, by="message filter"))
-            self._hold(plan, reception, judged, disposition, copy_mid, (wish,), copy=True)
+    def _share(
+        self, plan: Plan, reception: Reception, judged: Judged, disposition: Disposition, *, first: bool
+    ) -> _Share:
+        """The first keeps MID and cid of the message; the others are generated from it."""
+        envelope = _envelope_of(reception.envelope, disposition)
+        if first:
+            return _Share(reception, judged, disposition, envelope, reception.mid, reception.cid)
+        share = _Share(
+            reception, judged, disposition, envelope, self._services.store.next_mid(), self._new_cid(reception)
+        )
+        by = f"policy {disposition.policy}"
+        plan.lines.append(log.Generated(mid=share.mid, parent=reception.mid, by=by, cid=share.cid))
+        return share
 
-    def _hold(
-        self,
-        plan: Plan,
-        reception: Reception,
-        judged: Judged,
-        disposition: Disposition,
-        mid: int,
-        wishes: tuple[QuarantineWish, ...],
-        *,
-        copy: bool,
-    ) -> None:
+    def _dispose(self, plan: Plan, share: _Share) -> None:
+        disposition, mid, cid = share.disposition, share.mid, share.cid
+        table = share.reception.source.table
+        plan.lines.append(log.PolicyMatched(mid=mid, policy=disposition.policy, table=table, cid=cid))
+        plan.lines += [log.CustomEntry(mid=mid, entry=entry, cid=cid) for entry in disposition.log_entries]
+        if disposition.outcome == "drop":
+            self._end(plan, share, "drop")
+            plan.lines.append(log.Dropped(mid=mid, by=disposition.by, table=table, cid=cid))
+            plan.lines.append(log.Finished(mid=mid, cid=cid))
+        elif disposition.outcome == "bounce":
+            self._end(plan, share, "bounce")
+            plan.bounced.append((plan.copies[-1], disposition))
+        elif disposition.quarantines:
+            self._hold(plan, share, disposition.quarantines, duplicate=False)
+        else:
+            self._deliver(plan, share)
+        for wish in disposition.duplicates:
+            self._hold(plan, self._duplicate(plan, share), (wish,), duplicate=True)
+
+    def _duplicate(self, plan: Plan, share: _Share) -> _Share:
+        mid, cid = self._services.store.next_mid(), self._new_cid(share.reception)
+        plan.lines.append(log.Generated(mid=mid, parent=share.mid, by="message filter", cid=cid))
+        return replace(share, mid=mid, cid=cid)
+
+    def _hold(self, plan: Plan, share: _Share, wishes: tuple[QuarantineWish, ...], *, duplicate: bool) -> None:
+        metadata = self._metadata(share, wishes, duplicate=duplicate)
+        body = share.reception.stored
+        transfer = self._transfer(share.cid, 1, share.envelope, body.size, body.sha256, encode(metadata))
+        self._add(plan, share, custody=transfer.state, transfer=transfer)
+        detail = json.dumps({"quarantine": [w.name for w in wishes]})
+        plan.audit.append(AuditEntry(share.reception.actor, "accept", share.mid, share.cid, detail))
+        for wish in wishes:
+            reason = wish.reasons[0] if wish.reasons else share.disposition.policy
+            plan.lines.append(log.Enqueued(mid=share.mid, quarantine=wish.name, reason=reason, cid=share.cid))
+        plan.items.append(item_of(plan.copies[-1], share.reception.octets))
+
+    def _transfer(self, cid: str, hop: int, envelope: Envelope, size: int, sha256: str, metadata: bytes) -> NewTransfer:
+        """Number, seal and state of a hop to the manager. Raises NoManager."""
         if not self.manager:
             raise NoManager
-        envelope = _share(reception.envelope, disposition)
-        cid = self._cid_for(reception, mid)
         seq = self._services.store.next_seq()
-        xid = make_xid(cid, 1)
-        metadata = self._metadata(reception, judged, disposition, wishes, mid=mid, xid=xid, copy=copy)
-        stored_body = reception.stored
         group = sealed_group(
-            xid=xid,
-            envelope=envelope,
-            size=stored_body.size,
-            sha256=stored_body.sha256,
-            seq=seq,
-            metadata=encode(metadata),
+            xid=make_xid(cid, hop), envelope=envelope, size=size, sha256=sha256, seq=seq, metadata=metadata
         )
         state = GatewayCopy.IN_DOUBT if self.ready else GatewayCopy.QUEUED
-        transfer = NewTransfer(cid, 1, self.manager, seq, state, group.seal, group.command_octets, group.metadata)
-        names = [w.name for w in wishes]
-        self._add(plan, reception, judged.message, envelope, mid, cid, custody=state, transfer=transfer)
-        plan.audit.append(AuditEntry(reception.actor, "accept", mid, cid, json.dumps({"quarantine": names})))
-        for wish in wishes:
-            reason = wish.reasons[0] if wish.reasons else disposition.policy
-            plan.lines.append(log.Enqueued(mid=mid, quarantine=wish.name, reason=reason, cid=cid))
-        rids = tuple(range(len(envelope.recipients)))
-        plan.items.append(Item(cid, 1, mid, rids, group, seq, reception.octets))
+        return NewTransfer(cid, hop, self.manager, seq, state, group.seal, group.command_octets, group.metadata)
 
-    def _deliver(self, plan: Plan, reception: Reception, judged: Judged, disposition: Disposition, mid: int) -> None:
-        envelope = _share(reception.envelope, disposition)
-        cid = self._cid_for(reception, mid)
-        context = stored.Context(trace=(reception.trace,), changes=_changes(disposition.changes))
-        deliveries = deliveries_for(envelope, reception.at)
-        self._add(
-            plan,
-            reception,
-            judged.message,
-            envelope,
-            mid,
-            cid,
-            custody="ACTIVE",
-            context=stored.encode(context),
-            deliveries=deliveries,
-        )
-        plan.audit.append(AuditEntry(reception.actor, "accept", mid, cid, ""))
-        plan.lines.append(log.QueuedForDelivery(mid=mid, cid=cid))
+    def _deliver(self, plan: Plan, share: _Share) -> None:
+        reception = share.reception
+        context = stored.Context(trace=(reception.trace,), changes=_changes(share.disposition.changes))
+        deliveries = deliveries_for(share.envelope, reception.at)
+        self._add(plan, share, custody="ACTIVE", context=stored.encode(context), deliveries=deliveries)
+        plan.audit.append(AuditEntry(reception.actor, "accept", share.mid, share.cid))
+        plan.lines.append(log.QueuedForDelivery(mid=share.mid, cid=share.cid))
 
-    def _drop(self, plan: Plan, reception: Reception, judged: Judged, disposition: Disposition, mid: int) -> None:
-        envelope = _share(reception.envelope, disposition)
-        cid = self._cid_for(reception, mid)
-        self._add(plan, reception, judged.message, envelope, mid, cid, custody="SETTLED")
-        plan.audit.append(AuditEntry(reception.actor, "accept", mid, cid, ""))
-        plan.audit.append(AuditEntry("policy:" + disposition.policy, "drop", mid, cid, json.dumps(disposition.by)))
-        plan.lines.append(log.Dropped(mid=mid, by=disposition.by, table=reception.source.table, cid=cid))
-        plan.lines.append(log.Finished(mid=mid, cid=cid))
-
-    def _bounce(self, plan: Plan, reception: Reception, judged: Judged, disposition: Disposition, mid: int) -> None:
-        envelope = _share(reception.envelope, disposition)
-        cid = self._cid_for(reception, mid)
-        self._add(plan, reception, judged.message, envelope, mid, cid, custody="SETTLED")
-        plan.audit.append(AuditEntry(reception.actor, "accept", mid, cid, ""))
-        plan.audit.append(AuditEntry("policy:" + disposition.policy, "bounce", mid, cid, json.dumps(disposition.by)))
-        plan.bounced.append((plan.copies[-1], disposition))
+    def _end(self, plan: Plan, share: _Share, action: str) -> None:
+        """Accepted and ended by a decision on record."""
+        self._add(plan, share, custody="SETTLED")
+        disposition = share.disposition
+        plan.audit.append(AuditEntry(share.reception.actor, "accept", share.mid, share.cid))
+        actor, detail = f"policy:{disposition.policy}", json.dumps(disposition.by)
+        plan.audit.append(AuditEntry(actor, action, share.mid, share.cid, detail))
 
     def _add(
         self,
         plan: Plan,
-        reception: Reception,
-        message: Message,
-        envelope: Envelope,
-        mid: int,
-        cid: str,
+        share: _Share,
         *,
         custody: str,
         context: bytes = b"",
         deliveries: tuple[NewDelivery, ...] = (),
         transfer: NewTransfer | None = None,
     ) -> None:
-        identity = self._services.store.identity
+        reception, message = share.reception, share.judged.message
         plan.copies.append(
             NewCopy(
-                mid=mid,
-                cid=cid,
+                mid=share.mid,
+                cid=share.cid,
                 hop=0,
                 custody=custody,
                 icid=reception.icid,
                 at=reception.at,
-                envelope=envelope,
+                envelope=share.envelope,
                 extent=reception.stored.extent,
                 sha256=reception.stored.sha256,
                 subject=message.subject,
                 from_header=message.from_header,
                 message_id=message.message_id,
-                origin_serial=identity.serial,
+                origin_serial=self._services.store.identity.serial,
                 origin_host=self._services.name,
                 origin_ip=reception.client.ip,
-                origin_mid=mid,
+                origin_mid=share.mid,
                 context=context,
                 deliveries=deliveries,
                 transfer=transfer,
@@ -227,66 +220,41 @@ class Planner:
         self, copy: NewCopy, metadata: Metadata, wishes: tuple[QuarantineWish, ...], *, size: int
     ) -> NewCopy:
         """A returned copy whose new verdict sends it back to quarantine: the next hop of the same copy."""
-        hop = copy.hop + 1
-        xid, seq = make_xid(copy.cid, hop), self._services.store.next_seq()
-        ended = HistoryEntry(
-            hop=copy.hop,
-            serial=self._services.store.identity.serial,
-            mid=copy.mid,
-            at=copy.at,
-            ended="heldagain",
-        )
+        hop, serial = copy.hop + 1, self._services.store.identity.serial
+        ended = HistoryEntry(hop=copy.hop, serial=serial, mid=copy.mid, at=copy.at, ended="heldagain")
         again = msgspec.structs.replace(
             metadata,
-            xid=xid,
+            xid=make_xid(copy.cid, hop),
             quarantines=tuple(_quarantine(w, copy.at) for w in wishes),
-            history=(*metadata.history, ended),
+            history=(*metadata.history, ended)[-HISTORY_MAX:],
             release=None,
         )
-        group = sealed_group(
-            xid=xid, envelope=copy.envelope, size=size, sha256=copy.sha256, seq=seq, metadata=encode(again)
-        )
-        state = GatewayCopy.IN_DOUBT if self.ready else GatewayCopy.QUEUED
-        transfer = NewTransfer(
-            copy.cid, hop, self.manager, seq, state, group.seal, group.command_octets, group.metadata
-        )
-        return replace(copy, custody=state, deliveries=(), transfer=transfer)
+        transfer = self._transfer(copy.cid, hop, copy.envelope, size, copy.sha256, encode(again))
+        return replace(copy, custody=transfer.state, deliveries=(), transfer=transfer)
 
-    def _cid_for(self, reception: Reception, mid: int) -> str:
-        if mid == reception.mid:
-            return reception.cid
+    def _new_cid(self, reception: Reception) -> str:
         return make_cid(reception.at, self._services.clock.random(10))
 
-    def _metadata(
-        self,
-        reception: Reception,
-        judged: Judged,
-        disposition: Disposition,
-        wishes: tuple[QuarantineWish, ...],
-        *,
-        mid: int,
-        xid: str,
-        copy: bool,
-    ) -> Metadata:
-        source = reception.source
+    def _metadata(self, share: _Share, wishes: tuple[QuarantineWish, ...], *, duplicate: bool) -> Metadata:
+        reception = share.reception
         return Metadata(
-            xid=xid,
+            xid=make_xid(share.cid, 1),
             origin=Origin(
                 serial=self._services.store.identity.serial,
                 host=self._services.name,
                 ip=reception.client.ip,
-                mid=mid,
+                mid=share.mid,
                 icid=reception.icid,
-                listener=source.listener,
+                listener=reception.source.listener,
                 at=reception.at,
             ),
             client=reception.client,
             trace=(reception.trace,),
-            policy=PolicyRef(name=disposition.policy, table=source.table),
+            policy=PolicyRef(name=share.disposition.policy, table=reception.source.table),
             quarantines=tuple(_quarantine(w, reception.at) for w in wishes),
-            verdicts=_verdicts(judged.virus),
-            changes=_changes(disposition.changes),
-            copy=copy,
+            verdicts=_verdicts(share.judged.virus),
+            changes=_changes(share.disposition.changes),
+            copy=duplicate,
             judged=("filters", "virus", "outbreak"),
         )
 
@@ -314,7 +282,7 @@ def deliveries_for(envelope: Envelope, now_ms: int) -> tuple[NewDelivery, ...]:
     )
 
 
-def _share(envelope: Envelope, disposition: Disposition) -> Envelope:
+def _envelope_of(envelope: Envelope, disposition: Disposition) -> Envelope:
     if len(disposition.recipients) == len(envelope.recipients):
         return envelope
     recipients = tuple(envelope.recipients[i] for i in disposition.recipients)
@@ -344,15 +312,17 @@ def _verdicts(virus: tuple[VirusResult, ...] | Unknown) -> tuple[VerdictRef, ...
     return tuple(VerdictRef(engine=v.engine, version=v.version, result=v.result, detail=v.name) for v in virus)
 
 
-def _verdict_lines(reception: Reception, judged: Judged) -> list[log.Event]:
-    mid, message = reception.mid, judged.message
+def _message_lines(reception: Reception, judged: Judged) -> list[log.Event]:
+    mid, cid, message = reception.mid, reception.cid, judged.message
     lines: list[log.Event] = []
     if message.message_id:
-        lines.append(log.MessageId(mid=mid, value=message.message_id))
-    lines.append(log.Subject(mid=mid, value=message.subject))
-    lines.append(log.MidReady(mid=mid, size=reception.stored.size, sender=reception.envelope.sender))
+        lines.append(log.MessageId(mid=mid, value=message.message_id, cid=cid))
+    lines.append(log.Subject(mid=mid, value=message.subject, cid=cid))
+    lines.append(log.MidReady(mid=mid, size=reception.stored.size, sender=reception.envelope.sender, cid=cid))
     if not isinstance(message.attachments, Unknown):
-        lines += [log.AttachmentSeen(mid=mid, name=a.filename) for a in message.attachments if a.filename]
+        lines += [log.AttachmentSeen(mid=mid, name=a.filename, cid=cid) for a in message.attachments if a.filename]
+    if judged.virus and not isinstance(judged.virus, Unknown):
+        lines += _virus_lines(reception, judged.virus)
     return lines
 
 
@@ -360,10 +330,11 @@ _VIRUS_WORDS = {"clean": "CLEAN", "infected": "VIRAL", "encrypted": "ENCRYPTED",
 _VIRUS_VERDICTS = {"clean": "negative", "infected": "positive"}
 
 
-def _virus_lines(mid: int, results: tuple[VirusResult, ...]) -> list[log.Event]:
+def _virus_lines(reception: Reception, results: tuple[VirusResult, ...]) -> list[log.Event]:
+    mid, cid = reception.mid, reception.cid
     lines: list[log.Event] = [
-        log.InterimVirus(mid=mid, engine=r.engine, result=_VIRUS_WORDS[r.result]) for r in results
+        log.InterimVirus(mid=mid, engine=r.engine, result=_VIRUS_WORDS[r.result], cid=cid) for r in results
     ]
     worst = max(results, key=lambda r: ("clean", "encrypted", "unscannable", "infected").index(r.result))
-    lines.append(log.Virus(mid=mid, verdict=_VIRUS_VERDICTS.get(worst.result, worst.result), name=worst.name))
+    lines.append(log.Virus(mid=mid, verdict=_VIRUS_VERDICTS.get(worst.result, worst.result), name=worst.name, cid=cid))
     return lines

@@ -96,10 +96,12 @@ class Session:
 
     def _forget(self) -> None:
         self._mid = 0
+        self._cid = ""
         self._mail: smtp.MailGiven | None = None
         self._recipients: list[Recipient] = []
         self._writer: BodyWriter | None = None
         self._full = False
+        self._deciding = False  # the message is complete; whether we have it is being settled
 
     # --- Handler
     def opened(self, pump: Pump) -> None:
@@ -180,7 +182,8 @@ class Session:
         door.per_address[address] -= 1
         if door.per_address[address] <= 0:
             del door.per_address[address]
-        self._abort("Receiving aborted by sender")
+        if not self._deciding:
+            self._abort("Receiving aborted by sender")
         self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
 
     def shut_down(self) -> None:
@@ -206,15 +209,18 @@ class Session:
             return
         self._forget()
         self._mail = event
-        self._mid = self._services.store.next_mid()
-        self._log(log.StartMid(mid=self._mid, icid=self.icid))
-        self._log(log.MidFrom(mid=self._mid, icid=self.icid, sender=event.sender))
+        mid = self._mid = self._services.store.next_mid()
+        clock = self._services.clock
+        cid = self._cid = make_cid(clock.now_ms(), clock.random(10))
+        self._log(log.StartMid(mid=mid, icid=self.icid, cid=cid))
+        self._log(log.MidFrom(mid=mid, icid=self.icid, sender=event.sender, cid=cid))
         self._core.reply(replies.R250_SENDER_OK)
 
     def _rcpt_given(self, event: smtp.RcptGiven) -> None:
         reply = self._check_recipient(event.address)
         if reply.ok:
-            self._log(log.MidTo(mid=self._mid, icid=self.icid, rid=len(self._recipients), recipient=event.address))
+            rid = len(self._recipients)
+            self._log(log.MidTo(mid=self._mid, icid=self.icid, rid=rid, recipient=event.address, cid=self._cid))
             self._recipients.append(Recipient(event.address, event.notify, event.orcpt))
         else:
             self._log(log.RecipientRefused(icid=self.icid, recipient=event.address, reply=str(reply)))
@@ -257,6 +263,7 @@ class Session:
         except StoreFailed:
             self._refuse_message(replies.R452_STORAGE)
             return
+        self._deciding = True
         self._door.judging.take(self._reception(stored, octets), self._decided)
 
     def _reception(self, stored: Any, octets: bytes | None) -> Reception:
@@ -266,7 +273,7 @@ class Session:
         tls = self._tls
         return Reception(
             mid=self._mid,
-            cid=make_cid(now, self._services.clock.random(10)),
+            cid=self._cid,
             icid=self.icid,
             at=now,
             source=Source(
@@ -307,8 +314,12 @@ class Session:
         """The message is durable, or it was refused; say so."""
         if self._pump is None or mid != self._mid:
             return
+        self._deciding = False
+        if reply.ok:
+            self._forget()
+        else:
+            self._abort(f"refused: {reply.code} {reply.enhanced}")
         self._core.reply(reply)
-        self._forget()
         self._pump.touch()
         self._pump.run()
 
@@ -324,8 +335,8 @@ class Session:
         if self._writer is not None:
             self._writer.abort()
         if self._mid:
-            self._log(log.Aborted(mid=self._mid, reason=reason))
-            self._log(log.FinishedAborted(mid=self._mid))
+            self._log(log.Aborted(mid=self._mid, reason=reason, cid=self._cid))
+            self._log(log.FinishedAborted(mid=self._mid, cid=self._cid))
         self._forget()
 
     def _command_refused(self, event: smtp.CommandRefused) -> None:

@@ -92,11 +92,9 @@ class ServerConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Octets from the client, in any split."""
-        if not data:
-            return
-        if self._state is State.TLS:
+        if data and self._state is State.TLS:
             self._end("octets behind STARTTLS")
-        elif self._state is not State.ENDED:
+        elif data and self._state is not State.ENDED:
             self._fresh.append(data)
 
     def receive_eof(self) -> None:
@@ -224,9 +222,8 @@ class ServerConnection:
         verb, _, argument = text.partition(" ")
         verb = verb.upper()
         after = MOVES[self._state].get(verb)
-        refusal = None
-        if after is None or self._clear_refused:
-            refusal = refusal_of(self._state, verb, clear_refused=self._clear_refused)
+        clear = self._clear_refused
+        refusal = refusal_of(self._state, verb, clear_refused=clear) if after is None or clear else None
         if verb == "BDAT":
             self._bdat(argument, refusal)
         elif refusal is not None:
@@ -341,20 +338,11 @@ class ServerConnection:
             self._state = State.TLS
             self._events.append(StartTls())
 
-    def _noop(self, argument: str) -> None:
-        self._send(replies.R250_NOOP)
-
     def _vrfy(self, argument: str) -> None:
         if argument:
             self._send(replies.R252_VRFY)
         else:
             self._refuse(replies.R501_VRFY, "VRFY")
-
-    def _expn(self, argument: str) -> None:
-        self._refuse(replies.R502_EXPN, "EXPN")
-
-    def _help(self, argument: str) -> None:
-        self._send(replies.R214_HELP)
 
     # --- content -----------------------------------------------------------------------------------------------
     def _begin_content(self, state: State) -> None:
@@ -458,8 +446,8 @@ _HANDLERS: dict[str, Callable[[ServerConnection, str], None]] = {
     "RSET": ServerConnection._rset,
     "QUIT": ServerConnection._quit,
     "STARTTLS": ServerConnection._starttls,
-    "NOOP": ServerConnection._noop,
+    "NOOP": lambda core, _: core._send(replies.R250_NOOP),
     "VRFY": ServerConnection._vrfy,
-    "EXPN": ServerConnection._expn,
-    "HELP": ServerConnection._help,
+    "EXPN": lambda core, _: core._refuse(replies.R502_EXPN, "EXPN"),
+    "HELP": lambda core, _: core._send(replies.R214_HELP),
 }

@@ -166,6 +166,8 @@ class ClientConnection:
     def begin_group(self, token: object, group: SealedGroup) -> None:
         """Queue MAIL, RCPT, XQMETA and the head of the only BDAT chunk, `BDAT <size> LAST`; exactly `group.size`
         octets must then be given to `send_body` before anything else is sent."""
+        if self._phase is _Phase.OVER:
+            return  # ClientEnded is on its way; the unit stays in doubt
         commands, metadata = group.command_octets, group.metadata
         meta_line = b"XQMETA 1 %d %b\r\n" % (len(metadata), group.seal.encode("ascii"))
         last_line = b"BDAT %d LAST\r\n" % group.size
@@ -235,17 +237,18 @@ class ClientConnection:
         return len(self._units) < limits.window and self._octets + octets <= limits.window_bytes
 
     def _begin(self, kind: _Kind, token: object, xid: str, octets: int, plain_replies: int) -> None:
-        assert self._phase in (_Phase.UNITS, _Phase.OVER), "no hello has been answered"
+        assert self._phase is _Phase.UNITS, "no hello has been answered"
         assert not self._body_left, "a group has begun and its body is not complete"
-        assert self._phase is _Phase.OVER or self._fits(octets), "over the window"
+        assert self._fits(octets), "over the window"
         if not self._units:
             self._plain_left = plain_replies
         self._units.append(_Unit(kind, token, xid, octets, plain_replies))
         self._octets += octets
 
     def _command(self, kind: _Kind, token: object, xid: str, octets: bytes) -> None:
-        self._begin(kind, token, xid, len(octets), 0)
-        self._out.append(octets)
+        if self._phase is not _Phase.OVER:
+            self._begin(kind, token, xid, len(octets), 0)
+            self._out.append(octets)
 
     def _say_ehlo(self) -> None:
         self._out.append(f"EHLO {self._hostname}\r\n".encode("ascii"))

@@ -45,8 +45,7 @@ class ReplyOrder:
 
     def say(self, reply: bytes) -> None:
         """A plain reply of the newest unit, or a reply outside units."""
-        if self.ended:
-            return
+        assert not self.ended, "nothing is read after the last reply"
         if len(self._units) <= 1:
             self._out.append(reply)
         else:

@@ -87,7 +87,8 @@ class ServerConnection:
 
     def receive_eof(self) -> None:
         if not self._end_told:
-            clean = self.idle and self._units.group is None and not self._source.waiting
+            starting = self._phase is _Phase.TLS_STARTING
+            clean = self.idle and not starting and not self._source.waiting
             self._stop(ServerEnded(clean=clean, reason="closed by peer"))
 
     def next_event(self) -> ServerEvent | None:

@@ -125,6 +125,29 @@ async def test_a_pool_that_broke_is_made_anew(make_pool, monkeypatch):
     assert answered(await ask_all(pool, "b")) == ["b"]
 
 
+async def test_what_a_broken_pool_had_in_its_hands_is_tried_again(make_pool, monkeypatch):
+    monkeypatch.setattr(module, "REBUILD_PAUSE_SECONDS", 0.0)
+    pool = make_pool()
+    await pool.ask("warm", 1)
+    waiting = asyncio.gather(*(pool.ask("loop" if n == 0 else str(n), 1) for n in range(3)), return_exceptions=True)
+    await asyncio.sleep(0)
+    pool._pool.stop()
+    pool._pool.join()
+    assert answered(await ask_all(pool, "b")) == ["b"]
+    assert answered(await waiting)[1:] == ["1", "2"]
+
+
+async def test_a_task_that_is_cancelled_behind_our_back_is_tried_again(make_pool):
+    pool = make_pool()
+    await pool.ask("warm", 1)
+    waiting = [asyncio.ensure_future(pool.ask(str(n), 1)) for n in range(2)]
+    await asyncio.sleep(0)
+    cancelled = Future()
+    cancelled.cancel()
+    pool._done(asyncio.get_running_loop(), max(pool._in_flight), cancelled)
+    assert answered(await asyncio.gather(*waiting)) == ["0", "1"]
+
+
 async def test_close_answers_whoever_waits(make_pool):
     pool = make_pool()
     await pool.ask("warm", 1)
@@ -140,5 +163,5 @@ async def test_an_answer_after_the_loop_has_closed_hurts_nobody(make_pool):
     pool = make_pool()
     ended = asyncio.new_event_loop()
     ended.close()
-    pool._tell(ended, [], Future())
+    pool._tell(ended, 1, Future())
     assert answered(await ask_all(pool, "a")) == ["a"]

@@ -76,6 +76,10 @@ DIALOGUES = {
     "EHLO too": ([EHLO, MAIL, RCPT, EHLO, b"DATA\r\n"], "250|250 2.1.0|250 2.1.5|250|503 5.5.1"),
     "SIZE too large": ([EHLO, b"MAIL FROM:<a@example.org> SIZE=104857601\r\n", RCPT], "250|552 5.3.4|503 5.5.1"),
     "SIZE of 10^19": ([EHLO, b"MAIL FROM:<a@example.org> SIZE=99999999999999999999\r\n"], "250|552 5.3.4"),
+    "bad grammar": (
+        [EHLO, b"MAIL FROM:<a@x\r\n", b"MAIL FROM:<a b@x.example>\r\n", MAIL, b"RCPT TO:<>\r\n", b"RCPT b\r\n", RCPT],
+        "250|501 5.5.4|501 5.5.4|250 2.1.0|501 5.1.3|501 5.5.4|250 2.1.5",
+    ),
     "parameters without EHLO": ([b"HELO x\r\n", b"MAIL FROM:<a@example.org> SIZE=1\r\n"], "250|555 5.5.4"),
 }
 
@@ -270,6 +274,12 @@ def test_too_many_errors_end_the_session() -> None:
     assert server.ended == ConnectionEnded(clean=False, reason="too many errors, closing")
 
 
+def test_one_end_is_told_when_two_things_end_the_session() -> None:
+    server = Server(ServerSettings(limits=Limits(errors_max=1)))
+    assert codes(server.say(b"NOOP\n")) == ["500 5.5.2", "421 4.7.0"]
+    assert len([e for e in server.events if isinstance(e, ConnectionEnded)]) == 1
+
+
 def test_what_pipelining_makes_of_one_refusal_is_no_attack() -> None:
     refused = {MailGiven: R451_LOCAL}
     server = Server(answer=lambda event: refused.get(type(event)) or accept(event))
@@ -319,6 +329,7 @@ def test_starttls_forgets_what_was_said_in_clear() -> None:
     assert b"STARTTLS" in server.say(EHLO)
     assert server.say(b"STARTTLS\r\n") == b"220 2.0.0 ready to start TLS\r\n"
     assert server.events[-1] == StartTls()
+    server.core.receive_data(b"")  # nothing is not an octet
     server.core.tls_started()
     assert codes(server.say(MAIL)) == ["503 5.5.1"]
     assert b"STARTTLS" not in server.say(EHLO)

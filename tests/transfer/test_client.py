@@ -4,7 +4,7 @@ import pytest
 
 from pratique.transfer import events
 from pratique.transfer.client import WINDOW_MAX, ClientConnection
-from pratique.transfer.messages import Keyword, Limits, accepted
+from pratique.transfer.messages import Keyword, Limits, Row, accepted
 from tests.transfer.support import GW, SEAL, Pair, client_events, make_group, octets_of, server_events, xid
 
 BODY = b"a\r\nbc"
@@ -165,14 +165,13 @@ def test_a_session_that_has_ended_takes_no_more() -> None:
     pair.client.receive_data(b"250 2.0.0 XQOK\r\n")
     pair.client.hello(GW)
     pair.client.send_group("t", make_group(1), (BODY,))
+    pair.client.send_cancel("c", xid(1), SEAL)
     pair.client.quit()
     assert client_events(pair.client) == [events.ClientEnded("421 XQCLOSING -", "XQCLOSING")]
     assert pair.client.data_to_send() == b""
 
 
 def test_more_rows_than_one_journal_takes_are_refused() -> None:
-    from pratique.transfer.messages import Row
-
     pair = Pair()
     rows = tuple(Row(n, "FIN", xid(n, 2), SEAL, 5) for n in range(10_000))
     with pytest.raises(ValueError, match="too many rows"):

@@ -55,7 +55,7 @@ def test_an_address_loses_its_brackets_and_must_fit_the_session() -> None:
         (b"<\xff@b.example>", True),
         (b"<@x:a@b>", False),
     ):
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError):
             grammar.address(path, utf8=utf8, null_allowed=False)
 
 

@@ -108,5 +108,5 @@ def is_bare(body: bytes) -> bool:
 @given(st.lists(st.binary(max_size=6) | st.text("\r\n\0ax", max_size=8).map(str.encode), max_size=8))
 def test_bare_octets_are_found_wherever_the_chunks_end(chunks: list[bytes]) -> None:
     bare = BareOctets()
-    found = any([bare.found_in(chunk) for chunk in chunks]) or bare.found_at_end()
+    found = any(bare.found_in(chunk) for chunk in chunks) or bare.found_at_end()
     assert found == is_bare(b"".join(chunks))

@@ -32,7 +32,7 @@ def test_hello_comes_back_as_it_was_said(hello: object) -> None:
 def test_a_value_that_is_none_is_refused(pairs: str) -> None:
     key = pairs.partition("=")[0]
     words = [w for w in handshake.encode_hello(GW)[8:-2].decode().split() if not w.startswith(key + "=")]
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError):
         handshake.parse_hello(" ".join([*words, pairs]).encode())
 
 
@@ -107,5 +107,5 @@ def test_lines_of_a_later_version_are_ignored_and_missing_or_doubled_ones_are_no
 )
 def test_limits_that_are_none_are_refused(line: str) -> None:
     lines = texts(handshake.encode_hello_reply(HelloReply(Keyword.READY, SMA)))[1:]
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError):
         handshake.parse_reply_lines(Keyword.READY, "", [line, *(x for x in lines if not x.startswith("XQLIMIT"))])

@@ -64,5 +64,5 @@ def test_another_key_is_refused_by_name() -> None:
 def test_signed_nonsense_is_still_nonsense() -> None:
     for signed in ("{}", "[]", '{"xid":1,"xid":1}'):
         sig = base64.b64encode(KEY.sign(signed.encode())).decode()
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError):
             verify(Certificate(signed=signed, key=RAW.hex(), sig=sig))
