@@ -31,6 +31,10 @@ class Failed(Exception):
     """There is no answer. args[0] says why, in words for the log."""
 
 
+class Poison(Failed):
+    """There is none because of the item itself: alone it ended its worker, did not end, or raised."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job(Generic[Item, Answer]):
     item: Item
@@ -62,10 +66,13 @@ class WorkerPool(Generic[Item, Answer]):
         self._ticket = 0
         self._pool: ProcessPool | None = None
         self._built_at = float("-inf")
+        self._rebuild_planned = False
         self._closed = False
 
     async def ask(self, item: Item, size: int) -> Answer:
         """The answer for an item of `size` octets. Raises Failed. May be cancelled: the item is then not read."""
+        if self._closed:
+            raise Failed("shutting down")
         loop = asyncio.get_running_loop()
         job = _Job[Item, Answer](item, size, loop.create_future())
         self._waiting.append(job)
@@ -81,21 +88,22 @@ class WorkerPool(Generic[Item, Answer]):
             self._waiting.extend(batch)
         self._in_flight.clear()
         while self._waiting:
-            _fail(self._waiting.popleft(), "shutting down")
+            _fail(self._waiting.popleft(), Failed("shutting down"))
 
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._pool is not None and not self._pool.active:
             self._give_back("the pool broke")
         while self._waiting and len(self._in_flight) < TASKS_PER_WORKER * self._workers:
-            batch = self._next_batch()
-            if not batch:
+            pool = self._running_pool(loop)
+            batch = self._next_batch() if pool is not None else []
+            if pool is None or not batch:
                 return
             try:
                 items = [job.item for job in batch]
-                task = self._running_pool(loop).schedule(self._task, args=[items], timeout=self._task_seconds)
+                task = pool.schedule(self._task, args=[items], timeout=self._task_seconds)
             except RuntimeError as error:  # pebble: the pool broke or is closed
                 for job in batch:
-                    _fail(job, str(error))
+                    _fail(job, Failed(str(error)))
                 continue
             self._ticket += 1
             self._in_flight[self._ticket] = batch
@@ -150,20 +158,24 @@ class WorkerPool(Generic[Item, Answer]):
         for job in reversed(batch):
             job.deaths += 1
             if alone and isinstance(error, TimeoutError):
-                _fail(job, f"takes more than {self._task_seconds:g} s")
+                _fail(job, Poison(f"takes more than {self._task_seconds:g} s"))
             elif alone and job.deaths >= DEATHS_MAX:
-                _fail(job, f"the worker ended ({type(error).__name__}: {error})")
+                kind = Failed if isinstance(error, RuntimeError) else Poison  # RuntimeError: pebble's, the pool broke
+                _fail(job, kind(f"the worker ended ({type(error).__name__}: {error})"))
             else:
                 self._waiting.appendleft(job)
 
-    def _running_pool(self, loop: asyncio.AbstractEventLoop) -> ProcessPool:
-        if self._pool is not None:
+    def _running_pool(self, loop: asyncio.AbstractEventLoop) -> ProcessPool | None:
+        """None: not yet, `_dispatch` will be called again."""
+        if self._pool is not None or self._closed:
             return self._pool
-        if self._closed:
-            raise RuntimeError("shutting down")
-        if loop.time() - self._built_at < REBUILD_PAUSE_SECONDS:
-            raise RuntimeError("the workers do not start")
+        if loop.time() < self._built_at + REBUILD_PAUSE_SECONDS:
+            if not self._rebuild_planned:
+                self._rebuild_planned = True
+                loop.call_at(self._built_at + REBUILD_PAUSE_SECONDS, self._dispatch, loop)
+            return None
         self._built_at = loop.time()
+        self._rebuild_planned = False
         # forkserver: a fork of this process would copy its threads' locks in whatever state they are
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([self._task.__module__])
@@ -179,6 +191,6 @@ class WorkerPool(Generic[Item, Answer]):
             pool.join()
 
 
-def _fail(job: _Job[Item, Answer], why: str) -> None:
+def _fail(job: _Job[Item, Answer], error: Failed) -> None:
     if not job.answer.done():
-        job.answer.set_exception(Failed(why))
+        job.answer.set_exception(error)

@@ -107,8 +107,10 @@ MANAGER: dict[tuple[ManagerCopy, Event], ManagerCopy] = {
     (ManagerCopy.RELEASED, Event.FIN): ManagerCopy.CLOSED,
     (ManagerCopy.CLOSED, Event.ACC): ManagerCopy.CLOSED,
     (ManagerCopy.CLOSED, Event.FIN): ManagerCopy.CLOSED,
-    # What a gateway answers may come when an actor is already asked, or has already decided (found by the model): only
-    # FIN tells how it ended; the rest leaves the question to the actor.
+    # Answers may come late (found by the model): after an override the first target's FIN closes the copy and the second
+    # one's CANC follows; or an actor is already asked, or has already decided. Only FIN tells how it ended; the rest
+    # leaves the question to the actor.
+    (ManagerCopy.CLOSED, Event.CANC): ManagerCopy.CLOSED,
     (ManagerCopy.DOUBT, Event.ACC): ManagerCopy.DOUBT,
     (ManagerCopy.DOUBT, Event.CANC): ManagerCopy.DOUBT,
     (ManagerCopy.DOUBT, Event.FIN): ManagerCopy.CLOSED,

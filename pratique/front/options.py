@@ -10,8 +10,9 @@ from pratique.store.settings import StoreSettings
 from pratique.telemetry.settings import LogSettings
 
 
-def option(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def option(default: Any, doc: str, **checks: Any) -> Any:
+    """`checks`: min, max, choices."""
+    return field(default=default, metadata={"doc": doc, **checks})
 
 
 def options(make: Any, doc: str) -> Any:

@@ -5,6 +5,7 @@ Without declared changes to the subject or attachments, the tail equals the acce
 """
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Iterator
 
 from pratique.gateway import context as stored
@@ -16,6 +17,8 @@ from pratique.store.interface import Spool
 from pratique.store.records import Copy
 from pratique.transfer.metadata import Change, Trace
 
+HEADER_CHARS_MAX = 900  # a header line may have 998 octets (RFC 5322 §2.1.1)
+WORD_OCTETS_MAX = 42  # an encoded-word may have 75 characters (RFC 2047 §2)
 HEAD_BYTES_MAX = 262_144  # a header block beyond this is passed on unchanged
 
 
@@ -76,7 +79,24 @@ def _trace_headers(context: stored.Context, *, possible_duplicate: bool) -> byte
 
 
 def _header(name: str, value: str) -> bytes:
-    return f"{name}: {value}\r\n".encode("utf-8", "replace")
+    return name.encode("ascii", "replace") + b": " + encoded_value(value) + b"\r\n"
+
+
+def encoded_value(value: str) -> bytes:
+    """Header text: as it is when it is printable ASCII, else as encoded-words (RFC 2047 §2), folded. Line breaks and
+    controls become spaces: a value from mail never starts a header of its own."""
+    clean = "".join(c if c.isprintable() else " " for c in value)
+    if clean.isascii() and len(clean) <= HEADER_CHARS_MAX:
+        return clean.encode("ascii")
+    words, piece = [], b""
+    for character in clean:
+        octets = character.encode("utf-8", "replace")
+        if len(piece) + len(octets) > WORD_OCTETS_MAX:
+            words.append(piece)
+            piece = b""
+        piece += octets
+    words.append(piece)
+    return b"\r\n ".join(b"=?utf-8?b?" + b64encode(word) + b"?=" for word in words)
 
 
 def _split_head(body: Body) -> tuple[bytes, Iterator[bytes]]:
@@ -118,7 +138,7 @@ def _without(head: bytes, name: str) -> bytes:
 
 
 def _with_subject(head: bytes, change: Change) -> bytes:
-    value = change.value.encode("utf-8", "replace")
+    value = encoded_value(change.value)
     old = (read_headers(head).get("subject") or b"").strip()
     if change.op == "subject-set":
         new = value

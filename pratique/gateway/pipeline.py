@@ -22,6 +22,10 @@ class Source:
     interface: str
     table: str  # inbound, outbound
     now_ms: int
+    mid: int = 0
+    hostname: str = ""
+    sender_group: str = ""
+    mail_flow: str = ""  # what host access said
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,15 @@ class Judged:
 
 
 class Pipeline:
-    def __init__(self, program: Program, engines: Engines) -> None:
+    def __init__(self, program: Program, engines: Engines, *, search_seconds: float = 4.0) -> None:
         self._program = program
         self._engines = engines
         self._virus = bool(engines.virus) and program.needs.virus
+        self._search_seconds = search_seconds
 
     def judge_now(self, source: Source, envelope: Envelope, octets: bytes | None) -> Judged | None:
         """The decision, when it can be had within microseconds; None = use `judge`."""
-        if self._virus or octets is None:
+        if self._virus or octets is None or self._program.heavy:
             return None
         needs = self._program.needs
         message = self._engines.content.read_now(octets, attachments=needs.attachments, texts=needs.texts)
@@ -48,16 +53,27 @@ class Pipeline:
         return self._decide(source, envelope, message, ())
 
     async def judge(self, source: Source, envelope: Envelope, body: Body, octets: bytes | None) -> Judged:
+        facts = await self._facts(source, envelope, body, octets)
+        return Judged(self._program.evaluate(facts), facts.message, facts.virus)
+
+    async def _facts(self, source: Source, envelope: Envelope, body: Body, octets: bytes | None) -> Facts:
+        """All checks at once; patterns that hostile text could make slow are searched in a thread, with a deadline."""
         message, virus = await asyncio.gather(self._read(body, octets), self._scan(body, octets))
-        return self._decide(source, envelope, message, virus)
+        facts = _facts(source, envelope, message, virus)
+        if not self._program.heavy:
+            return facts
+        try:
+            async with asyncio.timeout(self._search_seconds):
+                return await asyncio.to_thread(self._program.search, facts)
+        except TimeoutError:
+            return self._program.search_failed(facts, f"patterns took longer than {self._search_seconds:g} s")
 
     async def rejudge(
         self, source: Source, envelope: Envelope, body: Body, octets: bytes | None, judged: frozenset[str]
     ) -> Judged:
         """After a release: stages named in `judged` are not repeated, the virus verdict is taken anew."""
-        message, virus = await asyncio.gather(self._read(body, octets), self._scan(body, octets))
-        facts = _facts(source, envelope, message, virus)
-        return Judged(self._program.reevaluate(facts, judged), message, virus)
+        facts = await self._facts(source, envelope, body, octets)
+        return Judged(self._program.reevaluate(facts, judged), facts.message, facts.virus)
 
     async def _read(self, body: Body, octets: bytes | None) -> Message:
         needs = self._program.needs
@@ -95,4 +111,8 @@ def _facts(source: Source, envelope: Envelope, message: Message, virus: tuple[Vi
         message=message,
         virus=virus,
         now_ms=source.now_ms,
+        mid=source.mid,
+        hostname=source.hostname,
+        sender_group=source.sender_group,
+        mail_flow=source.mail_flow,
     )

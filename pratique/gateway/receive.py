@@ -284,6 +284,10 @@ class Session:
                 interface=door.listener.interface,
                 table=door.table,
                 now_ms=now,
+                mid=self._mid,
+                hostname=self._services.name,
+                sender_group=self._host.group,
+                mail_flow=self._host.action,
             ),
             client=Client(
                 ip=address,

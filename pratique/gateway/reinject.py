@@ -13,7 +13,6 @@ from pratique.gateway.apply import Planner, deliveries_for, item_of
 from pratique.gateway.judging import Outlets
 from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail.ids import parse_xid
-from pratique.policy.facts import Unknown
 from pratique.runner.cpq_parts import Decided, Offer
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
@@ -98,9 +97,9 @@ class Reinject:
     async def _rescan(self, offer: Offer, cid: str, hop: int, metadata: Metadata, decided: Decided) -> None:
         source = self._source(metadata)
         body = self.services.store.spool.open(offer.stored.extent, offer.stored.sha256)
-        judged = await self.pipeline.rejudge(
-            source, offer.group.envelope, body, offer.octets, frozenset(metadata.judged)
-        )
+        reasons = (reason for quarantine in metadata.quarantines for reason in quarantine.reasons)
+        done = frozenset((*metadata.judged, *reasons))
+        judged = await self.pipeline.rejudge(source, offer.group.envelope, body, offer.octets, done)
         decided(self._move(offer, cid, hop, metadata, judged))
 
     def _source(self, metadata: Metadata) -> Source:
@@ -165,9 +164,9 @@ class Reinject:
 
     def _hold_again(self, move: Receive, offer: Offer, metadata: Metadata, judged: Judged) -> Receive:
         """A new verdict may send the message back to quarantine: the next odd hop of the same copy. What a reviewer has
-        seen and released is not held again for the same finding (facts/pvo.md §3.13)."""
+        seen and released is not held again for the same finding (facts/pvo.md §3.13): policy knows the reasons."""
         wishes = judged.decision.dispositions[0].quarantines
-        if not wishes or _findings(judged) <= {v.detail for v in metadata.verdicts if v.result == "infected"}:
+        if not wishes:
             return move
         held = self.planner.hold_again(move.copy, metadata, wishes, size=offer.stored.size)
         return replace(move, copy=held)
@@ -201,9 +200,3 @@ class Reinject:
         self.services.telemetry.emit(
             log.Alarm(message=f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}")
         )
-
-
-def _findings(judged: Judged) -> set[str]:
-    if isinstance(judged.virus, Unknown):
-        return {""}
-    return {v.name for v in judged.virus if v.result == "infected"}

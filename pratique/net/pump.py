@@ -63,6 +63,8 @@ class Pump(asyncio.Protocol):
         self._tls_up = False
         self._running = False
         self._closing = False
+        self._asks = hasattr(machine, "asking")
+        self._held = False
         self._idle_seconds = 0.0
         self._last_input = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -83,11 +85,19 @@ class Pump(asyncio.Protocol):
         self._last_input = self._loop.time()
         if self._closing:
             return
+        if self._asks and self.machine.asking:  # type: ignore[attr-defined]
+            self._hold_input()
         if self._tls is None:
             self.machine.receive_data(data)
         elif not self._receive_tls(data):
             return
         self.run()
+
+    def _hold_input(self) -> None:
+        """A question is unanswered and the peer sends on: let TCP hold it back, so that memory stays bounded."""
+        if not self._held:
+            self._held = True
+            self.pause_reading()
 
     def _receive_tls(self, data: bytes) -> bool:
         assert self._tls is not None
@@ -147,6 +157,9 @@ class Pump(asyncio.Protocol):
         finally:
             self._running = False
         self.flush()
+        if self._held and not self.machine.asking:  # type: ignore[attr-defined]
+            self._held = False
+            self.resume_reading()
 
     def flush(self) -> None:
         data = self.machine.data_to_send()

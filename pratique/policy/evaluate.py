@@ -35,7 +35,7 @@ from pratique.policy.verdict import (
     virus_action,
     virus_wish,
 )
-from pratique.quarantine.kinds import UNCLASSIFIED, Kind
+from pratique.quarantine.kinds import UNCLASSIFIED, kind_of
 from pratique.quarantine.reasons import unknown
 
 __all__ = ["FILTERS", "OUTBREAK", "Needs", "Program", "ProgramError"]
@@ -44,7 +44,6 @@ FILTERS = "filters"  # names of stages, as `reevaluate` takes them
 OUTBREAK = "outbreak"
 VIRUS = "virus"
 EXPLANATION_LINES_MAX = 64
-ON_UNKNOWN = ("deliver", "quarantine")
 _ENDS_ALL = frozenset({Final.DELIVER, Final.DROP, Final.BOUNCE})
 
 
@@ -73,7 +72,7 @@ _Step = Compiled | _Block
 class Program:
     """Compiled filters, policies and outbreak rules."""
 
-    __slots__ = ("_always", "_filters", "_on_unknown", "_outbreaks", "_patterns", "_policies", "_triggered", "needs")
+    __slots__ = ("_always", "_filters", "_outbreaks", "_patterns", "_policies", "_triggered", "_unknown_to", "needs")
 
     needs: Needs
 
@@ -84,9 +83,7 @@ class Program:
         program._policies = PolicyTable(settings.policies)
         for policy in settings.policies:
             check_policy(policy)
-        if settings.on_unknown not in ON_UNKNOWN:
-            raise ProgramError("", 1, 1, f"on_unknown is {settings.on_unknown!r}", f"write {' or '.join(ON_UNKNOWN)}")
-        program._on_unknown = settings.on_unknown
+        program._unknown_to = _unknown_to(settings.on_unknown, quarantines)
         program._patterns = Patterns()
         rules, actions = RuleCompiler(program._patterns), ActionCompiler(quarantines)
         program._filters = [
@@ -108,7 +105,7 @@ class Program:
         self._outbreaks: list[Outbreak] = []
         self._patterns = Patterns()
         self._policies = PolicyTable(())
-        self._on_unknown = "quarantine"
+        self._unknown_to = UNCLASSIFIED  # the quarantine; "" = none
         self._always: tuple[int, ...] = ()
         self._triggered: dict[int, tuple[int, ...]] = {}
         self.needs = Needs(attachments=False, texts=False, virus=False)
@@ -223,8 +220,12 @@ class Program:
 
     def _note_unknown(self, block: _Block, name: str, answer: Unknown, course: Course) -> None:
         _explain(course, f"filter {name}: condition is unknown: {answer.why}")
-        if block.decides and self._on_unknown == "quarantine":
-            add_wish(course.wishes, _unknown_wish(answer))
+        if block.decides and self._unknown_to:
+            add_wish(course.wishes, self._unknown_wish(answer))
+
+    def _unknown_wish(self, answer: Unknown) -> QuarantineWish:
+        name = self._unknown_to
+        return QuarantineWish(name=name, kind=str(kind_of(name)), reasons=(unknown(answer.why),))
 
     def _matched(self, probes: tuple[tuple[str, int], ...], seen: Seen) -> tuple[tuple[str, str], ...]:
         """What the probes that hit matched, for the reviewer and $MatchedContent."""
@@ -294,10 +295,10 @@ class Program:
         held = outbreak_wish(policy, outbreak)
         if held is not None:
             return [held]
-        if self._on_unknown != "quarantine":
+        if not self._unknown_to:
             return []
         doubts = [answer for rule, answer in outbreak.unknown if rule.level >= policy.outbreak.threshold]
-        return [_unknown_wish(answer) for answer in doubts[:1]]
+        return [self._unknown_wish(answer) for answer in doubts[:1]]
 
 
 def _compile_block(parsed: If, name: str, rules: RuleCompiler, actions: ActionCompiler) -> _Block:
@@ -322,8 +323,12 @@ def _compile_outbreak(rule: OutbreakRule, rules: RuleCompiler) -> Outbreak:
     return Outbreak(rule, rules.compile(parse_condition(rule.condition, name), name))
 
 
-def _unknown_wish(answer: Unknown) -> QuarantineWish:
-    return QuarantineWish(name=UNCLASSIFIED, kind=str(Kind.UNCLASSIFIED), reasons=(unknown(answer.why),))
+def _unknown_to(option: str, quarantines: frozenset[str]) -> str:
+    if option == "quarantine":
+        return UNCLASSIFIED
+    if option != "deliver" and option not in quarantines:
+        raise ProgramError("", 1, 1, f"on_unknown is {option!r}", "write deliver, quarantine, or a quarantine's name")
+    return "" if option == "deliver" else option
 
 
 def _explain(course: Course, line: str) -> None:

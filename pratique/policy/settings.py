@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def option(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def option(default: Any, doc: str, **checks: Any) -> Any:
+    """`checks`: min, max, choices."""
+    return field(default=default, metadata={"doc": doc, **checks})
 
 
 def options(make: Any, doc: str) -> Any:
@@ -54,8 +55,8 @@ class PolicySettings:
     filters_file: str = option("", "File with message filters, relative to the configuration.")
     on_unknown: str = option(
         "quarantine",
-        "When a fact that a final or quarantine action depends on cannot be found out: deliver or quarantine "
-        "(in Unclassified).",
+        "When a fact that a final or quarantine action depends on cannot be found out: deliver, quarantine (in "
+        "Unclassified), or the name of a quarantine.",
     )
     policies: tuple[MailPolicy, ...] = option((), "Mail policies, first match wins; a default one covers the rest.")
     outbreak_rules: tuple[OutbreakRule, ...] = option((), "Outbreak rules.")

@@ -65,7 +65,7 @@ class Deliverer:
         for d in copy.deliveries:
             by_host.setdefault(d.host, []).append(Target(d.rid, d.address, d.notify, d.orcpt))
         for host, targets in by_host.items():
-            self._enqueue(Job(copy.mid, host, tuple(targets), accepted_at=copy.at))
+            self._enqueue(Job(copy.mid, host, tuple(targets), accepted_at=copy.at, cid=copy.cid))
         self._serve()
 
     def load(self) -> int:
@@ -86,7 +86,8 @@ class Deliverer:
         for (mid, host, attempts, next_at, doubtful), group in groups.items():
             copy = self.services.store.view.copy(mid)
             targets = tuple(Target(d.rid, d.address, d.notify, d.orcpt, d.delayed) for d in group)
-            job = Job(mid, host, targets, attempts, copy.at if copy else 0, doubtful)
+            at, cid = (copy.at, copy.cid) if copy is not None else (0, "")
+            job = Job(mid, host, targets, attempts, at, cid, doubtful)
             if doubtful:
                 self.services.telemetry.emit(
                     log.Trouble(message=f"MID {mid} to {host}: the end was sent before a crash; possible duplicate")
@@ -344,13 +345,13 @@ class Deliverer:
                 target.warned = target.warned or outcome.delayed
                 again.setdefault(outcome.next_at, []).append(target)
         for at, group in again.items():
-            emit(pending_until(job.mid, tuple(t.rid for t in group), at))
-            self._enqueue_at(Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at), at)
+            emit(pending_until(job, tuple(t.rid for t in group), at))
+            self._enqueue_at(Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid), at)
         for copy in spawned:
             emit(log.BounceGenerated(mid=copy.mid, parent=job.mid, cid=copy.cid))
             self.offer(copy)
         if settled.finished:
-            emit(log.Finished(mid=job.mid))
+            emit(log.Finished(mid=job.mid, cid=job.cid))
             self.mailroom.finished(job.mid)
 
     # --- steering

@@ -20,8 +20,9 @@ def attempt_lines(
         if outcome.state == "DELIVERED":
             done.setdefault(by_rid[outcome.rid], []).append(outcome.rid)
     for reply, rids in done.items():
-        yield log.MessageDone(dcid=dcid, mid=job.mid, rids=tuple(rids))
-        yield log.Response(mid=job.mid, rids=tuple(rids), reply=f"{reply.enhanced} {reply.text}".strip())
+        yield log.MessageDone(dcid=dcid, mid=job.mid, rids=tuple(rids), cid=job.cid)
+        text = f"{reply.enhanced} {reply.text}".strip()
+        yield log.Response(mid=job.mid, rids=tuple(rids), reply=text, cid=job.cid)
     for outcome in outcomes:
         if outcome.state in ("FAILED", "DUE"):
             yield _trouble(job, outcome, by_rid[outcome.rid], dcid)
@@ -39,9 +40,10 @@ def _trouble(job: Job, outcome: Outcome, reply: Reply, dcid: int) -> log.Undeliv
         phrase=phrase,
         code=code,
         reply=reply.text,
+        cid=job.cid,
     )
 
 
-def pending_until(mid: int, rids: tuple[int, ...], at_ms: int) -> log.Pending:
+def pending_until(job: Job, rids: tuple[int, ...], at_ms: int) -> log.Pending:
     until = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%a %b %d %H:%M:%S %Y")
-    return log.Pending(mid=mid, rids=rids, until=until)
+    return log.Pending(mid=job.mid, rids=rids, until=until, cid=job.cid)

@@ -218,7 +218,8 @@ class DeliverySession:
             for t, reply in zip(job.targets, event.recipients, strict=True)
         )
         self._deliverer.settle(job, answers, dcid=self.dcid)
-        self._next()
+        if self._core.usable:
+            self._next()
 
     def _failed(self, event: smtp.SessionFailed) -> None:
         self.why = str(event.reply)

@@ -32,6 +32,7 @@ class Job:
     targets: tuple[Target, ...]
     attempts: int = 0
     accepted_at: int = 0
+    cid: str = ""
     doubtful: bool = False  # found in DOT after a crash: this attempt may make a duplicate, and says so
 
 

@@ -7,8 +7,9 @@ from pratique.delivery.loops import HOPS_MAX
 from pratique.delivery.settings import BounceSettings, FairnessSettings, RetrySettings
 
 
-def option(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def option(default: Any, doc: str, **checks: Any) -> Any:
+    """`checks`: min, max, choices."""
+    return field(default=default, metadata={"doc": doc, **checks})
 
 
 def options(make: Any, doc: str) -> Any:

@@ -57,8 +57,7 @@ class ServerConnection:
         self._events: deque[ServerEvent] = deque()
         self._out: list[bytes] = []
         # input: `_octets[_pos:]`, then `_fresh`, which is joined only when more is needed
-        self._octets = b""
-        self._pos = 0
+        self._octets, self._pos = b"", 0
         self._fresh: list[bytes] = []
         self._eof = False
         self._skipping = False  # inside a command line that is too long
@@ -164,8 +163,7 @@ class ServerConnection:
 
     @property
     def asking(self) -> bool:
-        """A question is unanswered: nothing is read until reply(). The edge stops reading meanwhile, since what it
-        hands in is kept until then."""
+        """A question is unanswered. The edge stops reading meanwhile: what it hands in is kept until reply()."""
         return self._asked is not None
 
     # --- input -------------------------------------------------------------------------------------------------
@@ -317,9 +315,8 @@ class ServerConnection:
             self._end_chunk(chunk)
 
     def _rset(self, argument: str) -> None:
-        after = self._after
         self._abort("RSET")
-        self._state = after
+        self._state = self._after
         self._send(replies.R250_RESET)
 
     def _quit(self, argument: str) -> None:

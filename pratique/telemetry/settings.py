@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def option(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def option(default: Any, doc: str, **checks: Any) -> Any:
+    """`checks`: min, max, choices."""
+    return field(default=default, metadata={"doc": doc, **checks})
 
 
 @dataclass(frozen=True, slots=True)

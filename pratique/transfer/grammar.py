@@ -47,9 +47,9 @@ RCPT = re.compile(
     rb"RCPT TO:"
     + _PATH
     + rb"(?: NOTIFY=(NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}))?"
-    + rb"(?: ORCPT=([A-Za-z0-9-]{1,64};"
+    + rb"(?: ORCPT=([!#$%&'*/?^_`{|}~A-Za-z0-9-]{1,500};(?:"
     + _XTEXT
-    + rb"{1,500}))?\Z"
+    + rb"|[\x80-\xff]){1,2000}))?\Z"  # UTF-8 is for SMTPUTF8 groups only, RFC 6533 §3
 )
 RCPT_LOOSE = re.compile(rb"RCPT TO:" + _PATH + _LOOSE_PARAMETERS)
 META = re.compile(rb"XQMETA ([0-9]{1,2}) (" + _NUM + rb") (" + _HEX64 + rb")\Z")

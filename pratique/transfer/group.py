@@ -72,12 +72,13 @@ def parse_recipient(line: bytes, *, utf8: bool) -> Recipient | None:
         return None
     path, notify, orcpt = match.groups()
     try:
-        address = grammar.address(path, utf8=utf8, null_allowed=False)
+        return Recipient(
+            grammar.address(path, utf8=utf8, null_allowed=False),
+            notify.decode("ascii") if notify else "",
+            orcpt.decode("utf-8" if utf8 else "ascii") if orcpt else "",
+        )
     except ValueError:
         return None
-    if notify and len(set(notify.split(b","))) != notify.count(b",") + 1:
-        return None
-    return Recipient(address, notify.decode() if notify else "", orcpt.decode() if orcpt else "")
 
 
 class BareOctets:

@@ -24,6 +24,8 @@ def sealed_group(*, xid: str, envelope: Envelope, size: int, sha256: str, seq: i
             line += f" ORCPT={recipient.orcpt}"
         commands.append(line)
     octets = ("\r\n".join(commands) + "\r\n").encode()
+    if octets.count(b"\n") != len(commands) or octets.count(b"\r") != len(commands):
+        raise ValueError("a line end inside the envelope")  # it would be read as a command of its own
     return SealedGroup(xid, octets, metadata, seal_of(octets, metadata), size)
 
 

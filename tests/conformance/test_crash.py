@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pratique.store.audit import broken_at
-from pratique.store.moves import Accept, MoveRefused
+from pratique.store.moves import Accept, MoveRefused, StoreFailed
 from tests.conformance.conftest import SqliteHarness
 from tests.conformance.samples import GATEWAY, MANAGER, Samples, entry
 from tests.conformance.snapshot import snapshot
@@ -78,6 +78,29 @@ async def test_a_body_without_a_row_is_free_space_after_a_crash(tmp_path: Path) 
             assert later == b"nobody answered 250 for this"
             assert after.spool.read(reused.extent, 0, 99) == b"the next message"
             assert after.spool.read(kept.extent, 0, 5) == b"From:"
+
+
+async def test_a_body_that_cannot_be_synced_fails_its_move_and_ends_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = SqliteHarness(tmp_path / "live")
+    async with opened(harness) as store:
+        samples = Samples(store)
+        kept, lost = await samples.accepted(), samples.copy()
+
+        def refuse(segments: object) -> None:
+            raise StoreFailed("the disk gave an I/O error", fatal=True)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.spool, "sync", refuse)
+            with pytest.raises(StoreFailed) as failed:
+                await store.submit(Accept((lost,), (entry("accept"),)))
+            assert failed.value.fatal
+        with pytest.raises(StoreFailed):  # what failed once is not tried again (custody.md §0.5)
+            await store.submit(Accept((lost,), (entry("accept"),)))
+    async with opened(harness) as after:
+        assert after.view.copy(kept.mid).cid == kept.cid
+        assert after.view.copy(lost.mid) is None
 
 
 @pytest.mark.parametrize("left", [0.0, 0.3, 0.6, 0.9, 0.999])

@@ -10,6 +10,7 @@ from pratique.store.moves import (
     Accept,
     Acknowledged,
     DotSent,
+    JournalIn,
     Judge,
     LetGo,
     Outcome,
@@ -18,7 +19,7 @@ from pratique.store.moves import (
     TransfersAnswered,
 )
 from tests.conformance.conftest import Bench
-from tests.conformance.samples import DAY, MANAGER, MESSAGE, NOW, SEAL, delivery, entry
+from tests.conformance.samples import DAY, GATEWAY, MANAGER, MESSAGE, NOW, SEAL, delivery, entry
 
 FIELDS = (
     "mid cid hop custody icid at envelope extent sha256 subject from_header message_id parent origin_serial "
@@ -175,6 +176,12 @@ async def test_an_outcome_must_fit_an_open_delivery(gateway: Bench, outcome: Out
     await gateway.refused(Settle(copy.mid, (outcome,), (entry("deliver"),)))
 
 
+async def test_one_recipient_has_one_outcome(gateway: Bench) -> None:
+    copy = await gateway.samples.accepted()
+    twice = (Outcome(0, "DUE", "451"), Outcome(0, "DELIVERED", "250"))
+    await gateway.refused(Settle(copy.mid, twice, (entry("deliver"),)))
+
+
 async def test_a_cancelled_delivery_is_ended(gateway: Bench) -> None:
     copy = await gateway.samples.accepted()
     assert await gateway.do(Settle(copy.mid, (Outcome(0, "CANCELLED", ""),), ())) == Settled(True)
@@ -216,6 +223,12 @@ async def test_a_released_copy_that_the_verdict_drops_is_told_too(gateway: Bench
     await gateway.do(Judge(copy.mid, (replace(copy, custody="SETTLED"),), (entry("judge"),)))
     (row,) = gateway.view.journal(MANAGER, 0, 10)
     assert (row.state, json.loads(row.pairs)["R"]) == ("FIN", "dropped")
+
+
+async def test_only_a_release_has_an_end_to_tell(manager: Bench) -> None:
+    await manager.samples.enrolled()
+    await manager.do(manager.samples.receive(manager.samples.copy("SETTLED", hop=1)))
+    assert list(manager.view.journal(GATEWAY, 0, 10)) == []
 
 
 async def test_the_end_of_a_copy_from_smtp_is_nobody_elses_business(gateway: Bench) -> None:
@@ -260,11 +273,28 @@ async def test_copies_that_share_a_body_keep_it_until_the_last_lets_go(gateway: 
     body = gateway.samples.body(MESSAGE)
     one, two = gateway.samples.copy("SETTLED", body=body), gateway.samples.copy("SETTLED", body=body)
     await gateway.do(Accept((one, two), ()))
-    gateway.store.spool.drop(await gateway.do(LetGo((one.mid,))))
+    assert tuple(await gateway.do(LetGo((one.mid,)))) == ()
     assert gateway.store.spool.read(body.extent, 0, 5) == MESSAGE[:5]
     assert [mid for mid, _, _ in gateway.view.live_bodies()] == [two.mid]
-    gateway.store.spool.drop(await gateway.do(LetGo((two.mid,))))
+    assert tuple(await gateway.do(LetGo((two.mid,)))) == (body.extent,)
     assert list(gateway.view.live_bodies()) == []
+
+
+async def test_a_split_message_keeps_its_body_until_the_last_part_lets_go(gateway: Bench) -> None:
+    received = await gateway.samples.accepted("RECEIVED")
+    same = {"extent": received.extent, "sha256": received.sha256}
+    children = tuple(gateway.samples.copy("SETTLED", parent=received.cid, **same) for _ in range(2))
+    await gateway.do(Judge(received.mid, (replace(received, custody="SETTLED"), *children), ()))
+    for copy in children:
+        assert tuple(await gateway.do(LetGo((copy.mid,)))) == ()
+    assert tuple(await gateway.do(LetGo((received.mid,)))) == (received.extent,)
+
+
+async def test_several_let_go_of_a_shared_body_at_once(gateway: Bench) -> None:
+    body = gateway.samples.body()
+    copies = [gateway.samples.copy("SETTLED", body=body) for _ in range(3)]
+    await gateway.do(Accept(tuple(copies), ()))
+    assert tuple(await gateway.do(LetGo(tuple(copy.mid for copy in copies)))) == (body.extent,)
 
 
 async def test_a_shadow_is_kept_for_its_time(gateway: Bench) -> None:
@@ -274,5 +304,12 @@ async def test_a_shadow_is_kept_for_its_time(gateway: Bench) -> None:
     shadow_since = NOW + 9 * DAY
     assert list(gateway.view.disposable(shadow_since - 1, 10)) == []
     assert list(gateway.view.disposable(shadow_since + 1, 10)) == [copy.mid]
-    gateway.store.spool.drop(await gateway.do(LetGo((copy.mid,))))
+    assert tuple(await gateway.do(LetGo((copy.mid,)))) == (copy.extent,)
     assert list(gateway.view.disposable(shadow_since + 1, 10)) == []
+
+
+async def test_the_shadow_of_a_deleted_message_need_not_wait(gateway: Bench) -> None:
+    await gateway.samples.enrolled(MANAGER, "manager")
+    copy = await gateway.samples.accepted("X")
+    await gateway.do(JournalIn(MANAGER, 0, 9, ((9, "DEL", copy.cid, 1, "-", NOW, "{}"),)))
+    assert list(gateway.view.disposable(0, 10)) == [copy.mid]

@@ -171,6 +171,11 @@ def test_on_unknown_deliver_neither_holds_nor_drops(judge, filters):
     assert (found.outcome, names(found), found.duplicates, found.log_entries) == ("deliver", [], (), ())
 
 
+def test_on_unknown_may_name_a_quarantine(judge):
+    found = judge(DECIDING[0], texts=LATE, program_settings={"on_unknown": "Legal"})
+    assert [(wish.name, wish.kind) for wish in found.quarantines] == [("Legal", "policy")]
+
+
 def test_an_unknown_that_decides_nothing_holds_nothing(judge):
     found = judge('f: if (body-contains("nowhere")) { log-entry("yes"); } else { log-entry("no"); }', texts=LATE)
     assert names(found) == []

@@ -1,5 +1,7 @@
 import hashlib
 
+import pytest
+
 from pratique.mail.envelope import Envelope, Recipient
 from pratique.transfer.group import parse_mail, parse_recipient
 from pratique.transfer.seal import seal_of, sealed_group
@@ -41,3 +43,37 @@ def test_what_is_not_given_is_not_written() -> None:
     assert group.command_octets == (
         f"MAIL FROM:<> SIZE=0 XQXID={xid(1)} XQSHA256={'e' * 64} XQSEQ=9\r\nRCPT TO:<b@example.com>\r\n".encode()
     )
+
+
+@pytest.mark.parametrize(
+    ("recipient", "utf8"),
+    [
+        (Recipient('"a > b \\" c"@example.com'), False),
+        (Recipient("b@[IPv6:2001:db8::1]", "DELAY,DELAY"), False),
+        (Recipient("postmaster", "NEVER"), False),
+        (Recipient("b@example.com", "", "x!y;a+2Bb"), False),
+        (Recipient("b@example.com", "", "utf-8;a\\x{F6}@example.com"), False),
+        (Recipient("\u00f6@example.com", "SUCCESS,FAILURE,DELAY", "utf-8;\u00f6@example.com"), True),
+        (Recipient("b@example.com", "", "utf-8;" + "\U0001f600" * 400), True),
+    ],
+)
+def test_whatever_smtp_takes_passes_unchanged(recipient: Recipient, utf8: bool) -> None:
+    envelope = Envelope("", (recipient,), smtputf8=utf8)
+    group = sealed_group(xid=xid(1), envelope=envelope, size=0, sha256="e" * 64, seq=9, metadata=b"")
+    line = group.command_octets.split(b"\r\n")[1]
+    assert parse_recipient(line, utf8=utf8) == recipient
+    if not line.isascii():
+        assert parse_recipient(line, utf8=False) is None
+
+
+def test_a_line_end_in_the_envelope_cannot_become_a_command() -> None:
+    for address in ("b@example.com>\r\nRCPT TO:<c@example.com", "b\n@example.com", "b\r@example.com"):
+        with pytest.raises(ValueError, match="line end"):
+            sealed_group(
+                xid=xid(1),
+                envelope=Envelope("", (Recipient(address),)),
+                size=0,
+                sha256="e" * 64,
+                seq=9,
+                metadata=b"",
+            )

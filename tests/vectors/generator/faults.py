@@ -110,9 +110,9 @@ CASES: list[Case] = [
     ),
     fault("rcpt-null", "a null recipient", Group(xid, rcpts=["RCPT TO:<>\r\n"]), 1, "555 5.5.4 XQPARAM"),
     fault(
-        "rcpt-notify-twice",
-        "a NOTIFY value twice",
-        Group(xid, rcpts=["RCPT TO:<b@example.com> NOTIFY=DELAY,DELAY\r\n"]),
+        "rcpt-notify",
+        "NEVER stands alone",
+        Group(xid, rcpts=["RCPT TO:<b@example.com> NOTIFY=NEVER,DELAY\r\n"]),
         1,
         "555 5.5.4 XQPARAM",
     ),

@@ -1,0 +1,140 @@
+"""Who is it? From a Basic credential or a token to a Person, or the reason why not.
+
+Clients send Basic with each call (contract/rest.md §1); argon2 costs tens of milliseconds by design, so a check that
+succeeded is remembered for some seconds, under a keyed hash: neither pass phrase nor a plain digest of it is kept.
+An unknown user, a disabled one and a wrong pass phrase are told apart by nobody, neither by text nor by time.
+"""
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from pratique.console.access.passwords import check_password
+from pratique.console.access.roles import Person
+from pratique.console.access.sessions import Sessions
+from pratique.console.access.throttle import Throttle
+from pratique.store.records import User
+
+REMEMBER_SECONDS = 30.0  # a connector's page loop costs one check
+REMEMBERED_MAX = 1_000
+NAME_CHARS_MAX = 256
+
+Note = Callable[[str, str, str], None]  # (what, user, address): for the audit
+
+
+class SignInRefused(Exception):
+    """Bad credentials; no more is said."""
+
+
+class SignInDelayed(Exception):
+    """Too many failures: try again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"try again in {seconds:.0f} s")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    person: Person
+    token: str = ""  # a new or renewed one, to be handed to the client
+
+
+class SignIn:
+    """`find` looks a user up in the store; `note` hears of what belongs in the audit."""
+
+    def __init__(
+        self,
+        find: Callable[[str], User | None],
+        sessions: Sessions,
+        *,
+        monotonic: Callable[[], float],
+        now: Callable[[], int],
+        secret: bytes,
+        note: Note = lambda what, user, address: None,
+    ) -> None:
+        self._find = find
+        self._sessions = sessions
+        self._throttle = Throttle(monotonic)
+        self._monotonic = monotonic
+        self._now = now
+        self._secret = secret
+        self._note = note
+        self._remembered: OrderedDict[bytes, float] = OrderedDict()
+        self._running: dict[bytes, asyncio.Future[bool]] = {}  # the same credential is checked once at a time
+
+    async def by_password(self, name: str, password: str, address: str) -> SignedIn:
+        """Raises SignInRefused, SignInDelayed."""
+        account = name[:NAME_CHARS_MAX]
+        found = self._find(name) if name == account and name else None
+        user = found if found is not None and not found.disabled else None
+        mark = self._mark(account, user, password)
+        if user is None or not self._is_remembered(mark):
+            await self._check(mark, account, user, password, address)
+        if user is None:
+            raise SignInRefused
+        return SignedIn(_person(user, "password"))
+
+    async def _check(self, mark: bytes, account: str, user: User | None, password: str, address: str) -> None:
+        running = self._running.get(mark)
+        if running is not None:
+            if not await asyncio.shield(running):
+                raise SignInRefused
+            return
+        if (seconds := self._throttle.wait(account, address)) > 0:
+            raise SignInDelayed(seconds)
+        self._throttle.charge(account, address)
+        answer = self._running[mark] = asyncio.get_running_loop().create_future()
+        right = False
+        try:
+            right = await check_password(user.password if user else None, password)
+        finally:
+            del self._running[mark]
+            answer.set_result(right)
+        if not right:
+            self._note("sign-in-failed", account, address)
+            raise SignInRefused
+        self._throttle.succeeded(account, address)
+        self._remember(mark)
+
+    async def log_in(self, name: str, password: str, address: str) -> SignedIn:
+        """As by_password, with a token for the calls to come."""
+        found = await self.by_password(name, password, address)
+        user = self._find(found.person.name)
+        if user is None:
+            raise SignInRefused
+        self._note("sign-in", user.name, address)
+        return SignedIn(found.person, self._sessions.issue(user.name, user.password))
+
+    def by_token(self, token: str) -> SignedIn:
+        """A token past half its life comes back renewed. Raises SignInRefused."""
+        session = self._sessions.read(token)
+        user = self._find(session.user) if session is not None else None
+        if session is None or user is None or user.disabled or not self._sessions.is_current(session, user.password):
+            raise SignInRefused
+        renewed = ""
+        if session.is_past_half(self._now()):
+            renewed = self._sessions.issue(user.name, user.password, number=session.number)
+        return SignedIn(_person(user, "token", session.number), renewed)
+
+    # --- checks that succeeded a moment ago
+    def _mark(self, account: str, user: User | None, password: str) -> bytes:
+        """The stored hash is part of it, so a new pass phrase ends what is remembered."""
+        text = "\0".join((account, user.password if user else "", password)).encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, text, sha256).digest()
+
+    def _is_remembered(self, mark: bytes) -> bool:
+        return self._remembered.get(mark, 0.0) > self._monotonic()
+
+    def _remember(self, mark: bytes) -> None:
+        self._remembered.pop(mark, None)
+        self._remembered[mark] = self._monotonic() + REMEMBER_SECONDS
+        while len(self._remembered) > REMEMBERED_MAX:
+            self._remembered.popitem(last=False)
+
+
+def _person(user: User, authn: str, session: str = "") -> Person:
+    return Person(user.name, user.role, authn, user.quarantines, session)
