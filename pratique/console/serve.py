@@ -1,1 +1,114 @@
-"""Builds the one ASGI application of an appliance from its faces."""
+"""Serves an appliance's faces: one ASGI application behind one TLS port, inside the loop that also moves mail.
+
+The server takes no signals, writes no log of its own and bounds what a client may cost: header octets, connections,
+and the time until a request is complete (the framework's server waits for ever for the first one).
+"""
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_BYTES_MAX = 65_536  # of one request: line and fields
+CONNECTIONS_MAX = 1_000  # beyond it clients get 503: reviewers and connectors are tens
+REQUEST_SECONDS = 30.0  # until the first request of a connection is complete, or the next octets of a slow one
+KEEP_ALIVE_SECONDS = 15
+STOP_SECONDS = 5
+BACKLOG = 128
+
+
+class _Protocol(H11Protocol):
+    """Ends connections on which no request comes about in time."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _too_slow(self) -> None:
+        """A request that is being answered goes on; one that is still arriving does not."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.more_body and not cycle.response_complete:
+            self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_slow)
+        elif cycle is None or cycle.more_body:
+            self.transport.abort()
+
+
+class ConsoleServer:
+    """Raises OSError from `start` when the address cannot be bound."""
+
+    def __init__(self, app: Any, *, address: str, port: int, certificate: Path, key: Path) -> None:
+        self._address = address
+        self._port = port
+        self._config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            ssl_certfile=certificate,
+            ssl_keyfile=str(key),
+        )
+        self._server = _Server(self._config)
+        self._socket: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        """The one that it listens on; a test may ask for 0."""
+        return int(self._socket.getsockname()[1]) if self._socket is not None else self._port
+
+    async def start(self) -> None:
+        self._socket = _bound(self._address, self._port)
+        self._config.load()
+        assert self._config.ssl is not None
+        self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        await self._server.begin(self._socket)
+
+    async def stop(self) -> None:
+        if self._server.started:
+            await self._server.end(self._socket)
+        if self._socket is not None:
+            self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """Started and ended by us instead of running until a signal comes."""
+
+    async def begin(self, sock: socket.socket) -> None:
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[sock])
+
+    async def end(self, sock: socket.socket | None) -> None:
+        self.should_exit = True
+        await self.shutdown(sockets=[sock] if sock is not None else None)
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock

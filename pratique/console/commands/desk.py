@@ -15,7 +15,9 @@ from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.store.interface import Store
+from pratique.store.moves import StoreFailed
 from pratique.store.records import AuditEntry, Quarantine
+from pratique.telemetry import events as log
 from pratique.telemetry.interface import Telemetry
 
 P = ParamSpec("P")
@@ -29,6 +31,7 @@ class Why(StrEnum):
     NOT_FOUND = "not found"
     FORBIDDEN = "forbidden"
     CONFLICT = "conflict"
+    UNAVAILABLE = "unavailable"
 
 
 class CommandRefused(Exception):
@@ -124,7 +127,11 @@ def command(
         async def guarded(desk: Desk, person: Person, *args: P.args, **kwargs: P.kwargs) -> T:
             if not may(person, permission):
                 raise CommandRefused(Why.FORBIDDEN, f"the role {person.role} may not do this")
-            return await run(desk, person, *args, **kwargs)
+            try:
+                return await run(desk, person, *args, **kwargs)
+            except StoreFailed as error:
+                desk.telemetry.emit(log.Fault(error=f"{name} by {person.name}: the store failed: {error}"))
+                raise CommandRefused(Why.UNAVAILABLE, "the store refused; the log says why") from error
 
         guarded.__doc__ = run.__doc__
         guarded.__name__ = name

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, Why, command
 from pratique.quarantine.lifecycle import Mark
-from pratique.store.interface import Found, Search, View
+from pratique.store.interface import Found, Search, TextTest, View
 from pratique.store.records import Copy, Hold
+
+__all__ = ["Row", "Rows", "Search", "TextTest", "addresses_in", "named", "row_of", "search"]
 
 LIMIT_DEFAULT = 25
 LIMIT_MAX = 1_000  # clients page by 100 or 250; a page of 1,000 is about 600 KB of JSON

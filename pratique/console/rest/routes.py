@@ -1,4 +1,4 @@
-"""The routes of the REST API in one table, and the functions behind them: read, call one command, render.
+"""The routes of the REST API in one table.
 
 Both roles serve the same tree (contract/rest.md). The description of the API and the tests of who may do what are
 derived from ROUTES; a route that is not in it does not exist.
@@ -6,14 +6,35 @@ derived from ROUTES; a route that is not in it does not exist.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
-from pratique.console.commands import decide
-from pratique.console.commands import search as searching
-from pratique.console.commands.desk import CommandRefused, Why
-from pratique.console.rest import configuration, contents, reading, rules, shapes, status
-from pratique.console.rest.reading import Query, need_mids, need_text, need_texts, only
-from pratique.console.rest.request import Answer, Call, answer, from_base64, with_password
-from pratique.store.interface import Search, TextTest
+from pratique.console.rest import login, messages
+from pratique.console.rest.request import Answer, Call
 
 Handler = Callable[[Call], Awaitable[Answer]]
+
+BASES = {"manager": "/sma/api/v2.0", "gateway": "/esa/api/v2.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`commands`: the names of those that the handler may call; () = none, anybody may call it."""
+
+    method: str
+    path: str  # below the base; {name} is a path parameter
+    handler: Handler
+    commands: tuple[str, ...]
+    summary: str
+
+
+ROUTES = (
+    Route("POST", "/login", login.post, (), "Sign in and get a token"),
+    Route("GET", "/quarantine/messages", messages.get, ("search",), "Search held messages"),
+    Route(
+        "POST",
+        "/quarantine/messages",
+        messages.post,
+        ("release", "delete", "move", "delay", "copy"),
+        "Release, delete, move, delay or copy held messages",
+    ),
+    Route("DELETE", "/quarantine/messages", messages.delete, ("delete",), "Delete held messages"),
+)

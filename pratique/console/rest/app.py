@@ -1,0 +1,125 @@
+"""The REST API as an ASGI application: routing, limits and the rule that every answer is JSON and no error a traceback.
+
+The framework routes, bounds bodies and answers; everything else is in plain functions over request.Call.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litestar import HttpMethod, Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from pratique.console.access.signin import SignIn
+from pratique.console.commands.desk import CommandRefused, Desk, Why
+from pratique.console.rest.errors import RestError
+from pratique.console.rest.reading import BODY_BYTES_MAX, URI_BYTES_MAX, Query
+from pratique.console.rest.request import SECURITY_HEADERS, Answer, Call, error_answer
+from pratique.console.rest.routes import BASES, ROUTES, Route
+
+AnyRequest = Request[Any, Any, Any]
+STATUS_OF = {
+    Why.INVALID: 400,
+    Why.NOT_FOUND: 404,
+    Why.FORBIDDEN: 403,
+    Why.CONFLICT: 409,
+    Why.UNAVAILABLE: 503,
+}
+SHORT_TEXTS = {404: "Not found.", 405: "Method not allowed.", 413: "The body is too large."}
+
+
+def make_app(desk: Desk, signin: SignIn, *, fault: Callable[[str], None]) -> Litestar:
+    """`fault` gets the full text of what went wrong inside."""
+    base = BASES[desk.role]
+    return Litestar(
+        route_handlers=[_handler(base, route, desk, signin) for route in ROUTES],
+        exception_handlers={Exception: _on_error(fault)},
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=None,  # our own description, without pages that load scripts from elsewhere
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+
+
+def _handler(base: str, route: Route, desk: Desk, signin: SignIn) -> HTTPRouteHandler:
+    async def handle(request: AnyRequest) -> Response[Any]:
+        _check_uri(request)
+        headers = _headers(request)
+        if route.method != "GET":
+            _check_origin(headers)
+        call = Call(
+            method=route.method,
+            path={name: str(value) for name, value in request.path_params.items()},
+            query=Query(request.scope["query_string"].decode("latin-1")),
+            headers=headers,
+            address=request.client.host if request.client else "",
+            read_body=request.body,
+            desk=desk,
+            signin=signin,
+        )
+        try:
+            found = await route.handler(call)
+        except CommandRefused as refused:
+            raise RestError(STATUS_OF[refused.why], _sentence(refused.text), _token(call)) from refused
+        return _response(found, _token(call))
+
+    path = base + route.path.replace("}", ":str}")
+    handle.__name__ = f"{route.method.lower()}{route.path}"
+    return HTTPRouteHandler(path, http_method=HttpMethod(route.method), status_code=200)(handle)
+
+
+def _headers(request: AnyRequest) -> dict[str, str]:
+    """The last of each name counts; credentials are UTF-8 only behind their base64."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.scope["headers"]}
+
+
+def _token(call: Call) -> dict[str, str]:
+    return {"jwtToken": call.token} if call.token else {}
+
+
+def _check_uri(request: AnyRequest) -> None:
+    raw = request.scope.get("raw_path") or b""
+    if len(raw) + len(request.scope["query_string"]) > URI_BYTES_MAX:
+        raise RestError(414, "The URI is too long.")
+
+
+def _check_origin(headers: Mapping[str, str]) -> None:
+    """A page of another site that a reviewer's browser shows may not act with the browser's remembered credentials.
+
+    Scripts send neither header. text/plain bodies are allowed by the contract, so a form could else make such a call.
+    """
+    site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
+    foreign = site in ("cross-site", "same-site")
+    if origin:
+        foreign = foreign or origin.partition("://")[2] != headers.get("host", "")
+    if foreign:
+        raise RestError(403, "Calls on behalf of another site's page are refused.")
+
+
+def _on_error(fault: Callable[[str], None]) -> Callable[[AnyRequest, Exception], Response[Any]]:
+    def handle(request: AnyRequest, error: Exception) -> Response[Any]:
+        headers: dict[str, str] = {}
+        if isinstance(error, RestError):
+            found = error
+        elif isinstance(error, HTTPException) and error.status_code < 500:
+            headers = {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+            found = RestError(error.status_code, SHORT_TEXTS.get(error.status_code, "The request cannot be read."))
+        else:
+            fault(f"REST {request.method} {request.url.path}: {type(error).__name__}: {error}")
+            found = RestError(500, "The request failed; the log says why.")
+        return _response(error_answer(found), headers)
+
+    return handle
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def _response(found: Answer, more: dict[str, str]) -> Response[Any]:
+    headers = {**SECURITY_HEADERS, **found.headers, **more}
+    if isinstance(found.body, bytes):
+        return Response(found.body, status_code=found.status, media_type=found.media_type, headers=headers)
+    return Stream(found.body, status_code=found.status, media_type=found.media_type, headers=headers)
