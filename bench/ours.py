@@ -68,7 +68,7 @@ class Pair:
 
     def held(self) -> int:
         """Copies that the manager holds, read from its store."""
-        database = next((self._base / "sma" / "store").glob("*.db"))
+        database = self._base / "sma" / "store" / "store.db"
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5) as db:
             return int(db.execute("SELECT count(*) FROM copy WHERE custody = 'HELD'").fetchone()[0])
 

@@ -5,7 +5,7 @@ written here first, as the model needs them, each with the safeguard that stands
 """
 
 from pratique.delivery.custody import GatewayCopy, ManagerCopy, Tombstone
-from proof.parties import Steps
+from proof.handover import Steps
 from proof.rules import Rules, Safeguard
 from proof.state import DLV, NONE, OUT, Manager, State, gateway, has_release, hop_of, on_gateway, on_manager
 
@@ -39,8 +39,9 @@ def backup(s: State, r: Rules) -> Steps:
     if s.watermark and s.g.copy == GatewayCopy.DONE and s.g.shadow and not s.restores:
         yield "G lets the shadow go (the watermark covers it)", on_gateway(s, "G", shadow=False)
     if s.backup is not None and s.restores < r.restores:
-        yield "** M is restored from the backup: a new incarnation", s._replace(
-            m=s.backup, m_reads="", restores=s.restores + 1, recon=r.keep(Safeguard.RECON)
+        yield (
+            "** M is restored from the backup: a new incarnation",
+            s._replace(m=s.backup, m_reads="", restores=s.restores + 1, recon=r.keep(Safeguard.RECON)),
         )
     unseen = s.g.copy == GatewayCopy.DONE and s.g.shadow and s.m.hop1 is Tombstone.NONE
     if unseen and s.restores and not r.keep(Safeguard.RECON):
@@ -97,8 +98,9 @@ def snapshot(s: State, r: Rules) -> Steps:
     if r.rollbacks and s.snapshot is None and s.g.copy != NONE:
         yield "G: a snapshot is taken", s._replace(snapshot=s.g)
     if s.snapshot is not None and s.rollbacks < r.rollbacks:
-        yield "** G is rolled back to the snapshot", s._replace(
-            g=s.snapshot, g_reads=False, g_takes=0, rollbacks=s.rollbacks + 1, hold=r.keep(Safeguard.HOLD)
+        yield (
+            "** G is rolled back to the snapshot",
+            s._replace(g=s.snapshot, g_reads=False, g_takes=0, rollbacks=s.rollbacks + 1, hold=r.keep(Safeguard.HOLD)),
         )
 
 

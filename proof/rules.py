@@ -16,7 +16,6 @@ class Safeguard(Enum):
     CANCEL_FIRST = "Once an intent is written, a gateway falls back only after XQCANC."
     SWITCH_CANCEL = "A release goes to another gateway only after the first has answered XQCANC."
     REOFFER_CANCEL = "A release is offered anew (hop+2) only after every target has answered XQCANC."
-    REOFFER_ACTOR = "After a roll-back a release is offered anew only by a named actor."
     ANSWER_OF_TARGET = "An answer counts only for the peer that gave it: the old target's CANC is none of the new one."
     RELEASE_RECORDED = "The release, with its actor, is committed before the first octet leaves."
     PRUNE_LATE = "A tombstone goes only after XQCONFIRM and two session walls."

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from proof import parties, recovery
+from proof import handover, recovery, release
 from proof.checks import broken, ended, set_aside
 from proof.rules import Rules
 from proof.state import State
@@ -26,19 +26,19 @@ class Found:
 
 
 def steps(s: State, r: Rules) -> Iterator[tuple[str, State]]:
-    yield from parties.client(s, r)
-    yield from parties.gateway_sends(s, r)
-    yield from parties.gateway_reads(s, r)
-    yield from parties.stranger(s, r)
-    yield from parties.manager_receives(s, r)
-    yield from parties.manager_keeps_house(s, r)
-    yield from parties.reviewers(s, r)
-    yield from parties.actor_in_doubt(s, r)
-    yield from parties.manager_sends(s, r)
-    yield from parties.manager_reads(s, r)
+    yield from handover.client(s, r)
+    yield from handover.gateway_sends(s, r)
+    yield from handover.gateway_reads(s, r)
+    yield from handover.stranger(s, r)
+    yield from handover.manager_receives(s, r)
+    yield from handover.manager_keeps_house(s, r)
+    yield from release.reviewers(s, r)
+    yield from release.actor_in_doubt(s, r)
+    yield from release.manager_sends(s, r)
+    yield from release.manager_reads(s, r)
     for name in ("G", "H"):
-        yield from parties.release_target(s, r, name)
-        yield from parties.release_delivered(s, r, name)
+        yield from release.release_target(s, r, name)
+        yield from release.release_delivered(s, r, name)
     yield from recovery.network(s, r)
     yield from recovery.crashes(s, r)
     yield from recovery.backup(s, r)

@@ -10,12 +10,23 @@ set is the worst that loss can do.
 
 from typing import Any, NamedTuple
 
-from pratique.delivery.custody import GatewayCopy, ManagerCopy, Tombstone
+from pratique.delivery.custody import Answer, GatewayCopy, ManagerCopy, Tombstone
 
 NONE = "NONE"  # no such copy here
 OUT = "OUT"  # delivered by G itself after it took the copy back; settled
 STUCK = "STUCK"  # the receiver answered "conflict": on an actor's list, neither sent nor cancelled
 DLV = "DLV"  # a release that the gateway has delivered (its tombstone is ACC and stays so)
+
+# What a receiver's answer looks like on the wire, and which answers write.
+REPLY = {
+    Answer.COMMIT_ACC: "ACK",
+    Answer.ACC_AGAIN: "ACK",
+    Answer.COMMIT_CANC: "CANC",
+    Answer.CANC_AGAIN: "CANC",
+    Answer.CANCELLED: "CANC",
+    Answer.CONFLICT: "CONFLICT",
+}
+WRITES = (Answer.COMMIT_ACC, Answer.COMMIT_CANC)
 
 SEAL = "a"
 SEAL_OF_STRANGER = "b"

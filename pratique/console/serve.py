@@ -5,6 +5,8 @@ and the time until a request is complete (the framework's server waits for ever 
 """
 
 import asyncio
+import json
+import logging
 import socket
 import ssl
 from pathlib import Path
@@ -13,35 +15,46 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pratique.console.rest.errors import error_body
+
 HEADER_BYTES_MAX = 65_536  # of one request: line and fields
 CONNECTIONS_MAX = 1_000  # beyond it clients get 503: reviewers and connectors are tens
-REQUEST_SECONDS = 30.0  # until the first request of a connection is complete, or the next octets of a slow one
+REQUEST_SECONDS = 30.0  # a tick: a request that is still arriving after a whole one ends its connection
 KEEP_ALIVE_SECONDS = 15
 STOP_SECONDS = 5
 BACKLOG = 128
 
 
 class _Protocol(H11Protocol):
-    """Ends connections on which no request comes about in time."""
+    """Ends connections on which a request does not arrive within one or two ticks; answers garbage in JSON."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    _tick: asyncio.TimerHandle | None = None
+    _arriving: tuple[object] | None = None  # the exchange that was still arriving at the last tick
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_slow)
+        self._tick = self.loop.call_later(REQUEST_SECONDS, self._check)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
+        if self._tick is not None:
+            self._tick.cancel()
         super().connection_lost(exc)
 
-    def _too_slow(self) -> None:
-        """A request that is being answered goes on; one that is still arriving does not."""
+    def _check(self) -> None:
         cycle: Any = self.cycle
-        if cycle is not None and not cycle.more_body and not cycle.response_complete:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_slow)
-        elif cycle is None or cycle.more_body:
+        begun_anew = cycle is not None and cycle.response_complete and self.timeout_keep_alive_task is None
+        arriving = (cycle,) if cycle is None or cycle.more_body or begun_anew else None
+        if arriving is not None and arriving == self._arriving:
             self.transport.abort()
+            return
+        self._arriving = arriving
+        self._tick = self.loop.call_later(REQUEST_SECONDS, self._check)
+
+    def send_400_response(self, msg: str) -> None:
+        body = json.dumps(error_body(400, "The request cannot be read.")).encode()
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
+        self.transport.close()
 
 
 class ConsoleServer:
@@ -66,6 +79,9 @@ class ConsoleServer:
             ssl_certfile=certificate,
             ssl_keyfile=str(key),
         )
+        quiet = logging.getLogger("uvicorn")  # it would else write to standard error; our log has its own events
+        quiet.addHandler(logging.NullHandler())
+        quiet.propagate = False
         self._server = _Server(self._config)
         self._socket: socket.socket | None = None
 

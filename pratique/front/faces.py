@@ -1,14 +1,143 @@
-"""The operators' faces of a running appliance."""
+"""The operators' faces of a running appliance: the REST API over TLS, and the socket of the machine's own commands.
 
+Started after the listeners: mail never waits for the console, whose libraries are the slowest import of the program.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pratique import __version__
 from pratique.front.appliance import Appliance
+from pratique.manager.app import Manager
+from pratique.store.interface import Submitted
+from pratique.store.moves import Record
+from pratique.store.records import AuditEntry
+from pratique.telemetry import events as log
+
+if TYPE_CHECKING:
+    from pratique.console.access.signin import SignIn
+    from pratique.console.commands.desk import Desk
+    from pratique.console.serve import ConsoleServer
+    from pratique.front.control import Control
+
+SECRET_FILE = "session.key"  # noqa: S105 - a file's name
+SECRET_BYTES = 64
 
 
 class Faces:
     def __init__(self, appliance: Appliance) -> None:
         self._appliance = appliance
+        self._server: ConsoleServer | None = None
+        self._control: Control | None = None
 
     async def start(self) -> None:
-        return
+        """Raises OSError when an address or the socket cannot be bound; the other face stays up."""
+        from pratique.front.control import Control
+
+        desk = self.desk()
+        self._control = Control(self._appliance, desk)
+        failures = []
+        try:
+            await self._control.start()
+        except OSError as error:
+            failures.append(f"control socket: {error}")
+        if self._appliance.options.web.enabled:
+            try:
+                await self._start_rest(desk)
+            except OSError as error:
+                failures.append(f"REST API: {error}")
+        if failures:
+            raise OSError("; ".join(failures))
+
+    async def _start_rest(self, desk: "Desk") -> None:
+        from pratique.console.rest.app import make_app
+        from pratique.console.serve import ConsoleServer
+
+        web, keys = self._appliance.options.web, self._appliance.keys
+        app = make_app(desk, self._sign_in(), fault=self._fault)
+        server = ConsoleServer(
+            app, address=web.address, port=web.port, certificate=keys.web_certificate, key=keys.web_key
+        )
+        await server.start()
+        self._server = server
 
     async def stop(self) -> None:
-        return
+        if self._server is not None:
+            await self._server.stop()
+        if self._control is not None:
+            await self._control.stop()
+
+    @property
+    def port(self) -> int:
+        """Where the REST API listens; 0 when it does not."""
+        return self._server.port if self._server is not None else 0
+
+    def desk(self) -> "Desk":
+        from pratique.console.commands.desk import Desk
+        from pratique.front.acts import GatewayActs, ManagerActs
+
+        appliance = self._appliance
+        role, counters = appliance.role, appliance.counters
+        return Desk(
+            name=appliance.options.appliance.name,
+            role=appliance.options.appliance.role,
+            version=__version__,
+            store=appliance.store,
+            clock=appliance.services.clock,
+            telemetry=appliance.mail_log,
+            acts=ManagerActs(role, counters) if isinstance(role, Manager) else GatewayActs(role, counters),
+        )
+
+    def _sign_in(self) -> "SignIn":
+        from pratique.console.access.sessions import Sessions
+        from pratique.console.access.signin import SignIn
+
+        appliance, clock = self._appliance, self._appliance.services.clock
+        secret = session_secret(appliance.keys.directory / SECRET_FILE, clock.random(SECRET_BYTES))
+        half = SECRET_BYTES // 2
+
+        def seconds() -> int:
+            return clock.now_ms() // 1_000
+
+        sessions = Sessions(secret[:half], now=seconds, random=clock.random)
+        return SignIn(
+            appliance.store.view.user,
+            sessions,
+            monotonic=clock.monotonic,
+            now=seconds,
+            secret=secret[half:],
+            note=self._note,
+        )
+
+    def _note(self, what: str, user: str, address: str) -> None:
+        """Into the audit, without waiting: a sign-in does not fail because its record does."""
+        detail = json.dumps({"user": user, "address": address})
+        submitted = self._appliance.store.submit(Record((AuditEntry(f"rest:{address}", what, detail=detail),)))
+        submitted.add_done_callback(self._noted)
+
+    def _noted(self, future: Submitted) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            self._fault(f"a sign-in could not be recorded: {error}")
+
+    def _fault(self, text: str) -> None:
+        self._appliance.mail_log.emit(log.Fault(error=text))
+
+
+def session_secret(path: Path, fresh: bytes) -> bytes:
+    """Kept in a file, so that a restart ends no session; made from `fresh` when it is not there or was cut short."""
+    try:
+        known = path.read_bytes()
+    except FileNotFoundError:
+        known = b""
+    if len(known) == SECRET_BYTES:
+        return known
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, fresh)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return fresh

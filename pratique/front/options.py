@@ -24,13 +24,13 @@ class WebSettings:
     """The REST API."""
 
     address: str = option("0.0.0.0", "Address on which the REST API listens.")
-    port: int = option(443, "Its port.")
+    port: int = option(443, "Its port.", min=1, max=65535)
     enabled: bool = option(True, "Serve it.")
 
 
 @dataclass(frozen=True, slots=True)
 class ApplianceSettings:
-    role: str = option("", "gateway or manager.")
+    role: str = option("", "gateway or manager.", choices=("gateway", "manager"))
     name: str = option("", "Host name: greetings, Received lines, logs.")
     serial: str = option("", "Serial number, 20 characters; made by `pratique init`, never changed.")
 

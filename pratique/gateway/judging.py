@@ -101,8 +101,8 @@ class Judging:
         def committed(future: Submitted) -> None:
             error = future.exception()
             if error is None:
-                self._go_on(plan)
                 answer(reception.mid, accepted_reply(reception.mid))
+                self._go_on(plan)
             else:
                 self._services.store.spool.drop([reception.stored.extent])
                 self._fault(error)

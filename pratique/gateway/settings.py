@@ -21,7 +21,11 @@ class HostAccess:
     """One row of a listener's host access table; the first match decides."""
 
     match: str = option("ALL", "An address, a network (10.0.0.0/8) or ALL.")
-    action: str = option("ACCEPT", "ACCEPT (recipients are checked), RELAY (they are not), REJECT (554), TCPREFUSE.")
+    action: str = option(
+        "ACCEPT",
+        "ACCEPT (recipients are checked), RELAY (they are not), REJECT (554), TCPREFUSE.",
+        choices=("ACCEPT", "RELAY", "REJECT", "TCPREFUSE"),
+    )
     group: str = option("UNKNOWNLIST", "Name of the sender group, as it stands in the mail log.")
     tls_required: bool = option(False, "Take no mail from these hosts without TLS.")
 
@@ -31,7 +35,7 @@ class RecipientAccess:
     """One row of a public listener's recipient access table; the first match decides, no match is refused."""
 
     match: str = option("ALL", "a@b.example, b.example, .b.example (subdomains) or ALL.")
-    action: str = option("ACCEPT", "ACCEPT or REJECT.")
+    action: str = option("ACCEPT", "ACCEPT or REJECT.", choices=("ACCEPT", "REJECT"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +44,26 @@ class Listener:
 
     name: str = option("InboundMail", "Name, as filters and the mail log use it.")
     kind: str = option(
-        "public", "public (the Internet: recipients are checked) or private (own servers: all is relayed)."
+        "public",
+        "public (the Internet: recipients are checked) or private (own servers: all is relayed).",
+        choices=("public", "private"),
     )
     address: str = option("0.0.0.0", "Address to listen on.")
-    port: int = option(25, "Port to listen on.")
+    port: int = option(25, "Port to listen on.", min=1, max=65535)
     interface: str = option("Data 1", "Name of the interface, as it stands in the mail log.")
-    tls: str = option("may", "STARTTLS: no, may (offered) or must (required).")
-    bare_newlines: str = option("refuse", "Bare CR or LF in a message: refuse, or normalise (made CRLF, never kept).")
+    tls: str = option("may", "STARTTLS: no, may (offered) or must (required).", choices=("no", "may", "must"))
+    bare_newlines: str = option(
+        "refuse",
+        "Bare CR or LF in a message: refuse, or normalise (made CRLF, never kept).",
+        choices=("refuse", "normalise"),
+    )
     hosts: tuple[HostAccess, ...] = option(
         (), "Host access table; empty: a public listener accepts, a private one relays for private networks only."
     )
     recipients: tuple[RecipientAccess, ...] = option((), "Recipient access table of a public listener.")
-    connections_max: int = option(1000, "Sessions at a time; more get 421.")
-    connections_per_address: int = option(50, "Sessions at a time from one address; more get 421.")
-    recipients_per_hour: int = option(0, "Recipients per hour from one address; more get 452. 0 = no limit.")
+    connections_max: int = option(1000, "Sessions at a time; more get 421.", min=1)
+    connections_per_address: int = option(50, "Sessions at a time from one address; more get 421.", min=1)
+    recipients_per_hour: int = option(0, "Recipients per hour from one address; more get 452. 0 = no limit.", min=0)
     reverse_dns: bool = option(True, "Look up the name of public client addresses.")
     limits: Limits = options(Limits, "Limits of a session.")
 
@@ -66,7 +76,7 @@ class VirusSettings:
     rules_files: tuple[str, ...] = option((), "Further YARA rule files for the embedded engine.")
     clamd: str = option("", "clamd to ask as well: a socket path or host:port; empty = none.")
     scan_seconds: float = option(20.0, "How long an engine may take for one message; then its verdict is unknown.")
-    workers: int = option(1, "Worker processes of the embedded engine.")
+    workers: int = option(1, "Worker processes of the embedded engine.", min=1, max=64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ one wins and the other is told. Nothing is sent before the release, its actor an
 import json
 from dataclasses import dataclass
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pratique.mail.ids import make_xid
@@ -16,7 +15,7 @@ from pratique.runner.services import Services, audit
 from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget
 from pratique.store.records import Copy, Hold, NewTransfer
 from pratique.telemetry import events as log
-from pratique.transfer.metadata import HistoryEntry, Metadata, Out, Release, decode, encode
+from pratique.transfer.metadata import HistoryEntry, Out, Release, forwarded
 from pratique.transfer.release import sign_release
 from pratique.transfer.seal import sealed_group
 
@@ -99,13 +98,11 @@ class Releaser:
         self, copy: Copy, holds: tuple[Hold, ...], last: Hold, cause: Cause, actor: Actor, now: int
     ) -> NewTransfer:
         outs = tuple(_out(h, now, cause, actor) if h is last else _out_of(h, now) for h in holds)
-        metadata = decode(copy.context, hop=copy.hop)
-        return self._sealed(copy, metadata, outs, actor, now, to=_returning_gateway(metadata), may_duplicate=False)
+        return self._sealed(copy, outs, actor, now, to=copy.origin_serial, may_duplicate=False)
 
     def _sealed(
         self,
         copy: Copy,
-        metadata: Metadata,
         outs: tuple[Out, ...],
         actor: Actor,
         now: int,
@@ -141,8 +138,7 @@ class Releaser:
             cert=certificate,
         )
         entry = HistoryEntry(hop=copy.hop, serial=store.identity.serial, mid=copy.mid, at=copy.at, ended="released")
-        released = msgspec.structs.replace(metadata, xid=xid, release=release, history=(*metadata.history, entry)[-10:])
-        octets = encode(released)
+        octets = forwarded(copy.context, xid=xid, release=release, history=entry)
         group = sealed_group(
             xid=xid, envelope=copy.envelope, size=copy.size, sha256=copy.sha256, seq=seq, metadata=octets
         )
@@ -152,9 +148,8 @@ class Releaser:
         """The first target cancelled the hop for good, or an actor overrides: the same hop goes to another gateway."""
         now = self._services.clock.now_ms()
         holds = self._services.store.view.holds(copy.mid)
-        metadata = decode(copy.context, hop=copy.hop)
         outs = tuple(_out_of(h, now) for h in holds)
-        transfer = self._sealed(copy, metadata, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=hop)
+        transfer = self._sealed(copy, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=hop)
         detail = json.dumps({"to": to, "may_duplicate": may_duplicate})
         entry = audit(actor.name, "retarget", copy.mid, copy.cid, detail=detail)
         await self._services.store.submit(Retarget(copy.cid, hop, transfer, (entry,)))
@@ -192,8 +187,3 @@ def _out_of(hold: Hold, now: int) -> Out:
         actor=hold.actor,
         held_s=max(0, (hold.decided_at or now) - hold.received) // 1000,
     )
-
-
-def _returning_gateway(metadata: Metadata) -> str:
-    """The gateway that caught it."""
-    return metadata.origin.serial

@@ -14,7 +14,7 @@ class ManagerSettings:
     pool_bytes: int = option(
         0, "Octets that all quarantines together may hold; then the oldest leave by their default action. 0 = the disk."
     )
-    expiry_seconds: int = option(60, "How often scheduled exits are looked for, in seconds.")
+    expiry_seconds: int = option(60, "How often scheduled exits are looked for, in seconds.", min=1)
     alternate_release_gateway: str = option(
         "", "Serial of the gateway that takes releases when the one that caught the message cannot; empty = none."
     )

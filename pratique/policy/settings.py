@@ -16,8 +16,16 @@ def options(make: Any, doc: str) -> Any:
 @dataclass(frozen=True, slots=True)
 class VirusPolicy:
     enabled: bool = option(True, "Ask the virus engines.")
-    infected: str = option("quarantine", "What an infected message meets: quarantine, drop, deliver.")
-    encrypted: str = option("deliver", "What an encrypted attachment meets: quarantine, drop, deliver.")
+    infected: str = option(
+        "quarantine",
+        "What an infected message meets: quarantine, drop, deliver.",
+        choices=("quarantine", "drop", "deliver"),
+    )
+    encrypted: str = option(
+        "deliver",
+        "What an encrypted attachment meets: quarantine, drop, deliver.",
+        choices=("quarantine", "drop", "deliver"),
+    )
     unscannable: str = option(
         "quarantine", "What a message meets that no engine could read: quarantine, drop, deliver."
     )
@@ -26,14 +34,18 @@ class VirusPolicy:
 @dataclass(frozen=True, slots=True)
 class OutbreakPolicy:
     enabled: bool = option(True, "Hold mail that an outbreak rule matches at or above the threshold.")
-    threshold: int = option(3, "Threat level from which mail is held, 1 to 5.")
+    threshold: int = option(3, "Threat level from which mail is held, 1 to 5.", min=1, max=5)
     retention_s: int = option(86_400, "How long the Outbreak quarantine may hold it, in seconds.")
 
 
 @dataclass(frozen=True, slots=True)
 class MailPolicy:
     name: str = option("DEFAULT", "Name, as it stands in the mail log.")
-    table: str = option("inbound", "Which table it belongs to: inbound (public listeners) or outbound (private).")
+    table: str = option(
+        "inbound",
+        "Which table it belongs to: inbound (public listeners) or outbound (private).",
+        choices=("inbound", "outbound"),
+    )
     senders: tuple[str, ...] = option((), "Envelope senders covered: a@b.example, @b.example, .b.example; empty = all.")
     recipients: tuple[str, ...] = option((), "Envelope recipients covered, same forms; empty = all.")
     virus: VirusPolicy = options(VirusPolicy, "Virus engines.")
@@ -43,7 +55,7 @@ class MailPolicy:
 @dataclass(frozen=True, slots=True)
 class OutbreakRule:
     id: str = option("", "Identity of the rule, as shown to reviewers.")
-    level: int = option(3, "Threat level, 1 to 5.")
+    level: int = option(3, "Threat level, 1 to 5.", min=1, max=5)
     condition: str = option("false", "Filter condition that a message must meet, in the filter language.")
     description: str = option("", "What the outbreak is.")
     version: int = option(1, "Rises with every change of the rule.")

@@ -104,7 +104,7 @@ class Link:
     def wake(self) -> None:
         self._wake.set()
         if self.session is not None:
-            self.session.work()
+            self.session.work_soon()
 
     def peer(self) -> Peer | None:
         return self.services.store.view.peer(self.serial)
@@ -210,13 +210,16 @@ class Link:
         emit = self.services.telemetry.emit
 
         def durable(future: Submitted) -> None:
-            if future.exception() is None:
+            error = future.exception()
+            if error is None:
                 self._answered_seq = max(self._answered_seq, *(item.seq for item, *_ in answers))
                 for item, event, _, _ in answers:
                     if event is Event.ACC:
                         emit(log.MessageDone(dcid=dcid, mid=item.mid, rids=item.rids, quarantine=True, cid=item.cid))
                     self._moved(item, event)
-            # On failure the transfers stay X: they are offered again and acknowledged again.
+            else:  # the transfers stay X: they are offered again and acknowledged again
+                emit(log.Fault(error=f"store: {error}; {len(answers)} acknowledged transfers will be offered again"))
+                self.forget_queue()
             done()
 
         self.services.store.submit(move).add_done_callback(durable)

@@ -56,12 +56,11 @@ class LinkOwner(Protocol):
 class Unit:
     """What a unit's token says: an item's group, its cancel, or a journal push."""
 
-    __slots__ = ("item", "kind", "rows_last")
+    __slots__ = ("item", "kind")
 
-    def __init__(self, kind: str, item: Item | None = None, rows_last: int = 0) -> None:
+    def __init__(self, kind: str, item: Item | None = None) -> None:
         self.kind = kind
         self.item = item
-        self.rows_last = rows_last
 
 
 class LinkSession:
@@ -82,12 +81,14 @@ class LinkSession:
         self._committing = 0
         self._streaming: tuple[Item, Iterator[bytes]] | None = None
         self._journal_out = False
+        self._controls: deque[tuple[Unit, Callable[[Unit], None]]] = deque()  # wait until no body is half sent
         self._idle_timer: asyncio.TimerHandle | None = None
         self._secure = False
         self._failure = ""
         self._refused = False
         self._memory = Memory(0, 0)
         self._quit_sent = False
+        self._work_due = False
 
     def new_pump(self) -> Pump:
         self.pump = Pump(self._core, self)
@@ -279,7 +280,7 @@ class LinkSession:
                 item.verified, item.octets = True, None
                 self._link.take_back([item])
             case React.VERIFY | React.CANCEL:
-                self._send_unit(Unit("cancel", item))
+                self._send_cancel(item)
             case React.STUCK:
                 self._stuck(item, str(verdict.keyword))
 
@@ -335,14 +336,28 @@ class LinkSession:
         self.pump.close()
 
     # --- sending
+    def work_soon(self) -> None:
+        """Work once for all that is offered in this turn of the loop: one write, full TLS records."""
+        if not self._work_due:
+            self._work_due = True
+            asyncio.get_running_loop().call_soon(self._work_now)
+
+    def _work_now(self) -> None:
+        self._work_due = False
+        self.work()
+
     def work(self) -> None:
         """Send what the window takes; when nothing is left, end after the idle time."""
         if self.pump is None or self._quit_sent or not self._secure:
             return
+        self._send_controls()
         if self._ready and not self._draining:
             self._fill()
+        elif self._streaming is not None:
+            self._stream_on()  # a group that was begun is ended
+        self._send_controls()
         self._flush()
-        if self._in_flight or self._committing or self._streaming or self._answers:
+        if self._in_flight or self._controls or self._committing or self._streaming or self._answers:
             self._keep()
         elif self._draining:
             self._quit()
@@ -359,7 +374,7 @@ class LinkSession:
             item = self._link.next_item()
             if item is None:
                 return
-            if not self._core.can_send(item.group.size):
+            if not self._core.fits(item.group):
                 self._link.take_back([item])
                 return
             self._send(item)
@@ -411,18 +426,27 @@ class LinkSession:
             return
         self._journal_out = True
         last = rows[-1].seq
-        self._in_flight.append(unit := Unit("journal", rows_last=last))
-        self._core.send_journal(unit, peer.journal_out, tuple(map(_wire_row, rows)), last)
+        after, wire = peer.journal_out, tuple(map(_wire_row, rows))
+        self._control(Unit("journal"), lambda unit: self._core.send_journal(unit, after, wire, last))
 
     def journal_changed(self) -> None:
         if self._secure and self._ready:
             self._push_journal()
             self.work()
 
-    def _send_unit(self, unit: Unit) -> None:
-        assert unit.item is not None
-        self._in_flight.append(unit)
-        self._core.send_cancel(unit, unit.item.group.xid, unit.item.group.seal)
+    def _send_cancel(self, item: Item) -> None:
+        group = item.group
+        self._control(Unit("cancel", item), lambda unit: self._core.send_cancel(unit, group.xid, group.seal))
+
+    def _control(self, unit: Unit, send: Callable[[Unit], None]) -> None:
+        self._controls.append((unit, send))
+        self._send_controls()
+
+    def _send_controls(self) -> None:
+        while self._controls and self._core.can_control:
+            unit, send = self._controls.popleft()
+            self._in_flight.append(unit)
+            send(unit)
 
     def _committed(self) -> None:
         self._committing -= 1
@@ -450,8 +474,7 @@ class LinkSession:
         settled = self._link.confirmable() if self._ready else 0
         if settled:
             self._draining = True
-            self._in_flight.append(unit := Unit("confirm"))
-            self._core.send_confirm(unit, settled)
+            self._control(Unit("confirm"), lambda unit: self._core.send_confirm(unit, settled))
             self._flush()
         else:
             self._quit()

@@ -21,7 +21,7 @@ class CpqSettings:
     """The quarantine port."""
 
     address: str = option("0.0.0.0", "Address on which the quarantine port listens.")
-    port: int = option(7025, "The quarantine port.")
+    port: int = option(7025, "The quarantine port.", min=1, max=65535)
     interface: str = option("Management", "Name of the interface, as it stands in the mail log.")
     announce: str = option("", "host:port told to peers as the place for their mail; empty = address and port.")
     source: str = option("", "Local address from which peers are dialled; empty = the system chooses.")
@@ -37,9 +37,9 @@ class DeliverySettings:
     )
     interface_ip: str = option("", "Local address from which next hops are dialled; empty = the system chooses.")
     nameservers: tuple[str, ...] = option((), "DNS servers; empty = those of the system.")
-    tls: str = option("may", "TLS towards next hops: no, may (when offered) or must.")
+    tls: str = option("may", "TLS towards next hops: no, may (when offered) or must.", choices=("no", "may", "must"))
     idle_seconds: float = option(5.0, "How long a connection without work is kept.")
-    hops_max: int = option(HOPS_MAX, "Received lines from which a message is refused as looping.")
+    hops_max: int = option(HOPS_MAX, "Received lines from which a message is refused as looping.", min=10)
     retry: RetrySettings = options(RetrySettings, "When an attempt is repeated.")
     bounce: BounceSettings = options(BounceSettings, "What senders are told.")
     shares: FairnessSettings = options(FairnessSettings, "How connections are shared between destinations.")

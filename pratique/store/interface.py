@@ -103,11 +103,12 @@ class Search:
     descending: bool = True
     offset: int = 0
     limit: int = 25
+    count_to: int = 1 << 62  # a total of this or more need not be exact: a page says "1000+"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    total: int  # all matches, exactly
+    total: int  # all matches, exactly (see Search.count_to)
     copies: tuple[tuple[Copy, tuple[Hold, ...]], ...]  # the page, each with all its holds
 
 

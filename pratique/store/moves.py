@@ -94,19 +94,22 @@ class Intend:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """One answer that moved custody. event: ACC or CANC (delivery.custody.Event)."""
+    """One answer that moved custody. event: ACC or CANC (delivery.custody.Event). `peer`: who answered; an answer of
+    one that the hop is no longer offered to (Retarget) is left alone. "" = not said."""
 
     cid: str
     hop: int
     event: str
     inc: int
     seq: int
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TransfersAnswered:
     """Transfers are X -> DONE (copy DONE, or RELD on a manager) or CANC (copy LOC; on a manager stays REL). Repeats
-    are harmless. Writes one audit row per change. None."""
+    are harmless. Writes one audit row per change. A copy that came to a gateway by an even hop and is DONE by the next
+    one was held again: a journal row FIN (R=heldagain, NEXT=the new transfer) for the peer that released it. None."""
 
     answers: tuple[Acknowledged, ...]
     role: str  # gateway, manager: which custody table applies

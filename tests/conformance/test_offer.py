@@ -1,5 +1,6 @@
 """Custody at the side that offers: intend, answers, stuck transfers, another target, taking back."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from pratique.store.moves import (
     Acknowledged,
     Intend,
     JournalIn,
+    Judge,
     Retarget,
     TakeBack,
     TransfersAnswered,
@@ -16,7 +18,7 @@ from pratique.store.moves import (
 )
 from pratique.store.records import NewCopy
 from tests.conformance.conftest import Bench
-from tests.conformance.samples import GATEWAY, MANAGER, OTHER_GATEWAY, delivery, entry
+from tests.conformance.samples import GATEWAY, MANAGER, OTHER_GATEWAY, SEAL, delivery, entry
 
 
 def answered(cid: str, hop: int, event: str, role: str = "gateway", seq: int = 5) -> TransfersAnswered:
@@ -181,6 +183,45 @@ async def test_after_a_cancel_the_next_target_is_offered_the_copy(manager: Bench
     await manager.restart()
     await manager.do(answered(copy.cid, hop, "ACC", "manager"))
     assert manager.view.copy(copy.mid).custody == "RELD"
+
+
+async def test_a_late_answer_of_the_old_target_does_not_speak_for_the_new_one(manager: Bench) -> None:
+    copy = await released(manager)
+    cancelled = Acknowledged(copy.cid, 2, "CANC", 1, 5, GATEWAY)
+    await manager.do(TransfersAnswered((cancelled,), "manager"))
+    another = manager.samples.transfer(copy.cid, 2, peer=OTHER_GATEWAY)
+    await manager.do(Retarget(copy.cid, 2, another, ()))
+    before = manager.all()
+    for event in ("CANC", "ACC"):
+        late = Acknowledged(copy.cid, 2, event, 1, 5, GATEWAY)
+        assert await manager.do(TransfersAnswered((late,), "manager")) is None
+    assert manager.all() == before
+    await manager.do(TransfersAnswered((Acknowledged(copy.cid, 2, "ACC", 1, 7, OTHER_GATEWAY),), "manager"))
+    assert manager.view.copy(copy.mid).custody == "RELD"
+
+
+async def test_a_released_copy_that_is_held_again_is_told_as_ended(gateway: Bench) -> None:
+    await gateway.samples.enrolled(MANAGER, "manager")
+    back = gateway.samples.copy("RECEIVED", hop=2)
+    await gateway.do(gateway.samples.receive(back))
+    again = gateway.samples.transfer(back.cid, 3)
+    await gateway.do(Judge(back.mid, (replace(back, custody="X", transfer=again),), ()))
+    assert list(gateway.view.journal(MANAGER, 0, 10)) == []
+    audited = len(gateway.actions())
+    await gateway.do(answered(back.cid, 3, "ACC"))
+    assert gateway.view.copy(back.mid).custody == "DONE"
+    (row,) = gateway.view.journal(MANAGER, 0, 10)
+    assert (row.cid, row.hop, row.state, row.seal) == (back.cid, 2, "FIN", SEAL)
+    assert json.loads(row.pairs) == {"R": "heldagain", "NEXT": f"{back.cid}.3"}
+    assert gateway.store.committed_seq() == row.seq
+    assert len(gateway.actions()) == audited + 1
+    await gateway.restart()
+
+
+async def test_a_first_hold_ends_no_release(gateway: Bench) -> None:
+    copy = await gateway.samples.accepted("X")
+    await gateway.do(answered(copy.cid, 1, "ACC"))
+    assert list(gateway.view.journal(MANAGER, 0, 10)) == []
 
 
 async def test_another_target_needs_the_cancel_of_the_first(manager: Bench) -> None:

@@ -302,6 +302,19 @@ async def test_a_stranger_has_no_journal(manager: Bench) -> None:
     await manager.refused(Confirm(GATEWAY, 1))
 
 
+async def test_an_administrator_s_change_does_not_undo_what_was_learnt(manager: Bench) -> None:
+    before = await manager.samples.enrolled()
+    await manager.do(HelloFrom(GATEWAY, NEW_NONCE, 2, 812, "new:7025", NOW))
+    await manager.do(JournalIn(GATEWAY, 0, 7, ()))
+    await manager.do(JournalAcked(GATEWAY, 8))
+    await manager.do(Confirm(GATEWAY, 9))
+    learnt = manager.view.peer(GATEWAY)
+    await manager.do(PutPeer(replace(before, name="renamed", locked="clone", watermark=5), ()))
+    assert manager.view.peer(GATEWAY) == replace(learnt, name="renamed", locked="clone", watermark=5)
+    await manager.do(PutPeer(replace(before, withdrawn=True), ()))
+    assert manager.view.peer(GATEWAY) == replace(learnt, withdrawn=True, watermark=5)
+
+
 async def test_peers_read_back_in_every_field(manager: Bench) -> None:
     whole = peer(
         OTHER_GATEWAY,

@@ -65,6 +65,7 @@ HOPS = st.integers(1, 5)
 PICK = st.integers(0, COPIES_MAX - 1)
 NAMES = st.sampled_from(["Policy", "Virus", "Legal"])
 SERIALS = st.sampled_from([GATEWAY, OTHER_GATEWAY, MANAGER])
+ANSWERERS = st.sampled_from(["", GATEWAY, OTHER_GATEWAY, MANAGER])
 NONCES = st.sampled_from([NONCE, "a0" * 16, "b1" * 16])
 SEALS = st.sampled_from([SEAL, OTHER_SEAL])
 
@@ -160,8 +161,8 @@ class Twins(RuleBasedStateMachine):
 
         self.both(build)
 
-    @rule(pick=PICK, drop=st.booleans(), child=st.booleans())
-    def judge(self, pick: int, drop: bool, child: bool) -> None:
+    @rule(pick=PICK, custody=st.sampled_from(["ACTIVE", "SETTLED", "X"]), child=st.booleans())
+    def judge(self, pick: int, custody: str, child: bool) -> None:
         mid = self.mid(pick)
         if self.stores[0].view.copy(mid) is None:
             return
@@ -171,10 +172,12 @@ class Twins(RuleBasedStateMachine):
             assert stored is not None
             same = {"mid": mid, "cid": stored.cid, "hop": stored.hop, "sha256": stored.sha256}
             extent = stored.extent or nowhere()
-            made = samples.copy("SETTLED" if drop else "ACTIVE", extent=extent, **same)
+            made = samples.copy(custody, extent=extent, **same)
             children = (samples.copy("Q", extent=extent, sha256=made.sha256),) if child else ()
-            if not drop:
+            if custody == "ACTIVE":
                 made = replace(made, deliveries=(delivery(0), delivery(3)))
+            elif custody == "X":  # held again, when it came by a hop
+                made = replace(made, transfer=samples.transfer(stored.cid, stored.hop + 1))
             return Judge(mid, (made, *children), (entry("judge", mid),))
 
         self.both(build)
@@ -209,9 +212,9 @@ class Twins(RuleBasedStateMachine):
     def intend(self, pick: int, hop: int) -> None:
         self.both(lambda samples: Intend(((self.cid(pick), hop),)))
 
-    @rule(pick=PICK, hop=HOPS, event=st.sampled_from(["ACC", "CANC"]), twice=st.booleans())
-    def answer(self, pick: int, hop: int, event: str, twice: bool) -> None:
-        answers = (Acknowledged(self.cid(pick), hop, event, 1, 5),) * (1 + twice)
+    @rule(pick=PICK, hop=HOPS, event=st.sampled_from(["ACC", "CANC"]), twice=st.booleans(), serial=ANSWERERS)
+    def answer(self, pick: int, hop: int, event: str, twice: bool, serial: str) -> None:
+        answers = (Acknowledged(self.cid(pick), hop, event, 1, 5, serial),) * (1 + twice)
         self.both(lambda samples: TransfersAnswered(answers, self.role))
 
     @rule(pick=PICK, hop=HOPS, stuck=st.booleans())
@@ -253,6 +256,22 @@ class Twins(RuleBasedStateMachine):
         number = min(number, self.stores[0].committed_seq())  # nobody applies what was never written
         self.both(lambda samples: JournalAcked(serial, number))
         self.both(lambda samples: Confirm(serial, number))
+
+    @rule(serial=SERIALS, numbers=st.lists(st.integers(0, 60), min_size=5, max_size=5), locked=st.booleans())
+    def put_peer(self, serial: str, numbers: list[int], locked: bool) -> None:
+        inc, seq, journal_in, watermark, confirmed = numbers
+        written = peer(
+            serial,
+            self.stores[0].view.peer(serial).role,
+            inc=inc % 3,
+            seq=seq,
+            journal_in=journal_in,
+            journal_out=0,  # only the peer itself says what it applied
+            watermark=watermark,
+            confirmed=confirmed,
+            locked="by hand" if locked else "",
+        )
+        self.both(lambda samples: PutPeer(written, (entry("peer"),)))
 
     # --- the hold ------------------------------------------------------------------------------------------------
     @rule(pick=PICK, name=NAMES, mark=st.sampled_from(["RELEASED", "DELETED"]), old=st.booleans(), bare=st.booleans())

@@ -5,10 +5,10 @@ registry checks the permission before it runs, so no face can forget to. Command
 or JSON lines, and never render: the faces do.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pratique.console.access.roles import Permission, Person, may, visible
 from pratique.manager.release import Actor, Decided
@@ -19,6 +19,20 @@ from pratique.store.moves import StoreFailed
 from pratique.store.records import AuditEntry, Quarantine
 from pratique.telemetry import events as log
 from pratique.telemetry.interface import Telemetry
+
+__all__ = [
+    "COMMANDS",
+    "Acts",
+    "Clock",
+    "Command",
+    "CommandRefused",
+    "Desk",
+    "LinkState",
+    "Why",
+    "actor_of",
+    "audit",
+    "command",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,10 +63,11 @@ class LinkState:
 
     destination: str
     peer: str  # name, "" for an ordinary host
+    serial: str  # of the peer, "" for an ordinary host
     up: bool | None  # None: not tried yet
     last_error: str
     next_attempt_ms: int  # 0 = none planned
-    waiting: int  # transfers or recipients
+    waiting: int  # recipients of a host; a peer's transfers are counted by the store
     connections: int = 0
 
 
@@ -113,13 +128,14 @@ COMMANDS: dict[str, Command] = {}
 def command(
     name: str, permission: Permission
 ) -> Callable[
-    [Callable[Concatenate[Desk, Person, P], Awaitable[T]]], Callable[Concatenate[Desk, Person, P], Awaitable[T]]
+    [Callable[Concatenate[Desk, Person, P], Coroutine[Any, Any, T]]],
+    Callable[Concatenate[Desk, Person, P], Coroutine[Any, Any, T]],
 ]:
     """Enter a function into the registry behind its permission."""
 
     def enter(
-        run: Callable[Concatenate[Desk, Person, P], Awaitable[T]],
-    ) -> Callable[Concatenate[Desk, Person, P], Awaitable[T]]:
+        run: Callable[Concatenate[Desk, Person, P], Coroutine[Any, Any, T]],
+    ) -> Callable[Concatenate[Desk, Person, P], Coroutine[Any, Any, T]]:
         assert name not in COMMANDS, f"two commands are called {name}"
         assert run.__doc__, f"the command {name} has no description"
         COMMANDS[name] = Command(name, permission, run.__doc__)

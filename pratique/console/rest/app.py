@@ -4,6 +4,7 @@ The framework routes, bounds bodies and answers; everything else is in plain fun
 """
 
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 from litestar import HttpMethod, Litestar, Request, Response
@@ -12,7 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from pratique.console.access.signin import SignIn
-from pratique.console.commands.desk import CommandRefused, Desk, Why
+from pratique.console.commands.desk import Clock, CommandRefused, Desk, Why
 from pratique.console.rest.errors import RestError
 from pratique.console.rest.reading import BODY_BYTES_MAX, URI_BYTES_MAX, Query
 from pratique.console.rest.request import SECURITY_HEADERS, Answer, Call, error_answer
@@ -34,7 +35,7 @@ def make_app(desk: Desk, signin: SignIn, *, fault: Callable[[str], None]) -> Lit
     base = BASES[desk.role]
     return Litestar(
         route_handlers=[_handler(base, route, desk, signin) for route in ROUTES],
-        exception_handlers={Exception: _on_error(fault)},
+        exception_handlers={Exception: _on_error(desk.clock, fault)},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,  # our own description, without pages that load scripts from elsewhere
         logging_config=None,
@@ -63,7 +64,7 @@ def _handler(base: str, route: Route, desk: Desk, signin: SignIn) -> HTTPRouteHa
             found = await route.handler(call)
         except CommandRefused as refused:
             raise RestError(STATUS_OF[refused.why], _sentence(refused.text), _token(call)) from refused
-        return _response(found, _token(call))
+        return _response(found, _token(call), desk.clock)
 
     path = base + route.path.replace("}", ":str}")
     handle.__name__ = f"{route.method.lower()}{route.path}"
@@ -98,7 +99,7 @@ def _check_origin(headers: Mapping[str, str]) -> None:
         raise RestError(403, "Calls on behalf of another site's page are refused.")
 
 
-def _on_error(fault: Callable[[str], None]) -> Callable[[AnyRequest, Exception], Response[Any]]:
+def _on_error(clock: Clock, fault: Callable[[str], None]) -> Callable[[AnyRequest, Exception], Response[Any]]:
     def handle(request: AnyRequest, error: Exception) -> Response[Any]:
         headers: dict[str, str] = {}
         if isinstance(error, RestError):
@@ -109,7 +110,7 @@ def _on_error(fault: Callable[[str], None]) -> Callable[[AnyRequest, Exception],
         else:
             fault(f"REST {request.method} {request.url.path}: {type(error).__name__}: {error}")
             found = RestError(500, "The request failed; the log says why.")
-        return _response(error_answer(found), headers)
+        return _response(error_answer(found), headers, clock)
 
     return handle
 
@@ -118,8 +119,9 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
-def _response(found: Answer, more: dict[str, str]) -> Response[Any]:
-    headers = {**SECURITY_HEADERS, **found.headers, **more}
+def _response(found: Answer, more: dict[str, str], clock: Clock) -> Response[Any]:
+    date = formatdate(clock.now_ms() / 1_000, usegmt=True)  # RFC 9110 §6.6.1
+    headers = {"date": date, **SECURITY_HEADERS, **found.headers, **more}
     if isinstance(found.body, bytes):
         return Response(found.body, status_code=found.status, media_type=found.media_type, headers=headers)
     return Stream(found.body, status_code=found.status, media_type=found.media_type, headers=headers)

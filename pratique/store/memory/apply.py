@@ -4,6 +4,7 @@ Each function gets a `Tx`, changes rows or raises MoveRefused, and returns the m
 changes of a move that raised. The custody tables decide, a pair that they lack refuses the move.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -210,19 +211,21 @@ def is_open(deliveries: tuple[Delivery, ...]) -> bool:
     return any(delivery.state in OPEN_DELIVERY for delivery in deliveries)
 
 
-def end_of_hop(tx: Tx, mid: int) -> None:
-    """A settled copy that came by an even hop: the row FIN tells the peer that released it how it ended."""
+def end_of_hop(tx: Tx, mid: int, held_again: str = "", number: int = 0) -> None:
+    """A copy that came by an even hop is settled, or held again by the transfer of that id: the row FIN tells the peer
+    that released it how it ended."""
     copy = tx.rows.copies[mid]
     tomb = tx.rows.tombs.get((copy.cid, copy.hop))
     if copy.hop == 0 or copy.hop % 2 or tomb is None or tomb.kind is not Tombstone.ACC:
         return
     states = {delivery.state for delivery in tx.rows.deliveries.get(mid, ())}
     ended = "delivered" if "DELIVERED" in states else "bounced" if "FAILED" in states else "dropped"
-    write_row(tx, (copy.cid, copy.hop), "FIN", tomb.seal, tomb.peer, f'{{"R": "{ended}"}}')
+    pairs = {"R": "heldagain", "NEXT": held_again} if held_again else {"R": ended}
+    write_row(tx, (copy.cid, copy.hop), "FIN", tomb.seal, tomb.peer, json.dumps(pairs), number)
 
 
-def write_row(tx: Tx, hop: Hop, state: str, seal: str, peer: str, pairs: str) -> None:
-    tx.rows.rows[hop] = JournalRow(hop[0], hop[1], tx.number(), state, seal, peer, tx.now, pairs)
+def write_row(tx: Tx, hop: Hop, state: str, seal: str, peer: str, pairs: str, number: int = 0) -> None:
+    tx.rows.rows[hop] = JournalRow(hop[0], hop[1], number or tx.number(), state, seal, peer, tx.now, pairs)
 
 
 def body_may_go(rows: Rows, copy: Copy, shadows_before: int) -> bool:

@@ -21,6 +21,7 @@ from pratique.store.moves import (
 )
 from pratique.store.records import Copy, Delivery, Extent
 
+RISING = ("inc", "seq", "journal_in", "journal_out", "watermark", "confirmed")
 ENDED = ("DELIVERED", "FAILED", "CANCELLED")
 
 
@@ -110,7 +111,12 @@ def let_go(tx: Tx, move: LetGo) -> tuple[Extent, ...]:
 
 @applies(PutPeer)
 def put_peer(tx: Tx, move: PutPeer) -> None:
-    tx.rows.peers[move.peer.serial] = move.peer
+    """What was learnt by exchange is not an administrator's to set back: it may have been read before a hello."""
+    peer, known = move.peer, tx.rows.peers.get(move.peer.serial)
+    if known is not None:
+        risen = {name: max(getattr(known, name), getattr(peer, name)) for name in RISING}
+        peer = replace(peer, nonce=known.nonce or peer.nonce, endpoint=known.endpoint or peer.endpoint, **risen)
+    tx.rows.peers[peer.serial] = peer
     tx.record(move.audit)
 
 

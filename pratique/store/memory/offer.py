@@ -4,8 +4,18 @@ import json
 from dataclasses import replace
 
 from pratique.delivery.custody import Event, Tombstone
+from pratique.mail.ids import make_xid
 from pratique.quarantine.lifecycle import Exit, Mark, exit_of
-from pratique.store.memory.apply import Tx, applies, next_custody, put_deliveries, put_transfer, require, write_row
+from pratique.store.memory.apply import (
+    Tx,
+    applies,
+    end_of_hop,
+    next_custody,
+    put_deliveries,
+    put_transfer,
+    require,
+    write_row,
+)
 from pratique.store.moves import (
     Acknowledged,
     DelayExit,
@@ -37,13 +47,20 @@ def intend(tx: Tx, move: Intend) -> None:
 @applies(TransfersAnswered)
 def transfers_answered(tx: Tx, move: TransfersAnswered) -> None:
     for answer in move.answers:
-        _answered(tx, answer, move.role)
+        _answered(tx, answer, move.role, tx.number() if may_end_release(move.role, answer) else 0)
 
 
-def _answered(tx: Tx, answer: Acknowledged, role: str) -> None:
+def may_end_release(role: str, answer: Acknowledged) -> bool:
+    """May the answer need a row FIN of its own: was a copy that had been released held again?"""
+    return role == "gateway" and answer.event == Event.ACC and answer.hop > 1
+
+
+def _answered(tx: Tx, answer: Acknowledged, role: str, number: int) -> None:
     transfer = tx.rows.transfers.get((answer.cid, answer.hop))
     require(transfer is not None, f"hop {answer.cid}.{answer.hop} was never offered")
     assert transfer is not None
+    if answer.peer not in ("", transfer.peer):
+        return  # a late answer of a target that the hop was taken away from
     require(answer.event in (Event.ACC, Event.CANC), f"{answer.event} is not an answer to a transfer")
     event = Event(answer.event)
     state = ANSWERED[event]
@@ -57,6 +74,8 @@ def _answered(tx: Tx, answer: Acknowledged, role: str) -> None:
         transfer, state=state, error="", ack_inc=answer.inc, ack_seq=answer.seq
     )
     tx.change(copy, custody)
+    if role == "gateway" and event is Event.ACC and answer.hop == copy.hop + 1:
+        end_of_hop(tx, copy.mid, make_xid(answer.cid, answer.hop), number)
     action = "transfer" if event is Event.ACC else "cancel"
     tx.record((AuditEntry(f"peer:{transfer.peer}", action, copy.mid, copy.cid, f'{{"hop": {answer.hop}}}'),))
 

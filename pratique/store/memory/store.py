@@ -16,6 +16,7 @@ import pratique.store.memory.take  # noqa: F401  the three fill APPLY
 from pratique.store.interface import Identity, View
 from pratique.store.memory.apply import APPLY, Tx
 from pratique.store.memory.check import check_storable
+from pratique.store.memory.offer import may_end_release
 from pratique.store.memory.rows import Rows
 from pratique.store.memory.spool import MemorySpool
 from pratique.store.memory.submission import Submission
@@ -30,6 +31,7 @@ from pratique.store.moves import (
     Receive,
     Settle,
     StoreFailed,
+    TransfersAnswered,
 )
 from pratique.store.records import Extent, NewCopy
 
@@ -197,6 +199,8 @@ def _numbers_wanted(move: Move) -> int:
             return 2 if copy.custody == "SETTLED" else 1
         case Judge(copies=copies):
             return 1 if copies and copies[0].custody == "SETTLED" else 0
+        case TransfersAnswered(answers=answers, role="gateway"):
+            return sum(may_end_release("gateway", answer) for answer in answers)
         case Cancel() | ExitHold() | Settle():
             return 1
         case _:

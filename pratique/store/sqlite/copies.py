@@ -59,6 +59,12 @@ def put_copies(tx: Tx, copies: Sequence[NewCopy], numbers: Sequence[int] = (), v
             transfers.append(transfer_row(copy.mid, transfer))
         if custody in ("Q", "X"):
             require(transfer is not None and transfer.state == custody, f"MID {copy.mid} has no transfer")
+        if custody == "HELD":
+            require(bool(copy.holds), f"MID {copy.mid} is held in no quarantine")
+            if copy.mid > tx.newest_held:
+                tx.newest_held = copy.mid
+            else:
+                tx.run("INSERT INTO late_copy (mid) VALUES (?)", copy.mid)
         size = copy.extent.length
         for hold in copy.holds:
             holds.append(hold_row(copy.mid, hold))
@@ -184,13 +190,14 @@ def idle_since(tx: Tx, custody: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A settled copy, and how its deliveries ended."""
+    """A copy whose way ends here, and how: its deliveries, or another hold."""
 
     cid: bytes
     hop: int
     mid: int
     number: int
-    states: frozenset[str]
+    states: frozenset[str] = frozenset()
+    held_again: str = ""  # the transfer by which it went back to quarantine
 
 
 _TOMBS = Among(
@@ -214,7 +221,8 @@ def end_of_hops(tx: Tx, endings: Sequence[Ending]) -> None:
             seal, peer = tombs[ending.cid, ending.hop]
             states = ending.states
             ended = "delivered" if "DELIVERED" in states else "bounced" if "FAILED" in states else "dropped"
-            pairs = f'{{"R": "{ended}"}}'
+            again = ending.held_again
+            pairs = f'{{"R": "heldagain", "NEXT": "{again}"}}' if again else f'{{"R": "{ended}"}}'
             rows.append((ending.cid, ending.hop, ending.number, "FIN", seal, peer, tx.now, ending.mid, pairs))
     _JOURNAL.put(tx.db, rows)
 

@@ -47,6 +47,8 @@ def numbers_wanted(move: moves.Move) -> int:
         return 2 if move.copy.custody == "SETTLED" else 1  # type: ignore[union-attr]
     if kind is moves.Judge:
         return 1 if move.copies and move.copies[0].custody == "SETTLED" else 0  # type: ignore[union-attr]
+    if kind is moves.TransfersAnswered:
+        return sum(offer.may_end_release(move.role, answer) for answer in move.answers)  # type: ignore[union-attr]
     return 1 if kind in _NUMBERED else 0
 
 

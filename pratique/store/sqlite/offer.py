@@ -1,10 +1,12 @@
 """Moves of custody at the side that offers: intent, answers, a stuck or another target, taking back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pratique.delivery.custody import Event
+from pratique.mail.ids import make_xid
 from pratique.store.moves import (
+    Acknowledged,
     Intend,
     MoveRefused,
     Retarget,
@@ -14,9 +16,11 @@ from pratique.store.moves import (
 )
 from pratique.store.records import AuditEntry
 from pratique.store.sqlite.copies import (
+    Ending,
     Standing,
     change,
     change_many,
+    end_of_hops,
     next_custody,
     put_deliveries,
     put_transfer,
@@ -55,16 +59,33 @@ def intend(tx: Tx, item: Item[Intend]) -> None:
     change_many(tx, copies)
 
 
+def may_end_release(role: str, answer: Acknowledged) -> bool:
+    """May the answer need a row FIN of its own: was a copy that had been released held again?"""
+    return answer.hop > 1 and answer.event == Event.ACC and role == "gateway"
+
+
+def _numbered(items: Sequence[Item[TransfersAnswered]]) -> Iterator[tuple[Acknowledged, str, int]]:
+    """The answers of all moves, each with its table and the number for its FIN."""
+    for item in items:
+        number, role = item.number, item.move.role
+        for answer in item.move.answers:
+            yield answer, role, number
+            number += may_end_release(role, answer)
+
+
 def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list[Any]:
-    answers = [(answer, item.move.role) for item in items for answer in item.move.answers]
+    answers = list(_numbered(items))
     found = _TRANSFERS.run(tx.db, [(blob(answer.cid), answer.hop) for answer, _ in answers])
     transfers = {(row[0], row[1]): row[2:] for row in found}
     copies = standings(tx, list({row[2] for row in found}))
     written: list[tuple[Any, ...]] = []
     changed: dict[int, Standing] = {}
-    for answer, role in answers:
+    endings: list[Ending] = []
+    for answer, role, number in answers:
         key = (bytes.fromhex(answer.cid), answer.hop)
         mid, peer, before = transfers.get(key, (0, "", ""))
+        if answer.peer and before and answer.peer != peer:
+            continue  # a late answer of a target that the hop was taken away from
         state = ANSWERED.get(answer.event)  # type: ignore[call-overload]  # Event is its text
         if state is None or not before:
             raise MoveRefused(f"hop {answer.cid}.{answer.hop} was never offered, or {answer.event} is no answer")
@@ -79,10 +100,13 @@ def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list
         changed[mid] = copy
         transfers[key] = (mid, peer, state)
         written.append((*key, state, answer.inc, answer.seq))
+        if role == "gateway" and event is Event.ACC and copy.hop and answer.hop == copy.hop + 1:
+            endings.append(Ending(copy.cid, copy.hop, mid, number, held_again=make_xid(answer.cid, answer.hop)))
         action = "transfer" if event is Event.ACC else "cancel"
         tx.audits.append(AuditEntry(f"peer:{peer}", action, mid, answer.cid, f'{{"hop": {answer.hop}}}'))
     _ANSWERS.update(tx.db, written)
     change_many(tx, changed)
+    end_of_hops(tx, endings)
     return [None] * len(items)
 
 

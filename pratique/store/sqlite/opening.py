@@ -1,6 +1,6 @@
 """The files of a store and how they are opened: database, lock, witness.
 
-`store.db` with its write-ahead log; `store.lock`, so that two processes never write one store; `witness`, what the
+`store.db` with its write-ahead log; `search.db`, an index that can be made anew (index.py); `store.lock`, so that two processes never write one store; `witness`, what the
 store had reached when it was last opened or closed. A store that is behind its witness was put back from a copy: it
 takes no custody step before it has spoken with its peers (cpq.md §2). The witness is no part of a backup.
 """
@@ -36,6 +36,7 @@ class Files:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self.database = os.path.join(directory, "store.db")
+        self.index = os.path.join(directory, "search.db")
         self._witness = os.path.join(directory, "witness")
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._lock_fd = os.open(os.path.join(directory, "store.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -86,14 +87,17 @@ class Meta:
     audit_hash: str
 
 
-def connect(path: str, *, read_only: bool) -> sqlite3.Connection:
-    """Each connection is used by one thread at a time, though it may be opened and closed by another."""
+def connect(path: str, *, read_only: bool, index: str | None = None) -> sqlite3.Connection:
+    """Each connection is used by one thread at a time, though it may be opened and closed by another. `index` is the
+    trigram index to search with."""
     db = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS, timeout=BUSY_S
     )
     db.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB if read_only else CACHE_KIB}")
     db.execute("PRAGMA temp_store = MEMORY")
     db.create_function("has_text", 2, has_text, deterministic=True)
+    if index is not None:
+        db.execute("ATTACH ? AS idx", (index,))
     if read_only:
         db.execute("PRAGMA query_only = ON")
         return db

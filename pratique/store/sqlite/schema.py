@@ -65,6 +65,10 @@ CREATE TABLE hold (
     PRIMARY KEY (mid, quarantine),
     CHECK ((mark = 'HELD') = (actor = ''))  -- nothing leaves quarantine without who ordered it
 ) WITHOUT ROWID;
+CREATE TABLE late_copy (           -- held copies that were committed after one with a higher MID (index.py)
+    id INTEGER PRIMARY KEY,
+    mid INTEGER NOT NULL
+);
 CREATE INDEX hold_received ON hold (quarantine, received) WHERE mark = 'HELD';
 CREATE INDEX hold_exit ON hold (exit_at) WHERE mark = 'HELD';
 CREATE TABLE delivery (

@@ -1,13 +1,26 @@
-"""Search among the held messages: exact totals, a page of MIDs. Runs inside the view's snapshot.
+"""Search among the held messages: totals and a page of MIDs. Runs inside the view's snapshot.
+
+Three ways, the cheapest that is exact:
+* few hits in the trigram index: those, and what the index has not reached yet, are looked at one by one;
+* a page by time of receipt or of scheduled exit: the index of the holds is walked in that order until it is full;
+* all else: every held message is looked at.
 
 Case does not matter: LIKE folds ASCII, and a text with other letters is compared in its lower-cased column.
+A message that lies in several of the asked quarantines counts once: by the hold that comes last in `received`
+(or first in scheduled exit), which is found with a probe per hold.
 """
 
+import json
 import sqlite3
+from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from pratique.store.interface import Search, TextTest
 
+HITS_MAX = 6_000  # hits of the index that are looked at one by one: some 15 ms
+TRIGRAM = 3  # characters below which the index knows nothing
 NEGATIONS = {
     "does_not_contain": "contains",
     "does_not_start_with": "starts_with",
@@ -36,59 +49,202 @@ ORDERS = {
 VALUE_MAX = 10_000  # characters; SQLite refuses patterns of 50,000 octets, and no header field that we keep is as long
 _STRANGE = frozenset("\n\r\0")  # in no address, and in no subject: it is unfolded
 _ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
+_FOREVER = 1 << 62
 
 
-def find(db: sqlite3.Connection, query: Search) -> tuple[int, list[int]]:
-    """How many messages match, and the MIDs of the page."""
-    order = ORDERS.get(query.order_by)
-    if order is None:
+@dataclass(slots=True)
+class Wanted:
+    """A query as SQL: conditions on a hold, conditions on the copy, and what the trigram index can tell of them."""
+
+    seen: str = ""  # on hold `h`
+    seen_values: list[Any] = field(default_factory=list)
+    copy: list[str] = field(default_factory=list)
+    copy_values: list[Any] = field(default_factory=list)
+    match: list[str] = field(default_factory=list)
+
+    @property
+    def of_copy(self) -> str:
+        return " AND ".join(self.copy) or "1"
+
+
+def find(db: sqlite3.Connection, query: Search, *, indexed: bool) -> tuple[int, list[int]]:
+    """How many messages match, and the MIDs of the page. `indexed`: a trigram index is attached as `idx`."""
+    if query.order_by not in ORDERS:
         raise ValueError(f"cannot order by {query.order_by}")
-    where, values = _conditions(query)
-    source = f"FROM hold JOIN copy USING (mid) WHERE {where}"
-    total = db.execute(f"SELECT count(DISTINCT mid) {source}", values).fetchone()[0]
-    way = "DESC" if query.descending else "ASC"
-    rows = db.execute(
-        f"SELECT mid {source} GROUP BY mid ORDER BY {order} {way}, mid {way} LIMIT ? OFFSET ?",
-        (*values, query.limit, query.offset),
-    )
-    return total, [row[0] for row in rows]
+    wanted = _wanted(query)
+    if not query.quarantines:
+        return 0, []
+    hits = _hits(db, wanted) if indexed and wanted.match else None
+    if hits is not None:
+        return _among(db, query, wanted, hits)
+    page = _walk(db, query, wanted) if query.order_by in ("received", "scheduledExit") else _sorted(db, query, wanted)
+    if len(page) < query.limit and (page or not query.offset):
+        return query.offset + len(page), page  # the last page tells the total
+    if not wanted.copy:
+        return _count_all(db, query, wanted), page
+    return _count(db, query, wanted, indexed=indexed), page
 
 
-def _conditions(query: Search) -> tuple[str, list[Any]]:
+def _wanted(query: Search) -> Wanted:
+    wanted = Wanted()
     names = ",".join("?" * len(query.quarantines))
-    parts = ["mark = 'HELD'", f"quarantine IN ({names})", "received >= ?", "received < ?"]
-    values: list[Any] = [*query.quarantines, query.since, query.until]
-    for test, column, patterns in (
-        (query.sender, SENDER, PATTERNS),
-        (query.recipient, RECIPIENTS, LINE_PATTERNS),
-        (query.subject, SUBJECT, PATTERNS),
+    wanted.seen = f"h.mark = 'HELD' AND h.quarantine IN ({names}) AND h.received >= ? AND h.received < ?"
+    wanted.seen_values = [*query.quarantines, query.since, query.until]
+    for test, name, column, patterns in (
+        (query.sender, "sender", SENDER, PATTERNS),
+        (query.recipient, "recipients", RECIPIENTS, LINE_PATTERNS),
+        (query.subject, "subject", SUBJECT, PATTERNS),
     ):
         if test is not None:
-            sql, pattern = _text(test, column, patterns)
-            parts.append(sql)
-            values += pattern
+            _add_text(wanted, test, name, column, patterns)
     if query.origin_ip:
-        parts.append("origin_ip = ?")
-        values.append(query.origin_ip)
-    if query.attachment or query.attachment_min > 0 or query.attachment_max < 1 << 62:
-        parts.append(
+        wanted.copy.append("origin_ip = ?")
+        wanted.copy_values.append(query.origin_ip)
+    if query.attachment or query.attachment_min > 0 or query.attachment_max < _FOREVER:
+        wanted.copy.append(
             "EXISTS (SELECT 1 FROM json_each(attachments) AS part WHERE part.value ->> 1 BETWEEN ? AND ? "
             "AND has_text(part.value ->> 0, ?))"
         )
-        values += [query.attachment_min, query.attachment_max, query.attachment.lower()]
-    return " AND ".join(parts), values
+        wanted.copy_values += [query.attachment_min, query.attachment_max, query.attachment.lower()]
+    return wanted
 
 
-def _text(test: TextTest, column: str, patterns: dict[str, str]) -> tuple[str, list[str]]:
-    """The condition for one text, and the value it binds."""
+def _add_text(wanted: Wanted, test: TextTest, name: str, column: str, patterns: dict[str, str]) -> None:
     plain = NEGATIONS.get(test.how, test.how)
     if plain not in patterns:
         raise ValueError(f"no text test is called {test.how}")
     is_plain = plain == test.how
     if len(test.value) > VALUE_MAX or not _STRANGE.isdisjoint(test.value):
-        return ("0" if is_plain else "1"), []  # no text that we keep has it
-    pattern = patterns[plain].format(test.value.lower().translate(_ESCAPES))
-    return f"{column} {'LIKE' if is_plain else 'NOT LIKE'} ? ESCAPE '\\'", [pattern]
+        wanted.copy.append("0" if is_plain else "1")  # no text that we keep has it
+        return
+    value = test.value.lower()
+    wanted.copy.append(f"{column} {'LIKE' if is_plain else 'NOT LIKE'} ? ESCAPE '\\'")
+    wanted.copy_values.append(patterns[plain].format(value.translate(_ESCAPES)))
+    if is_plain and len(value) >= TRIGRAM:
+        wanted.match.append(name + ' : "' + value.replace('"', '""') + '"')
+
+
+# --- by the trigram index --------------------------------------------------------------------------------------
+_TAIL = (
+    "SELECT mid FROM hold WHERE mid > (SELECT upto FROM idx.state) UNION "
+    "SELECT mid FROM late_copy WHERE id > (SELECT late FROM idx.state)"
+)
+
+
+def _hits(db: sqlite3.Connection, wanted: Wanted) -> list[int] | None:
+    """MIDs that may match: those the index finds and those it has not seen. None when they are too many."""
+    match = " AND ".join(wanted.match)
+    found = db.execute("SELECT rowid FROM idx.found WHERE found MATCH ? LIMIT ?", (match, HITS_MAX + 1)).fetchall()
+    if len(found) > HITS_MAX:
+        return None
+    found += db.execute(_TAIL + " LIMIT ?", (HITS_MAX * 2,)).fetchall()
+    return None if len(found) >= HITS_MAX * 2 else [row[0] for row in found]
+
+
+def _among(db: sqlite3.Connection, query: Search, wanted: Wanted, mids: list[int]) -> tuple[int, list[int]]:
+    source = (
+        f"FROM (SELECT DISTINCT value FROM json_each(?)) AS hit CROSS JOIN hold AS h ON h.mid = hit.value "
+        f"CROSS JOIN copy USING (mid) WHERE {wanted.seen} AND {wanted.of_copy} GROUP BY h.mid"
+    )
+    values = [json.dumps(mids), *wanted.seen_values, *wanted.copy_values]
+    way = "DESC" if query.descending else "ASC"
+    sql = f"SELECT h.mid {source} ORDER BY {ORDERS[query.order_by]} {way}, h.mid {way}"
+    rows = db.execute(sql, values).fetchall()
+    return len(rows), [row[0] for row in rows[query.offset : query.offset + query.limit]]
+
+
+# --- by walking the holds in order -----------------------------------------------------------------------------
+def _walk(db: sqlite3.Connection, query: Search, wanted: Wanted) -> list[int]:
+    """The page, by the index of the holds in the order that is asked for."""
+    way = "DESC" if query.descending else "ASC"
+    by_exit = query.order_by == "scheduledExit"
+    key, index = ("h.exit_at", "hold_exit") if by_exit else ("h.received", "hold_received")
+    several = len(query.quarantines) > 1
+    only, only_values = _only(query, wanted, by_exit=by_exit) if several else ("1", [])
+    parts = [wanted.seen, only]
+    values = [*wanted.seen_values, *only_values]
+    join = ""
+    if wanted.copy:
+        join = "CROSS JOIN copy USING (mid)"
+        parts.append(wanted.of_copy)
+        values += wanted.copy_values
+    end = query.offset + query.limit
+    sql = (
+        f"SELECT h.mid, {key} FROM hold AS h INDEXED BY {index} {join} WHERE {' AND '.join(parts)} "
+        f"ORDER BY {key} {way}, h.mid {way} LIMIT ?"
+    )
+    if by_exit or not several:
+        return [row[0] for row in db.execute(sql, (*values, end)).fetchall()[query.offset :]]
+    # One stream per quarantine, each in the order of its part of the index, merged.
+    single = sql.replace(" WHERE ", " WHERE h.quarantine = ? AND ", 1)
+    streams = [db.execute(single, (name, *values, end)).fetchall() for name in dict.fromkeys(query.quarantines)]
+    merged = merge(*streams, key=lambda row: (row[1], row[0]), reverse=query.descending)
+    return [row[0] for row in islice(merged, query.offset, end)]
+
+
+def _only(query: Search, wanted: Wanted, *, by_exit: bool) -> tuple[str, list[Any]]:
+    """Of the holds of one message that the asker sees, only the one that gives its place in the order."""
+    other = wanted.seen.replace("h.", "o.")
+    if by_exit:
+        before = "(o.exit_at < h.exit_at OR o.exit_at = h.exit_at AND o.quarantine < h.quarantine)"
+    else:
+        before = "(o.received > h.received OR o.received = h.received AND o.quarantine < h.quarantine)"
+    return (
+        f"NOT EXISTS (SELECT 1 FROM hold AS o WHERE o.mid = h.mid AND {other} AND {before})",
+        wanted.seen_values,
+    )
+
+
+# --- by looking at all -----------------------------------------------------------------------------------------
+def _sorted(db: sqlite3.Connection, query: Search, wanted: Wanted) -> list[int]:
+    way = "DESC" if query.descending else "ASC"
+    sql = (
+        f"SELECT h.mid FROM hold AS h CROSS JOIN copy USING (mid) WHERE {wanted.seen} AND {wanted.of_copy} "
+        f"GROUP BY h.mid ORDER BY {ORDERS[query.order_by]} {way}, h.mid {way} LIMIT ? OFFSET ?"
+    )
+    rows = db.execute(sql, (*wanted.seen_values, *wanted.copy_values, query.limit, query.offset))
+    return [row[0] for row in rows]
+
+
+# --- totals ----------------------------------------------------------------------------------------------------
+def _count_all(db: sqlite3.Connection, query: Search, wanted: Wanted) -> int:
+    """Nothing is asked but quarantines and time: the tallies know, or the index of the holds alone."""
+    names = set(query.quarantines)
+    if query.since <= 0 and query.until >= _FOREVER:
+        tallies = dict(db.execute("SELECT substr(key, 12), count FROM tally WHERE key GLOB 'quarantine.*'"))
+        if len(names) == 1:
+            return int(tallies.get(query.quarantines[0], 0))
+        if all(name in names or not count for name, count in tallies.items()):
+            held = db.execute("SELECT count FROM tally WHERE key = 'copy.HELD'").fetchone()
+            return 0 if held is None else int(held[0])
+    what = "h.mid" if len(names) == 1 else "DISTINCT h.mid"
+    source = f"SELECT {what} FROM hold AS h INDEXED BY hold_received WHERE {wanted.seen} LIMIT ?"
+    return _size(db, source, [*wanted.seen_values, query.count_to])
+
+
+def _count(db: sqlite3.Connection, query: Search, wanted: Wanted, *, indexed: bool) -> int:
+    if not (indexed and wanted.match):
+        source = (
+            f"SELECT DISTINCT h.mid FROM hold AS h CROSS JOIN copy USING (mid) "
+            f"WHERE {wanted.seen} AND {wanted.of_copy} LIMIT ?"
+        )
+        return _size(db, source, [*wanted.seen_values, *wanted.copy_values, query.count_to])
+    match = " AND ".join(wanted.match)
+    held = f"EXISTS (SELECT 1 FROM hold AS h WHERE h.mid = copy.mid AND {wanted.seen})"
+    values = [*wanted.copy_values, *wanted.seen_values]
+    found = (
+        "SELECT 1 FROM idx.found CROSS JOIN copy ON copy.mid = found.rowid "
+        f"WHERE found MATCH ? AND {wanted.of_copy} AND {held} ORDER BY found.rowid DESC LIMIT ?"
+    )
+    total = _size(db, found, [match, *values, query.count_to])
+    if total >= query.count_to:
+        return total
+    tail = f"SELECT 1 FROM ({_TAIL}) AS tail CROSS JOIN copy USING (mid) WHERE {wanted.of_copy} AND {held}"
+    return total + _size(db, tail, values)
+
+
+def _size(db: sqlite3.Connection, source: str, values: list[Any]) -> int:
+    return int(db.execute(f"SELECT count(*) FROM ({source})", values).fetchone()[0])
 
 
 def has_text(text: str | None, part: str) -> bool:

@@ -18,6 +18,7 @@ from pratique.store.interface import Identity, View
 from pratique.store.moves import Move, MoveRefused, Receive, StoreFailed
 from pratique.store.spool import FileSpool, SegmentState
 from pratique.store.sqlite.families import bodies_of, numbers_wanted
+from pratique.store.sqlite.index import SearchIndex
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.opening import Files, Meta, Reached, connect, identify
 from pratique.store.sqlite.view import SqliteView
@@ -87,13 +88,21 @@ class SqliteStore:
         self._seq = meta.seq
         self._mid = meta.mid if witness is None or witness.clean else meta.mid + MID_SKIP
         files.testify(Reached(meta.inc, meta.seq), identity.nonce)
-        self._view = SqliteView(connect(files.database, read_only=True))
+        # Only a manager holds messages, so only a manager searches.
+        self._index = SearchIndex(files.index, files.database) if identity.role == "manager" else None
+        self._view = self._open_view()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._reader_view: SqliteView | None = None
         rows = db.execute("SELECT number, live, used FROM segment WHERE live > 0").fetchall()
         spool.adopt({number: SegmentState(live, used) for number, live, used in rows}, self._view.live_in_segment)
         self._writer = Writer(db, spool, identity=identity, head=self._head, now_ms=clock.now_ms, tell=self._tell)
         self._writer.start()
+        if self._index is not None:
+            self._index.start()
+
+    def _open_view(self) -> SqliteView:
+        index = None if self._index is None else self._index.path
+        return SqliteView(connect(self._files.database, read_only=True, index=index), indexed=index is not None)
 
     @property
     def view(self) -> SqliteView:
@@ -137,8 +146,9 @@ class SqliteStore:
         fatal = last if isinstance(last, StoreFailed) and last.fatal else None
         if fatal is not None:
             self.spool.poison(str(fatal))
+        held = 0
         for item, result in zip(done.items, done.results, strict=True):
-            self._account(item, result)
+            held += self._account(item, result)
             future = item.future
             if future.done():
                 continue
@@ -146,23 +156,27 @@ class SqliteStore:
                 future.set_exception(result)
             else:
                 future.set_result(result)
+        if held and self._index is not None:
+            self._index.note(held)
         if fatal is not None and self.failed is None:
             self.failed = fatal
             if self.on_fatal is not None:
                 self.on_fatal(fatal)
 
-    def _account(self, item: Item[Move], result: Any) -> None:
-        """Tell the spool what became of the bodies that the move named."""
+    def _account(self, item: Item[Move], result: Any) -> bool:
+        """Tell the spool what became of the bodies that the move named. Was it a group that is ours now?"""
         bodies = bodies_of(item.move)
         if not bodies:
-            return
+            return False
         stored = not isinstance(result, (MoveRefused, StoreFailed))
-        if stored and type(item.move) is Receive:
+        received = type(item.move) is Receive
+        if stored and received:
             stored = result.answer == "commit ACC"
         if stored:
             self.spool.named(bodies)
         else:
             self.spool.unnamed(bodies)
+        return stored and received
 
     # --- reading -----------------------------------------------------------------------------------------------
     async def read(self, call: Callable[[View], Any]) -> Any:
@@ -170,7 +184,7 @@ class SqliteStore:
 
     def _read(self, call: Callable[[View], Any]) -> Any:
         if self._reader_view is None:
-            self._reader_view = SqliteView(connect(self._files.database, read_only=True))
+            self._reader_view = self._open_view()
         with self._reader_view.snapshot():
             return call(self._reader_view)
 
@@ -184,6 +198,8 @@ class SqliteStore:
         if not self._writer.is_alive():
             return
         await self._loop.run_in_executor(None, self._writer.end)
+        if self._index is not None:
+            await self._loop.run_in_executor(None, self._index.end)
         await asyncio.sleep(0)  # the writer's last word was put into the loop before this coroutine
         if self.failed is None:
             self.failed = StoreFailed("the store is closed", fatal=True)

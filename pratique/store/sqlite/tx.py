@@ -90,13 +90,14 @@ _SEGMENT = Into(
 
 
 class Tx:
-    __slots__ = ("audits", "db", "inc", "now", "role", "segments", "tallies")
+    __slots__ = ("audits", "db", "inc", "newest_held", "now", "role", "segments", "tallies")
 
-    def __init__(self, db: sqlite3.Connection, *, role: str, inc: int, now: int) -> None:
+    def __init__(self, db: sqlite3.Connection, *, role: str, inc: int, now: int, newest_held: int = 0) -> None:
         self.db = db
         self.role = role
         self.inc = inc
         self.now = now
+        self.newest_held = newest_held  # the highest MID of a held copy, rolled back or not
         self.audits: list[AuditEntry] = []
         self.tallies: dict[str, list[int]] = {}
         self.segments: dict[int, int] = {}

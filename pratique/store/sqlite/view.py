@@ -39,8 +39,9 @@ _AUDIT = codec.select(codec.AUDIT_COLUMNS, "audit")
 
 
 class SqliteView:
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, *, indexed: bool = False) -> None:
         self._db = db
+        self._indexed = indexed
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -119,7 +120,7 @@ class SqliteView:
 
     def search(self, query: Search) -> Found:
         with self.snapshot():
-            total, mids = search.find(self._db, query)
+            total, mids = search.find(self._db, query, indexed=self._indexed)
             found = []
             for mid in mids:
                 copy = self.copy(mid)

@@ -66,6 +66,7 @@ class Writer:
         self._spool = spool
         self._me = identity
         self._head = head
+        self._newest_held: int = db.execute("SELECT coalesce(max(mid), 0) FROM hold").fetchone()[0]
         self._now_ms = now_ms
         self._tell = tell  # called in the writer's thread
         self._queue: deque[Item[Any]] = deque()
@@ -163,8 +164,9 @@ class Writer:
         self, apply: Callable[[Tx, Sequence[Item[Any]]], list[Any]], items: Sequence[Item[Any]], now: int
     ) -> tuple[list[Any], int, str]:
         """The results, and number and hash of the newest audit row."""
-        tx = Tx(self._db, role=self._me.role, inc=self._me.inc, now=now)
+        tx = Tx(self._db, role=self._me.role, inc=self._me.inc, now=now, newest_held=self._newest_held)
         results = apply(tx, items)
+        self._newest_held = tx.newest_held
         return results, *tx.flush(self._head.audit_number, self._head.audit_hash, self._spool.used)
 
 

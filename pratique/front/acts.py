@@ -1,0 +1,131 @@
+"""What the operators' commands ask of a role: of a running gateway or manager, or of the store of a stopped one.
+
+Only adapters: each gives a role the shape of console.commands.desk.Acts, no rule is made here.
+"""
+
+from dataclasses import dataclass
+
+from pratique.console.commands.desk import LinkState
+from pratique.gateway.app import Gateway
+from pratique.gateway.apply import deliveries_for
+from pratique.manager.app import Manager
+from pratique.manager.release import Actor, Decided, Releaser
+from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.runner.link import Link
+from pratique.store.records import Copy, NewCopy
+from pratique.telemetry.counters import Counters
+
+NOT_HERE = "a gateway holds no mail for review; its manager does"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerActs:
+    manager: Manager
+    counters_: Counters
+
+    async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
+        return await self.manager.decide(mid, quarantine, mark, cause, actor)
+
+    def quarantines_changed(self) -> None:
+        self.manager.reception.refresh()
+
+    def deliver(self, mid: int) -> None:
+        return  # a manager delivers nothing itself
+
+    def links(self) -> tuple[LinkState, ...]:
+        return tuple(_link_state(link) for link in self.manager.links.values())
+
+    def counters(self) -> dict[str, float]:
+        return self.counters_.values()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayActs:
+    gateway: Gateway
+    counters_: Counters
+
+    async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
+        return Decided(False, why=NOT_HERE)
+
+    def quarantines_changed(self) -> None:
+        return
+
+    def deliver(self, mid: int) -> None:
+        copy = self.gateway.services.store.view.copy(mid)
+        if copy is not None:
+            self.gateway.deliverer.offer(_as_new(copy, self.gateway.services.clock.now_ms()))
+
+    def links(self) -> tuple[LinkState, ...]:
+        own = (_link_state(self.gateway.link),) if self.gateway.link is not None else ()
+        hosts = (
+            LinkState(
+                destination=host,
+                peer="",
+                serial="",
+                up=found.health.up,
+                last_error=found.health.last_error,
+                next_attempt_ms=found.health.next_attempt_ms,
+                waiting=len(found.queue) + found.waiting,
+                connections=found.health.connections,
+            )
+            for host, found in self.gateway.deliverer.destinations.items()
+        )
+        return (*own, *hosts)
+
+    def counters(self) -> dict[str, float]:
+        return self.counters_.values()
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedActs:
+    """Decisions go into the store; what follows from them happens when the appliance starts."""
+
+    releaser: Releaser | None  # None on a gateway
+
+    async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
+        if self.releaser is None:
+            return Decided(False, why=NOT_HERE)
+        return await self.releaser.decide(mid, quarantine, mark, cause, actor)
+
+    def quarantines_changed(self) -> None:
+        return
+
+    def deliver(self, mid: int) -> None:
+        return
+
+    def links(self) -> tuple[LinkState, ...]:
+        return ()
+
+    def counters(self) -> dict[str, float]:
+        return {}
+
+
+def _link_state(link: Link) -> LinkState:
+    peer = link.peer()
+    return LinkState(
+        destination=link.destination,
+        peer=peer.name if peer is not None else link.serial,
+        serial=link.serial,
+        up=link.health.up,
+        last_error=link.health.last_error,
+        next_attempt_ms=link.health.next_attempt_ms,
+        waiting=0,
+        connections=link.health.connections,
+    )
+
+
+def _as_new(copy: Copy, now_ms: int) -> NewCopy:
+    """The form in which the deliverer takes a copy up."""
+    assert copy.extent is not None, "a copy that is to be delivered has its body"
+    return NewCopy(
+        mid=copy.mid,
+        cid=copy.cid,
+        hop=copy.hop,
+        custody=copy.custody,
+        icid=copy.icid,
+        at=copy.at,
+        envelope=copy.envelope,
+        extent=copy.extent,
+        sha256=copy.sha256,
+        deliveries=deliveries_for(copy.envelope, now_ms),
+    )
