@@ -8,7 +8,7 @@ from enum import StrEnum
 from pratique.delivery.custody import TABLES, Answer, Content, Event, GatewayCopy, ManagerCopy, Tables, Tombstone
 from proof.rules import Rules, Safeguard
 
-# Small runs, each just large enough for its mutants; the design holds in every one of them.
+# Small runs, each just large enough for its mutants.
 PLAIN = Rules(crashes=1)
 OVERRIDE = Rules(crashes=0, override=True, fallback=False, fallback_unsent=False)
 REOFFER = Rules(crashes=0, reoffer=True, fallback=False, fallback_unsent=False)
@@ -18,7 +18,6 @@ STRANGE_PEER = Rules(crashes=0, stranger="peer", failover=False, fallback_unsent
 STRANGE_SEAL = replace(STRANGE_PEER, stranger="seal")
 RESTORE = Rules(crashes=0, restores=1, failover=False, fallback_unsent=False)
 ROLLBACK = Rules(crashes=0, rollbacks=1, failover=False, fallback_unsent=False)
-ROLLBACK_FAILOVER = replace(ROLLBACK, failover=True, fallback=False)
 BOTH = Rules(crashes=0, restores=1, rollbacks=1, failover=False, fallback=False, fallback_unsent=False)
 # Too large to be searched to its end: only for the two mutants that need all of it.
 BOTH_REOFFER = replace(BOTH, failover=True, reoffer=True)
@@ -32,7 +31,6 @@ SMALL = {
     "strange-seal": STRANGE_SEAL,
     "restore": RESTORE,
     "rollback": ROLLBACK,
-    "rollback-failover": ROLLBACK_FAILOVER,
     "both": BOTH,
     "both-reoffer": BOTH_REOFFER,
 }
@@ -147,13 +145,17 @@ def _of_safeguards() -> Iterator[Mutant]:
         )
 
 
+def changed_name(table: str, row: tuple[StrEnum, StrEnum], value: StrEnum | None) -> str:
+    made = "missing" if value is None else value.name
+    return f"{table}:{row[0].name}+{row[1].name}={made}".lower().replace("_", "-")
+
+
 def _of_rows() -> Iterator[Mutant]:
     for table, row, value, scenario in CHANGED:
         tables = changed_tables(table, row, value)
-        made = "missing" if value is None else value.name.lower()
-        name = f"{table}:{row[0].name.lower()}+{row[1].name.lower()}={made}".replace("_", "-")
         says = f"In the table `{table}`, ({row[0]}, {row[1]}) is {'missing' if value is None else value}."
-        yield Mutant(name, says, scenario, replace(SMALL[scenario], gateway=tables, manager=tables))
+        rules = replace(SMALL[scenario], gateway=tables, manager=tables)
+        yield Mutant(changed_name(table, row, value), says, scenario, rules)
 
 
 MUTANTS: dict[str, Mutant] = {mutant.name: mutant for mutant in (*_of_safeguards(), *_of_rows())}

@@ -222,3 +222,132 @@ def demo(
     from pratique.front.demo import demo as run_demo
 
     return _run(run_demo(once=once, mail=mail, as_json=json_, directory=directory))
+
+
+@app.command(name="list")
+def list_(
+    directory: Path,
+    /,
+    *,
+    quarantine: str = "",
+    offset: int = 0,
+    json_: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """List what a manager holds, or what a gateway's queue is waiting for.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    quarantine
+        Only what this quarantine holds.
+    offset
+        How many messages of a long list to leave out.
+    json_
+        Print JSON.
+    """
+    from pratique.front.local import ask
+    from pratique.front.local_text import listing
+
+    found = asyncio.run(ask(directory, "list", quarantine=quarantine, offset=offset))
+    _say(json.dumps(found) if json_ else listing(found))
+    return 0
+
+
+@app.command
+def show(directory: Path, mid: int, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
+    """Show one held message: where it is held and why, its header, its parts."""
+    from pratique.front.local import ask
+    from pratique.front.local_text import message
+
+    found = asyncio.run(ask(directory, "show", mid=mid))
+    _say(json.dumps(found) if json_ else message(found))
+    return 0
+
+
+@app.command
+def release(directory: Path, /, *mids: int, quarantine: str = "") -> int:
+    """Release held messages, from all their quarantines unless one is named; on a gateway, deliver its own copies.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    mids
+        The messages' MIDs, as `pratique list` shows them.
+    quarantine
+        Release from this quarantine only.
+    """
+    return _decide(directory, "release", "released", mids, quarantine)
+
+
+@app.command
+def delete(directory: Path, /, *mids: int, quarantine: str = "") -> int:
+    """Delete held messages for good, in all quarantines unless one is named; on a gateway, give up its own copies.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    mids
+        The messages' MIDs, as `pratique list` shows them.
+    quarantine
+        Delete in this quarantine only.
+    """
+    return _decide(directory, "delete", "deleted", mids, quarantine)
+
+
+def _decide(directory: Path, command: str, word: str, mids: tuple[int, ...], quarantine: str) -> int:
+    from pratique.front.local import ask
+    from pratique.front.local_text import decided
+
+    if not mids:
+        raise Refused(f"name at least one MID, as in `pratique {command} {directory} 1`; `pratique list` shows them")
+    done = asyncio.run(ask(directory, command, mids=list(mids), quarantine=quarantine))
+    _say(decided(word, done))
+    return 1 if done["untouched"] else 0
+
+
+@app.command
+def passwd(directory: Path, /, *, user: str = "admin", file: Path | None = None, generate: bool = False) -> int:
+    """Set a user's pass phrase: asked for, read from a file, or made and printed once.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    user
+        Whose; the administrator's when not given.
+    file
+        File that holds the new pass phrase.
+    generate
+        Make one and print it. Also done when there is no terminal to ask at.
+    """
+    import getpass
+    import secrets
+
+    from pratique.front.local import set_password
+
+    made = ""
+    if file is not None:
+        password = file.read_text(encoding="utf-8").strip()
+    elif generate or not sys.stdin.isatty():
+        password = made = secrets.token_urlsafe(12)
+    else:
+        password = getpass.getpass(f"New pass phrase of {user}: ")
+        if getpass.getpass("Once more: ") != password:
+            raise Refused("the two are not the same; nothing was changed")
+    _say(asyncio.run(set_password(directory, user, password)))
+    if made:
+        _say(f"pass phrase: {made}   (shown this once)")
+    return 0
+
+
+@app.command
+def doctor(directory: Path, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
+    """Run the live checks of an appliance; each failure comes with its cure. Ends with 1 when a required one fails."""
+    from pratique.front.doctor import examine, rendered
+
+    checks = asyncio.run(examine(directory))
+    _say(json.dumps([check.to_json() for check in checks]) if json_ else rendered(checks))
+    return 1 if any(check.failed for check in checks) else 0

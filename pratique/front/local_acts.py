@@ -4,12 +4,23 @@ The same table serves the socket of a running appliance and the store of a stopp
 console.commands or the enrolment of this room; none decides anything itself.
 """
 
+import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pratique.console.access.roles import Person
-from pratique.console.commands.desk import Desk
+from pratique.console.commands import decide, details, search, status
+from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
+from pratique.console.rest import contents, shapes
+from pratique.fleet.enrolment import EnrolmentError, read_enrolment
+from pratique.front.enroll import EnrolRefused, add_peer, change_peer
+from pratique.quarantine.lifecycle import Mark
+from pratique.store.interface import Search
+from pratique.store.moves import PutUser
+from pratique.store.records import User
+
+LIST_MAX = search.LIMIT_MAX
 
 
 class BadArguments(Exception):
@@ -25,4 +36,146 @@ class Bench:
 
 
 Act = Callable[[Bench, Person, dict[str, Any]], Awaitable[Any]]
-LOCAL_ACTS: dict[str, Act] = {}
+
+
+def _text(arguments: dict[str, Any], name: str) -> str:
+    value = arguments.get(name, "")
+    if not isinstance(value, str):
+        raise BadArguments(f"{name} must be a text")
+    return value
+
+
+def _number(arguments: dict[str, Any], name: str, default: int) -> int:
+    value = arguments.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        raise BadArguments(f"{name} must be a number")
+    return value
+
+
+def _mids(arguments: dict[str, Any]) -> tuple[int, ...]:
+    mids = arguments.get("mids")
+    if not isinstance(mids, list) or not mids:
+        raise BadArguments("name at least one MID")
+    return tuple(_number({"MID": mid}, "MID", 0) for mid in mids)
+
+
+async def _list(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """On a manager the held messages, on a gateway its queue."""
+    desk = bench.desk
+    if desk.role == "gateway":
+        queue = await status.queue(desk, person)
+        return {"role": desk.role, **asdict(queue)}
+    name = _text(arguments, "quarantine")
+    if name and name not in desk.quarantines(person):
+        known = ", ".join(desk.quarantines(person)) or "none"
+        raise BadArguments(f"there is no quarantine {name}; there are: {known}")
+    limit = min(_number(arguments, "limit", LIST_MAX), LIST_MAX) or LIST_MAX
+    query = Search((name,) if name else (), limit=limit, offset=_number(arguments, "offset", 0))
+    return {"role": desk.role, **shapes.messages(await search.search(desk, person, query))}
+
+
+async def _show(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    mid = _number(arguments, "mid", 0)
+    if bench.desk.role == "gateway":
+        raise CommandRefused(Why.CONFLICT, "a gateway holds no mail for review; look at its manager, or use `list`")
+    return contents.details(await details.details(bench.desk, person, mid))
+
+
+async def _release(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    return await _decide(bench, person, arguments, Mark.RELEASED)
+
+
+async def _delete(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    return await _decide(bench, person, arguments, Mark.DELETED)
+
+
+async def _decide(bench: Bench, person: Person, arguments: dict[str, Any], mark: Mark) -> Any:
+    """How many were acted on, and those that were not."""
+    desk, mids, name = bench.desk, _mids(arguments), _text(arguments, "quarantine")
+    act = _own_act(mark) if desk.role == "gateway" else None
+    untouched = []
+    for mid in dict.fromkeys(mids):
+        if act is not None:
+            done = await act(desk, person, (mid,))
+        else:
+            done = await _decide_held(desk, person, mid, name, mark)
+        if not done:
+            untouched.append(mid)
+    return {"acted": len(dict.fromkeys(mids)) - len(untouched), "untouched": untouched}
+
+
+def _own_act(mark: Mark) -> Callable[[Desk, Person, tuple[int, ...]], Awaitable[int]]:
+    return status.deliver_own if mark is Mark.RELEASED else status.give_up_own
+
+
+async def _decide_held(desk: Desk, person: Person, mid: int, name: str, mark: Mark) -> bool:
+    """In the named quarantine, or in all that hold the message."""
+    holds = desk.store.view.holds(mid)
+    names = [name] if name else [h.quarantine for h in holds if h.mark == Mark.HELD]
+    act = decide.release if mark is Mark.RELEASED else decide.delete
+    done = 0
+    for quarantine in names:
+        done += await act(desk, person, (mid,), quarantine)
+    return done > 0
+
+
+async def _passwd(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """`hash`: made by the caller, so that the pass phrase itself stays in one process. Makes the user when missing:
+    the first administrator may have been lost. All sessions of the user end."""
+    name, hashed = _text(arguments, "user"), _text(arguments, "hash")
+    if not name or not hashed.startswith("$argon2id$"):
+        raise BadArguments("a user and an argon2id hash are needed")
+    store = bench.desk.store
+    known = store.view.user(name)
+    if known is None and name != _text(arguments, "create"):
+        names = ", ".join(u.name for u in store.view.users()) or "none"
+        raise BadArguments(f"there is no user {name}; there are: {names}")
+    user = known or User(name, "administrator", hashed, created_at=bench.desk.clock.now_ms())
+    entry = audit(person, "set-password", detail=json.dumps({"user": name}))
+    await store.submit(PutUser(replace(user, password=hashed, disabled=False), (entry,)))
+    return {"user": name, "role": user.role}
+
+
+async def _enrol(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    try:
+        paper = read_enrolment(_text(arguments, "text"), own_role=bench.desk.role)
+    except EnrolmentError as error:
+        raise BadArguments(str(error)) from error
+    peer = await add_peer(bench.desk.store, paper)
+    bench.peers_changed()
+    return f"enrolled {peer.role} {peer.name} ({peer.serial}) at {peer.host}:{peer.port}"
+
+
+async def _change_peer(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    action = _text(arguments, "action")
+    if action not in ("withdraw", "unlock"):
+        raise BadArguments("the action is withdraw or unlock")
+    try:
+        peer = await change_peer(bench.desk.store, _text(arguments, "serial"), action=action)
+    except EnrolRefused as error:
+        raise BadArguments(str(error)) from error
+    bench.peers_changed()
+    return f"{action}: {peer.name} ({peer.serial})"
+
+
+async def _health(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    return asdict(await status.health(bench.desk, person))
+
+
+async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """What the doctor needs to dial them."""
+    names = ("serial", "role", "name", "host", "port", "certificate", "fingerprint", "endpoint", "locked", "withdrawn")
+    return [{name: getattr(peer, name) for name in names} for peer in bench.desk.store.view.peers()]
+
+
+LOCAL_ACTS: dict[str, Act] = {
+    "list": _list,
+    "show": _show,
+    "release": _release,
+    "delete": _delete,
+    "passwd": _passwd,
+    "enrol": _enrol,
+    "change-peer": _change_peer,
+    "health": _health,
+    "peers": _peers,
+}

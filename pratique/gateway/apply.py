@@ -271,7 +271,8 @@ def item_of(copy: NewCopy, octets: bytes | None) -> Item:
         copy.extent.length,
     )
     rids = tuple(range(len(copy.envelope.recipients)))
-    return Item(transfer.cid, transfer.hop, copy.mid, rids, group, transfer.seq, octets)
+    intended = transfer.state == GatewayCopy.IN_DOUBT
+    return Item(transfer.cid, transfer.hop, copy.mid, rids, group, transfer.seq, octets, intended)
 
 
 def deliveries_for(envelope: Envelope, now_ms: int) -> tuple[NewDelivery, ...]:

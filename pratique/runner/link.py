@@ -81,8 +81,8 @@ class Link:
             return  # a refill has seen it already
         size = len(item.octets) if item.octets is not None else 0
         full = len(self.queue) >= WINDOW_ITEMS or self._bytes + size > WINDOW_BYTES
-        if self._behind or full:
-            self._behind = True
+        if self._behind or full or not item.intended:
+            self._behind = True  # the refill writes the intent of those that are Q
         else:
             self.queue.append(item)
             self._last_seq = item.seq
@@ -201,10 +201,13 @@ class Link:
             raise OSError("the stored body does not match its digest")
 
     # --- custody
-    def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[], None]) -> None:
+    def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[bool], None]) -> None:
         """Make DONE (or CANC) durable for all answers of one read, in one commit, then tell the role."""
         move = TransfersAnswered(
-            tuple(Acknowledged(item.cid, item.hop, event, inc, seq) for item, event, inc, seq in answers), self.role
+            tuple(
+                Acknowledged(item.cid, item.hop, event, inc, seq, peer=self.serial) for item, event, inc, seq in answers
+            ),
+            self.role,
         )
 
         emit = self.services.telemetry.emit
@@ -220,7 +223,7 @@ class Link:
             else:  # the transfers stay X: they are offered again and acknowledged again
                 emit(log.Fault(error=f"store: {error}; {len(answers)} acknowledged transfers will be offered again"))
                 self.forget_queue()
-            done()
+            done(error is None)
 
         self.services.store.submit(move).add_done_callback(durable)
 
@@ -250,6 +253,8 @@ class Link:
                 if self._has_work() and not ended.pause_seconds:
                     self._wake.set()
                     continue
+            if not ended.good:
+                self._readiness(False)  # what is accepted meanwhile stays Q: any route is still open to it
             attempt = 0 if ended.good else attempt + 1
             await self._sleep(ended.pause_seconds or self._back_off(attempt, ended.refused))
             self._wake.set()

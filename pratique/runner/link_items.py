@@ -16,6 +16,7 @@ class Item:
     group: SealedGroup
     seq: int
     octets: bytes | None  # the body in memory, else it is read from the spool
+    intended: bool = True  # the intent X is durable: it may be sent
     attempts: int = 0
     verified: bool = False  # the body was read again and found good after XQDIGEST
 

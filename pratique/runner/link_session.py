@@ -33,6 +33,7 @@ IDLE_SECONDS = 5.0  # a connection without work is kept so long (contract: mail 
 WALL_SECONDS = 840.0  # no new unit after that: the server stops at 900 s
 BODY_IN_ONE_PIECE = 1_048_576
 JOURNAL_ROWS = 500
+STORE_PAUSE_SECONDS = 5.0  # after our own store refused an acknowledgement
 
 
 class LinkOwner(Protocol):
@@ -48,7 +49,9 @@ class LinkOwner(Protocol):
     def next_item(self) -> Item | None: ...
     def take_back(self, items: list[Item]) -> None: ...
     def pieces(self, item: Item) -> Iterator[bytes]: ...
-    def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[], None]) -> None: ...
+    def answered(
+        self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[bool], None]
+    ) -> None: ...
     def said_hello(self, *, ready: bool) -> None: ...
     def confirmable(self) -> int: ...
 
@@ -448,8 +451,10 @@ class LinkSession:
             self._in_flight.append(unit)
             send(unit)
 
-    def _committed(self) -> None:
+    def _committed(self, durable: bool) -> None:
         self._committing -= 1
+        if not durable:
+            self._stop(STORE_PAUSE_SECONDS)
         self.work()
 
     # --- the end

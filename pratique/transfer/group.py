@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass
 
 from pratique.mail.envelope import Envelope, Recipient
+from pratique.smtp.data import has_bare_newline
 from pratique.transfer import grammar
 from pratique.transfer.grammar import FramingLost
 from pratique.transfer.messages import (
@@ -82,11 +83,8 @@ def parse_recipient(line: bytes, *, utf8: bool) -> Recipient | None:
 
 
 class BareOctets:
-    """Finds bare CR, bare LF and NUL across chunks by counting.
-
-    splitlines() ends a line at CR, LF and CRLF, so its count equals half the number of CR and LF octets exactly when
-    every one of them belongs to a CRLF. A CR at the end of a chunk is held until the next chunk shows what follows.
-    """
+    """Finds bare CR, bare LF and NUL across chunks. A CR at the end of a chunk is held until the next shows what
+    follows."""
 
     __slots__ = ("_pending_cr",)
 
@@ -96,19 +94,12 @@ class BareOctets:
     def found_in(self, data: bytes) -> bool:
         if not data:
             return False
-        ends = len(data) - len(data.translate(None, b"\r\n"))
-        lines = len(data.splitlines())
-        last = data[-1]
-        if last not in (10, 13):
-            lines -= 1
         if self._pending_cr:
-            if data[0] != 10:
-                return True
-            ends, lines = ends - 1, lines - 1
-        self._pending_cr = last == 13
+            data = b"\r" + data
+        self._pending_cr = data[-1] == 13
         if self._pending_cr:
-            ends, lines = ends - 1, lines - 1
-        return ends != 2 * lines or b"\0" in data
+            data = data[:-1]
+        return has_bare_newline(data) or b"\0" in data
 
     def found_at_end(self) -> bool:
         return self._pending_cr

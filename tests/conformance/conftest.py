@@ -11,6 +11,7 @@ from pratique.store.interface import Store
 from pratique.store.memory import MemoryStore
 from pratique.store.moves import MoveRefused
 from pratique.store.spool import FileSpool
+from pratique.store.sqlite.store import SqliteStore
 from tests.conformance.samples import GATEWAY, MANAGER, SampleClock, Samples
 from tests.conformance.snapshot import snapshot
 
@@ -36,8 +37,6 @@ class SqliteHarness:
         self.directory = tmp_path / "store"
 
     async def open(self, role: str, serial: str) -> Store:
-        from pratique.store.sqlite.store import SqliteStore
-
         self.clock.salt += "'"  # each start draws other randomness
         spool = FileSpool(
             self.directory / "spool", monotonic=self.clock.monotonic, reserve_bytes=0, segment_bytes=SEGMENT_BYTES

@@ -261,7 +261,9 @@ async def test_a_group_that_no_row_can_hold_is_refused_alone(manager: Bench, bad
     assert manager.view.copy(odd.mid) is None
 
 
-@pytest.mark.parametrize("bad", [{"subject": "\udcff"}, {"sha256": "no digest"}, {"at": 1 << 63}, {"cid": "no id"}])
+@pytest.mark.parametrize(
+    "bad", [{"subject": "\udcff"}, {"sha256": "no digest"}, {"at": 1 << 63}, {"cid": "no id"}, {"cid": "ab" * 15}]
+)
 async def test_a_copy_that_no_row_can_hold_is_refused_alone(gateway: Bench, bad: dict[str, object]) -> None:
     odd, good = replace(gateway.samples.copy(), **bad), gateway.samples.copy()
     futures = [gateway.do(Accept((copy,), (entry("accept", copy.mid),))) for copy in (odd, good)]

@@ -115,6 +115,12 @@ async def test_contradictory_answers_are_refused(gateway: Bench, first: str, sec
     await gateway.refused(answered(copy.cid, 1, second))
 
 
+async def test_an_answer_is_judged_by_the_table_of_its_side(gateway: Bench) -> None:
+    copy = await gateway.samples.accepted("X")
+    await gateway.refused(answered(copy.cid, 1, "ACC", "manager"))
+    await gateway.refused(TransfersAnswered((Acknowledged(copy.cid, 1, "FIN row", 1, 5),), "gateway"))
+
+
 async def test_no_answer_moves_a_copy_that_was_never_offered(gateway: Bench) -> None:
     copy = await gateway.samples.accepted("Q")
     await gateway.refused(answered(copy.cid, 1, "ACC"))

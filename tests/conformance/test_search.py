@@ -201,6 +201,13 @@ async def test_pages_make_up_the_whole_and_the_total_never_changes(shelf: Any) -
     assert (filtered.total, len(filtered.copies)) == (2, 1)
 
 
+async def test_a_total_may_stop_where_nobody_needs_more(shelf: Any) -> None:
+    page = shelf.view.search(Search(ALL, limit=1, count_to=2))
+    assert page.total >= 2
+    assert len(page.copies) == 1
+    assert shelf.view.search(Search(ALL, limit=1, count_to=9)).total == 4
+
+
 async def test_pages_hold_when_many_share_one_time(manager: Bench) -> None:
     mids = {(await manager.samples.accepted("HELD")).mid for _ in range(7)}
     seen: list[int] = []

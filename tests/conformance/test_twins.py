@@ -354,7 +354,7 @@ def plain(result: Any) -> Any:
 
 TestTwins = Twins.TestCase
 TestTwins.settings = settings(
-    max_examples=120,
+    max_examples=100,
     stateful_step_count=50,
     deadline=None,
     derandomize=False,

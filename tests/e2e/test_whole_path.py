@@ -78,8 +78,8 @@ def test_the_audit_names_who_released_and_who_deleted(world: World) -> None:
         "SELECT mid, action, actor FROM audit WHERE action IN ('release', 'delete') AND actor = 'admin' ORDER BY mid"
     )
     assert rows == [(one, "release", "admin"), (two, "delete", "admin")]
-    (log_line,) = world.manager.grep(rf'MID {one} released from quarantine "Policy" \(manual\) t=\d+')
-    assert "Info: " in log_line
+    (line,) = world.manager.logged(rf'MID {one} released from quarantine "Policy" \(manual\) t=\d+')
+    assert " Info: MID " in line
 
 
 def test_a_message_for_several_recipients_keeps_them_and_its_parameters(world: World) -> None:

@@ -140,7 +140,7 @@ def command(
         assert run.__doc__, f"the command {name} has no description"
         COMMANDS[name] = Command(name, permission, run.__doc__)
 
-        async def guarded(desk: Desk, person: Person, *args: P.args, **kwargs: P.kwargs) -> T:
+        async def guarded(desk: Desk, person: Person, /, *args: P.args, **kwargs: P.kwargs) -> T:
             if not may(person, permission):
                 raise CommandRefused(Why.FORBIDDEN, f"the role {person.role} may not do this")
             try:

@@ -14,10 +14,12 @@ from litestar.response import Stream
 
 from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Clock, CommandRefused, Desk, Why
+from pratique.console.rest.description import PATH, describe
 from pratique.console.rest.errors import RestError
 from pratique.console.rest.reading import BODY_BYTES_MAX, URI_BYTES_MAX, Query
 from pratique.console.rest.request import SECURITY_HEADERS, Answer, Call, error_answer
 from pratique.console.rest.routes import BASES, ROUTES, Route
+from pratique.console.rest.shapes import render
 
 AnyRequest = Request[Any, Any, Any]
 STATUS_OF = {
@@ -33,8 +35,14 @@ SHORT_TEXTS = {404: "Not found.", 405: "Method not allowed.", 413: "The body is 
 def make_app(desk: Desk, signin: SignIn, *, fault: Callable[[str], None]) -> Litestar:
     """`fault` gets the full text of what went wrong inside."""
     base = BASES[desk.role]
+    described = render(describe(desk.role, desk.version))
+
+    async def description(call: Call) -> Answer:
+        return Answer(200, described)
+
+    routes = (*ROUTES, Route("GET", PATH, description, ()))
     return Litestar(
-        route_handlers=[_handler(base, route, desk, signin) for route in ROUTES],
+        route_handlers=[_handler(base, route, desk, signin) for route in routes],
         exception_handlers={Exception: _on_error(desk.clock, fault)},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,  # our own description, without pages that load scripts from elsewhere

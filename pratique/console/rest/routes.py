@@ -7,7 +7,7 @@ derived from ROUTES; a route that is not in it does not exist.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pratique.console.rest import login, messages
+from pratique.console.rest import configuration, contents, login, messages, rules, status
 from pratique.console.rest.request import Answer, Call
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -23,18 +23,64 @@ class Route:
     path: str  # below the base; {name} is a path parameter
     handler: Handler
     commands: tuple[str, ...]
-    summary: str
+    query: tuple[str, ...] = ()  # for the description; the handler checks them
 
+
+_SEARCH = (
+    "startDate",
+    "endDate",
+    "quarantineType",
+    "quarantines",
+    "originatingEsaIp",
+    "subjectFilterBy",
+    "subjectFilterValue",
+    "attachmentName",
+    "attachmentSizeFilterBy",
+    "attachmentSizeFromValue",
+    "attachmentSizeToValue",
+    "envelopeRecipientFilterBy",
+    "envelopeRecipientFilterValue",
+    "envelopeSenderFilterBy",
+    "envelopeSenderFilterValue",
+    "orderDir",
+    "orderBy",
+    "offset",
+    "limit",
+)
+_ACTIONS = ("release", "delete", "move", "delay", "copy")
+_PAGE = ("quarantineType", "ruleId", "orderBy", "orderDir", "offset", "limit")
+_CONFIG = "/config/local_quarantines"
+_DEVICE = ("device_type", "quarantine_type")
 
 ROUTES = (
-    Route("POST", "/login", login.post, (), "Sign in and get a token"),
-    Route("GET", "/quarantine/messages", messages.get, ("search",), "Search held messages"),
+    Route("POST", "/login", login.post, ()),
+    Route("GET", "/health", status.get_health, ("health",)),
+    Route("GET", "/quarantine/messages", messages.get, ("search",), _SEARCH),
+    Route("POST", "/quarantine/messages", messages.post, _ACTIONS),
+    Route("DELETE", "/quarantine/messages", messages.delete, ("delete",)),
+    Route("GET", "/quarantine/messages/details", contents.get_details, ("details",), ("mid", "quarantineType")),
     Route(
-        "POST",
-        "/quarantine/messages",
-        messages.post,
-        ("release", "delete", "move", "delay", "copy"),
-        "Release, delete, move, delay or copy held messages",
+        "GET",
+        "/quarantine/messages/attachment",
+        contents.get_attachment,
+        ("attachment",),
+        ("mid", "attachmentId", "quarantineType"),
     ),
-    Route("DELETE", "/quarantine/messages", messages.delete, ("delete",), "Delete held messages"),
+    *(
+        route
+        for path in ("/quarantine/messages/rules", "/quarantine/rules")
+        for route in (
+            Route("GET", path, rules.get, ("rules",), ("quarantineType",)),
+            Route("POST", path, rules.post, ("decide-rule",)),
+            Route("DELETE", path, rules.delete, ("decide-rule",)),
+        )
+    ),
+    Route("GET", "/quarantine/rules_search", rules.search, ("rule-messages",), _PAGE),
+    Route("GET", "/config/quarantines", configuration.get_names, ("quarantines",), _DEVICE),
+    Route("GET", "/config/quarantine_users", configuration.get_users, ("quarantine-users",), _DEVICE),
+    Route("GET", _CONFIG, configuration.get_all, ("quarantines",), _DEVICE),
+    Route("POST", _CONFIG, configuration.post, ("create-quarantine",), _DEVICE),
+    Route("GET", f"{_CONFIG}/{{name}}", configuration.get_one, ("quarantines",), _DEVICE),
+    Route("PUT", f"{_CONFIG}/{{name}}", configuration.put, ("change-quarantine",), _DEVICE),
+    Route("DELETE", f"{_CONFIG}/{{name}}", configuration.delete, ("drop-quarantine",), _DEVICE),
 )

@@ -4,9 +4,10 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from pratique.store.moves import MoveRefused
+from pratique.store.records import AuditEntry
 
 INTEGER_BITS = 63  # what a column of a database holds
-_HEX = {"cid": 32, "sha256": 64}  # fields that are hex digits, and how many
+CID_DIGITS = 32
 
 
 def check_storable(value: Any, name: str = "") -> None:
@@ -21,13 +22,16 @@ def check_storable(value: Any, name: str = "") -> None:
             check_storable(one, name)
     elif is_dataclass(value):
         for inner in value.__dataclass_fields__:
-            check_storable(getattr(value, inner), inner)
+            # An audit row quotes ids, also those that are none.
+            check_storable(getattr(value, inner), "quoted" if isinstance(value, AuditEntry) else inner)
 
 
 def _check_text(text: str, name: str) -> None:
     try:
         text.encode()
-        if text and name in _HEX and len(bytes.fromhex(text)) * 2 != _HEX[name]:
-            raise ValueError("not an id")
+        if name in ("cid", "sha256"):
+            bytes.fromhex(text)
     except ValueError as error:
         raise MoveRefused(f"no row can hold the text {text!a} ({name}): {error}") from error
+    if name == "cid" and len(text) != CID_DIGITS:
+        raise MoveRefused(f"{text!a} is not the id of a copy")

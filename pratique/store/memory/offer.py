@@ -23,6 +23,7 @@ from pratique.store.moves import (
     ExitHold,
     Intend,
     MoveHold,
+    MoveRefused,
     Retarget,
     TakeBack,
     TransfersAnswered,
@@ -177,8 +178,7 @@ def _held(tx: Tx, mid: int, quarantine: str) -> tuple[Copy, Hold]:
     for hold in tx.rows.holds.get(mid, ()):
         if hold.quarantine == quarantine and hold.mark == Mark.HELD:
             return copy, hold
-    require(False, f'MID {mid} is not held in "{quarantine}"')
-    raise AssertionError
+    raise MoveRefused(f'MID {mid} is not held in "{quarantine}"')
 
 
 def _replace_hold(tx: Tx, hold: Hold, left: str) -> None:

@@ -64,7 +64,7 @@ def select(columns: str, source: str) -> str:
 
 def fold(text: str) -> str | None:
     """The text for a search that ignores case, or None when LIKE's own ASCII folding will do."""
-    return None if text.isascii() else text.lower()
+    return None if text.isascii() else text.casefold()
 
 
 def _options(envelope: Envelope, joined: str) -> _Options | None:

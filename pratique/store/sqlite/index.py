@@ -29,7 +29,15 @@ INSERT INTO state VALUES (0, 0, 0, 0, 0, zeroblob(32));
 PRAGMA user_version = 1;
 """
 _TEXTS = "coalesce(sender_folded, sender), coalesce(recipients_folded, recipients), coalesce(subject_folded, subject)"
-_TAKE = " ".join(("INSERT INTO found (rowid, sender, recipients, subject) SELECT mid,", _TEXTS, "FROM store.copy"))
+_TAKE = " ".join(
+    (
+        "INSERT INTO found (rowid, sender, recipients, subject) SELECT mid,",
+        _TEXTS,
+        "FROM store.copy WHERE custody = 'HELD' AND",
+    )
+)
+_NEXT = " mid > ? AND mid <= ? ORDER BY mid"
+_THESE = " mid IN (SELECT mid FROM store.late_copy WHERE id > ? AND id <= ? AND mid <= ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +149,9 @@ def _belongs(db: sqlite3.Connection) -> bool:
     """Was the index made from this store, as it stands or earlier? The audit chain tells (a copy may be put back)."""
     number, digest = db.execute("SELECT audit_number, audit_hash FROM state").fetchone()
     if number == 0:
-        return db.execute("SELECT upto FROM state").fetchone() == (0,)
-    return bool(db.execute("SELECT hash FROM store.audit WHERE number = ?", (number,)).fetchone() == (digest,))
+        return bool(db.execute("SELECT upto = 0 FROM state").fetchone()[0])
+    row: Any = db.execute("SELECT hash FROM store.audit WHERE number = ?", (number,)).fetchone()
+    return row is not None and bytes(row[0]) == digest
 
 
 def _empty(db: sqlite3.Connection) -> None:
@@ -162,16 +171,10 @@ def _batch(db: sqlite3.Connection, upto: int, late: int, rows: int) -> tuple[int
         (upto, BATCH_ROWS),
     ).fetchone()[0]
     if last is not None:
-        took = db.execute(_TAKE + " WHERE mid > ? AND mid <= ? AND custody = 'HELD' ORDER BY mid", (upto, last))
-        rows += took.rowcount
+        rows += db.execute(_TAKE + _NEXT, (upto, last)).rowcount
     # A late copy above `upto` comes with the rest.
     end = db.execute("SELECT max(id) FROM (SELECT id FROM store.late_copy WHERE id > ? LIMIT ?)", (late, BATCH_ROWS))
     newest = end.fetchone()[0]
     if newest is not None:
-        took = db.execute(
-            _TAKE + " WHERE custody = 'HELD' AND mid IN "
-            "(SELECT mid FROM store.late_copy WHERE id > ? AND id <= ? AND mid <= ?)",
-            (late, newest, upto),
-        )
-        rows += took.rowcount
+        rows += db.execute(_TAKE + _THESE, (late, newest, upto)).rowcount
     return (upto if last is None else last), (late if newest is None else newest), rows

@@ -75,7 +75,7 @@ def _numbered(items: Sequence[Item[TransfersAnswered]]) -> Iterator[tuple[Acknow
 
 def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list[Any]:
     answers = list(_numbered(items))
-    found = _TRANSFERS.run(tx.db, [(blob(answer.cid), answer.hop) for answer, _ in answers])
+    found = _TRANSFERS.run(tx.db, [(blob(answer.cid), answer.hop) for answer, _, _ in answers])
     transfers = {(row[0], row[1]): row[2:] for row in found}
     copies = standings(tx, list({row[2] for row in found}))
     written: list[tuple[Any, ...]] = []

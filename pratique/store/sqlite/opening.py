@@ -1,8 +1,9 @@
-"""The files of a store and how they are opened: database, lock, witness.
+"""The files of a store and how they are opened: database, index, lock, witness.
 
-`store.db` with its write-ahead log; `search.db`, an index that can be made anew (index.py); `store.lock`, so that two processes never write one store; `witness`, what the
-store had reached when it was last opened or closed. A store that is behind its witness was put back from a copy: it
-takes no custody step before it has spoken with its peers (cpq.md §2). The witness is no part of a backup.
+`store.db` with its write-ahead log; `search.db`, an index that can be made anew (index.py); `store.lock`, so that two
+processes never write one store; `witness`, what the store had reached when it was last opened or closed. A store that
+is behind its witness was put back from a copy: it takes no custody step before it has spoken with its peers
+(cpq.md §2). The witness is no part of a backup.
 """
 
 import fcntl

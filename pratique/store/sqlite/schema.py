@@ -3,7 +3,7 @@
 What is indexed on the receiving path and why: copy_hop (the identity of a copy: no second one), hold_received (a page
 of a quarantine), hold_exit (what expires next). The other indexes are partial and empty for a message at rest.
 
-Text columns keep what was accepted; `*_folded` is the lower-cased text where that is more than ASCII lower-casing
+Text columns keep what was accepted; `*_folded` is the case-folded text where that is more than ASCII lower-casing
 (LIKE folds ASCII alone), NULL otherwise.
 """
 

@@ -5,10 +5,12 @@ Three ways, the cheapest that is exact:
 * a page by time of receipt or of scheduled exit: the index of the holds is walked in that order until it is full;
 * all else: every held message is looked at.
 
-Case does not matter: LIKE folds ASCII, and a text with other letters is compared in its lower-cased column.
+Case does not matter: LIKE folds ASCII, and a text with other letters is compared in its case-folded column.
 A message that lies in several of the asked quarantines counts once: by the hold that comes last in `received`
 (or first in scheduled exit), which is found with a probe per hold.
 """
+
+# ruff: noqa: S608  every part of a statement comes from this file; what a person typed is bound
 
 import json
 import sqlite3
@@ -47,6 +49,7 @@ ORDERS = {
     "size": "length",
 }
 VALUE_MAX = 10_000  # characters; SQLite refuses patterns of 50,000 octets, and no header field that we keep is as long
+NEVER = "0"  # the condition that nothing passes
 _STRANGE = frozenset("\n\r\0")  # in no address, and in no subject: it is unfolded
 _ESCAPES = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 _FOREVER = 1 << 62
@@ -72,7 +75,7 @@ def find(db: sqlite3.Connection, query: Search, *, indexed: bool) -> tuple[int, 
     if query.order_by not in ORDERS:
         raise ValueError(f"cannot order by {query.order_by}")
     wanted = _wanted(query)
-    if not query.quarantines:
+    if not query.quarantines or NEVER in wanted.copy:
         return 0, []
     hits = _hits(db, wanted) if indexed and wanted.match else None
     if hits is not None:
@@ -105,7 +108,7 @@ def _wanted(query: Search) -> Wanted:
             "EXISTS (SELECT 1 FROM json_each(attachments) AS part WHERE part.value ->> 1 BETWEEN ? AND ? "
             "AND has_text(part.value ->> 0, ?))"
         )
-        wanted.copy_values += [query.attachment_min, query.attachment_max, query.attachment.lower()]
+        wanted.copy_values += [query.attachment_min, query.attachment_max, query.attachment.casefold()]
     return wanted
 
 
@@ -115,9 +118,9 @@ def _add_text(wanted: Wanted, test: TextTest, name: str, column: str, patterns: 
         raise ValueError(f"no text test is called {test.how}")
     is_plain = plain == test.how
     if len(test.value) > VALUE_MAX or not _STRANGE.isdisjoint(test.value):
-        wanted.copy.append("0" if is_plain else "1")  # no text that we keep has it
+        wanted.copy.append(NEVER if is_plain else "1")  # no text that we keep has it
         return
-    value = test.value.lower()
+    value = test.value.casefold()
     wanted.copy.append(f"{column} {'LIKE' if is_plain else 'NOT LIKE'} ? ESCAPE '\\'")
     wanted.copy_values.append(patterns[plain].format(value.translate(_ESCAPES)))
     if is_plain and len(value) >= TRIGRAM:
@@ -143,7 +146,7 @@ def _hits(db: sqlite3.Connection, wanted: Wanted) -> list[int] | None:
 
 def _among(db: sqlite3.Connection, query: Search, wanted: Wanted, mids: list[int]) -> tuple[int, list[int]]:
     source = (
-        f"FROM (SELECT DISTINCT value FROM json_each(?)) AS hit CROSS JOIN hold AS h ON h.mid = hit.value "
+        "FROM (SELECT DISTINCT value FROM json_each(?)) AS hit CROSS JOIN hold AS h ON h.mid = hit.value "
         f"CROSS JOIN copy USING (mid) WHERE {wanted.seen} AND {wanted.of_copy} GROUP BY h.mid"
     )
     values = [json.dumps(mids), *wanted.seen_values, *wanted.copy_values]
@@ -225,7 +228,7 @@ def _count_all(db: sqlite3.Connection, query: Search, wanted: Wanted) -> int:
 def _count(db: sqlite3.Connection, query: Search, wanted: Wanted, *, indexed: bool) -> int:
     if not (indexed and wanted.match):
         source = (
-            f"SELECT DISTINCT h.mid FROM hold AS h CROSS JOIN copy USING (mid) "
+            "SELECT DISTINCT h.mid FROM hold AS h CROSS JOIN copy USING (mid) "
             f"WHERE {wanted.seen} AND {wanted.of_copy} LIMIT ?"
         )
         return _size(db, source, [*wanted.seen_values, *wanted.copy_values, query.count_to])
@@ -233,8 +236,8 @@ def _count(db: sqlite3.Connection, query: Search, wanted: Wanted, *, indexed: bo
     held = f"EXISTS (SELECT 1 FROM hold AS h WHERE h.mid = copy.mid AND {wanted.seen})"
     values = [*wanted.copy_values, *wanted.seen_values]
     found = (
-        "SELECT 1 FROM idx.found CROSS JOIN copy ON copy.mid = found.rowid "
-        f"WHERE found MATCH ? AND {wanted.of_copy} AND {held} ORDER BY found.rowid DESC LIMIT ?"
+        "SELECT 1 FROM (SELECT rowid AS hit FROM idx.found WHERE found MATCH ? ORDER BY rowid DESC) "
+        f"CROSS JOIN copy ON copy.mid = hit WHERE {wanted.of_copy} AND {held} LIMIT ?"
     )
     total = _size(db, found, [match, *values, query.count_to])
     if total >= query.count_to:
@@ -248,5 +251,5 @@ def _size(db: sqlite3.Connection, source: str, values: list[Any]) -> int:
 
 
 def has_text(text: str | None, part: str) -> bool:
-    """SQL function: does `text` contain the lower-cased `part`, whatever the case of its letters?"""
-    return text is not None and part in text.lower()
+    """SQL function: does `text` contain the case-folded `part`, whatever the case of its letters?"""
+    return text is not None and part in text.casefold()

@@ -1,0 +1,291 @@
+"""`pratique doctor`: the live checks of one appliance, each with its name, what was found, and the cure.
+
+One function for each check; none changes anything and none takes longer than a few seconds. It looks from outside:
+ports are dialled as a peer or a reader would, and no hello is said, which would take the running appliance's place.
+"""
+
+import asyncio
+import datetime
+import http.client
+import ssl
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from pratique.delivery.routes import RouteError, parse_hop
+from pratique.fleet.identity import Keys, fingerprint
+from pratique.front.files import BadConfiguration, read_options
+from pratique.front.local import LocalRefused, ask
+from pratique.front.options import GatewayOptions, Options
+from pratique.front.probe import ProbeFailed, banner, quarantine_port
+from pratique.net.clock import SystemClock
+from pratique.net.tls import pinned_context
+from pratique.store.moves import StoreFailed
+
+EXPIRY_DAYS = 30  # a certificate is named so long before its end
+LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
+CLOCK_SLACK_SECONDS = 120.0
+EARLIEST_YEAR = 2024  # a clock before it was never set
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`required`: the appliance does not do its work while this fails."""
+
+    name: str
+    state: State
+    found: str
+    cure: str = ""
+    required: bool = True
+
+    @property
+    def failed(self) -> bool:
+        return self.required and self.state is State.FAILED
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    directory: Path
+    options: Options
+    keys: Keys
+
+
+async def examine(directory: Path) -> list[Check]:
+    """All checks, in the order in which a person would cure them."""
+    try:
+        options = read_options(directory)
+    except BadConfiguration as error:
+        return [Check("config", State.FAILED, str(error), "correct the file, then run `pratique check-config`")]
+    patient = Patient(directory, options, Keys(directory / "keys"))
+    checks = [Check("config", State.OK, f"{options.appliance.name}, {options.appliance.role}")]
+    checks += [check_keys(patient), check_clock(patient)]
+    checks += [certificate_check(patient.keys.cpq_certificate, "quarantine certificate")]
+    checks += [certificate_check(patient.keys.web_certificate, "web certificate")]
+    store, health, peers = await check_store(patient)
+    checks.append(store)
+    if health is not None:
+        checks.append(check_space(health))
+        checks += check_links(health)
+    checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
+    for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
+        checks += found
+    if not peers and store.state is State.OK:
+        checks.append(_nobody_enrolled(patient))
+    return checks
+
+
+def rendered(checks: list[Check]) -> str:
+    lines = []
+    for check in checks:
+        lines.append(f"{check.state.upper():8} {check.name}: {check.found}")
+        if check.cure and check.state in (State.FAILED, State.WARNING):
+            lines.append(f"         cure: {check.cure}")
+    failed = sum(check.failed for check in checks)
+    lines.append("all required checks passed" if not failed else f"{failed} required checks failed")
+    return "\n".join(lines)
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+def check_keys(patient: Patient) -> Check:
+    keys = patient.keys
+    secret = [keys.cpq_key, keys.web_key, *([keys.signing_key] if patient.options.appliance.role == "manager" else [])]
+    wanted = [*secret, keys.cpq_certificate, keys.web_certificate]
+    missing = [path.name for path in wanted if not path.is_file()]
+    if missing:
+        cure = "restore the keys directory from the backup: peers know this appliance by them"
+        return Check("keys", State.FAILED, f"missing: {', '.join(missing)}", cure)
+    loose = [path.name for path in secret if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
+    if loose:
+        cure = f"chmod 600 {' '.join(str(keys.directory / name) for name in loose)}"
+        return Check("keys", State.FAILED, f"readable by others: {', '.join(loose)}", cure)
+    return Check("keys", State.OK, f"{len(wanted)} files, private ones for their owner only")
+
+
+def certificate_check(path: Path, name: str) -> Check:
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return Check(name, State.FAILED, str(error), f"replace {path} by a certificate in PEM form")
+    now = datetime.datetime.now(datetime.UTC)
+    end = certificate.not_valid_after_utc
+    left = (end - now).days
+    if certificate.not_valid_before_utc > now or end <= now:
+        cure = "set the clock, or make new keys and enrol this appliance anew with its peers"
+        return Check(name, State.FAILED, f"not valid now; it is from {certificate.not_valid_before_utc} to {end}", cure)
+    if left < EXPIRY_DAYS:
+        return Check(name, State.WARNING, f"ends in {left} days", "renew it and enrol this appliance anew")
+    return Check(name, State.OK, f"valid for {left} days")
+
+
+def check_clock(patient: Patient) -> Check:
+    """Against what this machine wrote itself: a file from the future says that the clock went back."""
+    now = SystemClock().now_ms() / 1_000
+    cure = "set the clock and keep it set, for instance with chrony or systemd-timesyncd"
+    if datetime.datetime.fromtimestamp(now, datetime.UTC).year < EARLIEST_YEAR:
+        return Check("clock", State.FAILED, "the clock was never set", cure)
+    ahead = max(map(_written_at, patient.directory.rglob("*")), default=0.0) - now
+    if ahead > CLOCK_SLACK_SECONDS:
+        return Check("clock", State.FAILED, f"files here are {ahead:.0f} s ahead of it: it went back", cure)
+    return Check("clock", State.OK, "not behind what was written here")
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0  # a running appliance removes files meanwhile
+
+
+# --- store ------------------------------------------------------------------------------------------------------
+async def check_store(patient: Patient) -> tuple[Check, dict[str, Any] | None, list[dict[str, Any]]]:
+    """Over the socket when the appliance runs, else by opening the store under its lock."""
+    try:
+        health = await ask(patient.directory, "health")
+        peers = await ask(patient.directory, "peers")
+    except (LocalRefused, StoreFailed, OSError, ValueError) as error:
+        cure = "see the mail log; a full or broken disk must be cured first, nothing is lost meanwhile"
+        return Check("store", State.FAILED, str(error), cure), None, []
+    gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
+    return Check("store", State.OK, f"opened: {gauges}"), health, peers
+
+
+def check_space(health: dict[str, Any]) -> Check:
+    free = health["free_bytes"]
+    cure = "make room in the spool's file system, or move the spool (store.spool) to a larger one"
+    if free <= 0:
+        return Check("space", State.FAILED, "below the reserve: new mail gets 452", cure)
+    state = State.WARNING if free < LOW_SPACE_BYTES else State.OK
+    return Check("space", state, f"{free / (1 << 20):.0f} MiB above the reserve", cure)
+
+
+def check_links(health: dict[str, Any]) -> list[Check]:
+    """What the running appliance itself says of its links."""
+    checks = []
+    for link in health["links"]:
+        if not link["serial"]:
+            continue
+        name = f"link {link['peer']}"
+        if link["up"] is False:
+            found = f"{link['waiting']} transfers wait: {link['last_error'] or 'no connection'}"
+            checks.append(Check(name, State.FAILED, found, "see the checks of this peer below", required=False))
+        else:
+            state = "up" if link["up"] else "not needed yet"
+            checks.append(Check(name, State.OK, f"{state}, {link['waiting']} transfers wait", required=False))
+    return checks
+
+
+# --- our own ports ----------------------------------------------------------------------------------------------
+def _ports(options: Options) -> list[Callable[[Patient], Awaitable[Check]]]:
+    calls: list[Callable[[Patient], Awaitable[Check]]] = []
+    if isinstance(options, GatewayOptions):
+        calls += [_banner_check(f"listener {k.name}", k.address, k.port) for k in options.gateway.listeners]
+    calls.append(_banner_check("quarantine port", options.cpq.address, options.cpq.port))
+    if options.web.enabled:
+        calls.append(check_rest)
+    return calls
+
+
+def _banner_check(name: str, address: str, port: int) -> Callable[[Patient], Awaitable[Check]]:
+    async def check(patient: Patient) -> Check:
+        where = f"{reachable(address)}:{port}"
+        try:
+            line = await banner(reachable(address), port)
+        except ProbeFailed as error:
+            cure = f"start the appliance with `pratique run {patient.directory}`; see its log if it runs"
+            return Check(name, State.FAILED, f"{where}: {error}", cure)
+        return Check(name, State.OK, f"{where}: {line[:100]}")
+
+    return check
+
+
+def reachable(address: str) -> str:
+    """Where to dial what listens on `address` of this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(address, address)
+
+
+async def check_rest(patient: Patient) -> Check:
+    web = patient.options.web
+    where = f"https://{reachable(web.address)}:{web.port}"
+    base = "/sma/api/v2.0" if patient.options.appliance.role == "manager" else "/esa/api/v2.0"
+    try:
+        status = await asyncio.to_thread(_rest_status, patient, base)
+    except (OSError, ssl.SSLError, http.client.HTTPException) as error:
+        cure = "start the appliance; its log says why the REST API could not be started (a port in use, as a rule)"
+        return Check("REST API", State.FAILED, f"{where}: {error}", cure)
+    if status not in (200, 503):
+        return Check("REST API", State.FAILED, f"{where} answers {status}", "is another program on this port?")
+    return Check("REST API", State.OK, f"{where}{base}/health answers {status}")
+
+
+def _rest_status(patient: Patient, base: str) -> int:
+    web = patient.options.web
+    context = ssl.create_default_context(cafile=str(patient.keys.web_certificate))
+    context.check_hostname = False  # the certificate itself is pinned
+    connection = http.client.HTTPSConnection(reachable(web.address), web.port, context=context, timeout=5)
+    try:
+        connection.request("GET", f"{base}/health")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+# --- peers ------------------------------------------------------------------------------------------------------
+def _nobody_enrolled(patient: Patient) -> Check:
+    other = "manager" if patient.options.appliance.role == "gateway" else "gateway"
+    cure = f"on the {other}: `pratique enroll DIR --show`; here: `pratique enroll {patient.directory} FILE`"
+    return Check("peers", State.WARNING, f"no {other} is enrolled: quarantined mail goes nowhere", cure, required=False)
+
+
+async def check_peer(patient: Patient, peer: dict[str, Any]) -> list[Check]:
+    """TCP and banner, then TLS with both certificates, then whose certificate it is."""
+    name = f"peer {peer['name']}"
+    if peer["withdrawn"]:
+        return [Check(name, State.SKIPPED, "withdrawn: nothing is exchanged", required=False)]
+    if peer["locked"]:
+        cure = f"find out why, then `pratique enroll {patient.directory} --unlock {peer['serial']}`"
+        return [Check(name, State.FAILED, f"locked: {peer['locked']}", cure)]
+    host, port = _endpoint(peer)
+    try:
+        line = await banner(host, port)
+    except ProbeFailed as error:
+        cure = f"is it running? does a firewall let {host}:{port} through? `telnet {host} {port}` must show 220"
+        return [Check(f"{name} tcp", State.FAILED, f"{host}:{port}: {error}", cure)]
+    checks = [Check(f"{name} tcp", State.OK, f"{host}:{port}: {line[:100]}")]
+    keys = patient.keys
+    context = pinned_context(str(keys.cpq_certificate), str(keys.cpq_key), peer["certificate"], server_side=False)
+    try:
+        certificate = await quarantine_port(host, port, context)
+    except ProbeFailed as error:
+        cure = "one side does not know the other's present certificate: exchange `pratique enroll DIR --show` anew"
+        return [*checks, Check(f"{name} tls", State.FAILED, str(error), cure)]
+    if fingerprint(certificate) != peer["fingerprint"]:
+        cure = "another appliance answers there: correct the address, or enrol the one that is meant"
+        return [*checks, Check(f"{name} tls", State.FAILED, "the certificate is not the enrolled one", cure)]
+    return [*checks, Check(f"{name} tls", State.OK, f"TLS 1.3, certificate {peer['fingerprint'][:16]}... as enrolled")]
+
+
+def _endpoint(peer: dict[str, Any]) -> tuple[str, int]:
+    """A gateway's place for releases is what it announced last; a manager's is what its enrolment says."""
+    host, port = str(peer["host"]), int(peer["port"])
+    if peer["role"] == "manager" or not peer["endpoint"]:
+        return host, port
+    try:
+        hop = parse_hop(str(peer["endpoint"]))
+    except RouteError:
+        return host, port
+    return (host if hop.host in ("0.0.0.0", "::") else hop.host), hop.port
