@@ -13,9 +13,9 @@ from pratique.checks.virus import YaraEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
-from pratique.front.files import compile_program
+from pratique.front.files import BadConfiguration, compile_program, read_options
 from pratique.front.options import GatewayOptions, ManagerOptions, Options
-from pratique.gateway.app import Gateway
+from pratique.gateway.app import Gateway, routes_of
 from pratique.gateway.app import Parts as GatewayParts
 from pratique.manager.app import Manager
 from pratique.manager.app import Parts as ManagerParts
@@ -56,12 +56,28 @@ class Appliance:
         await self.role.start()
 
     def reload(self) -> None:
-        """SIGHUP: reopen the logs, read the enrolments anew. Options need a restart; the log says so."""
+        """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
         self.mail_log.reopen()
         self.role.peers_changed()
-        self.mail_log.emit(
-            log.Note(message="reloaded: logs reopened, enrolments read; options take effect at a restart")
-        )
+        try:
+            options = read_options(self.directory)
+        except BadConfiguration as error:
+            for problem in error.problems:
+                self.mail_log.emit(log.Trouble(message=f"not reloaded: {problem}"))
+            return
+        later = self._reconfigure(options)
+        self.mail_log.emit(log.Note(message="reloaded: logs, enrolments, filters, policies, access tables, routes"))
+        for what in later:
+            self.mail_log.emit(log.Trouble(message=f"needs a restart: {what}"))
+
+    def _reconfigure(self, options: Options) -> list[str]:
+        later = []
+        if isinstance(self.role, Gateway) and isinstance(options, GatewayOptions):
+            routes = routes_of(options.delivery.smtproutes)
+            later = self.role.reconfigure(options.gateway, routes, compile_program(self.directory, options))
+        names = ("cpq", "web", "store", "log", "appliance")
+        later += [f"[{n}] was changed" for n in names if getattr(options, n) != getattr(self.options, n)]
+        return later
 
     async def stop(self) -> None:
         """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given."""

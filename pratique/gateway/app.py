@@ -106,6 +106,23 @@ class Gateway:
             self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")
 
+    def reconfigure(self, settings: GatewaySettings, routes: Routes, program: Program) -> list[str]:
+        """Filters, policies, access tables and routes take effect for the next message; returns what needs a
+        restart, in words."""
+        self.pipeline.use(program)
+        self.deliverer.use(routes)
+        by_name = {listener.name: listener for listener in settings.listeners}
+        later = []
+        for door in self.doors:
+            new = by_name.pop(door.listener.name, None)
+            if new is None:
+                later.append(f"listener {door.listener.name} goes")
+                continue
+            if (new.address, new.port, new.kind, new.tls) != _place(door.listener):
+                later.append(f"listener {new.name} moves or changes its kind or TLS")
+            door.hosts, door.recipients = HostTable(new), RecipientTable(new.recipients)
+        return later + [f"listener {name} comes" for name in by_name]
+
     def _door(self, listener: Listener) -> Door:
         return Door(
             services=self.services,
@@ -223,6 +240,10 @@ class Mailroom:
         copy = self._gateway.services.store.view.copy(mid)
         if copy is not None and copy.hop and self._gateway.link is not None:
             self._gateway.link.journal_changed()
+
+
+def _place(listener: Listener) -> tuple[str, int, str, str]:
+    return listener.address, listener.port, listener.kind, listener.tls
 
 
 def routes_of(lines: tuple[str, ...]) -> Routes:

@@ -37,10 +37,14 @@ class Judged:
 
 class Pipeline:
     def __init__(self, program: Program, engines: Engines, *, search_seconds: float = 4.0) -> None:
-        self._program = program
         self._engines = engines
-        self._virus = bool(engines.virus) and program.needs.virus
         self._search_seconds = search_seconds
+        self.use(program)
+
+    def use(self, program: Program) -> None:
+        """Judge by this program from the next message on."""
+        self._program = program
+        self._virus = bool(self._engines.virus) and program.needs.virus
 
     def judge_now(self, source: Source, envelope: Envelope, octets: bytes | None) -> Judged | None:
         """The decision, when it can be had within microseconds; None = use `judge`."""

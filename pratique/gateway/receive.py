@@ -92,6 +92,7 @@ class Session:
         self._tls: TlsInfo | None = None
         self.icid = 0
         self._quit = False
+        self._refused_last: smtp.CommandRefused | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -344,6 +345,9 @@ class Session:
         self._forget()
 
     def _command_refused(self, event: smtp.CommandRefused) -> None:
+        if event == self._refused_last:
+            return  # once: 100,000 recipients too many are no reason for as many lines
+        self._refused_last = event
         self._log(log.DebugNote(message=f"ICID {self.icid} {event.command} answered {event.reply}"))
 
     def _ended(self, event: smtp.ConnectionEnded) -> None:

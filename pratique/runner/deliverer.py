@@ -142,6 +142,10 @@ class Deliverer:
         self._serve()
         return len(due)
 
+    def use(self, routes: Routes) -> None:
+        """Route by this table from the next connection on."""
+        self._routes = routes
+
     # --- connections
     def _serve(self) -> None:
         if self._suspended or self._stopping:

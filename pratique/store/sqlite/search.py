@@ -14,6 +14,7 @@ A message that lies in several of the asked quarantines counts once: by the hold
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
@@ -23,6 +24,17 @@ from pratique.store.interface import Search, TextTest
 
 HITS_MAX = 6_000  # hits of the index that are looked at one by one: some 15 ms
 TRIGRAM = 3  # characters below which the index knows nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a page is ordered by. Of several holds of one message `pick` tells which gives its place."""
+
+    key: str
+    of_hold: bool = False
+    pick: Callable[[Any, Any], Any] = max
+
+
 NEGATIONS = {
     "does_not_contain": "contains",
     "does_not_start_with": "starts_with",
@@ -42,11 +54,11 @@ SENDER = "coalesce(sender_folded, sender)"
 SUBJECT = "coalesce(subject_folded, subject)"
 RECIPIENTS = "char(10) || coalesce(recipients_folded, recipients) || char(10)"
 ORDERS = {
-    "received": "max(received)",
-    "scheduledExit": "min(exit_at)",
-    "sender": "lower(" + SENDER + ")",
-    "subject": "lower(" + SUBJECT + ")",
-    "size": "length",
+    "received": Order("received", of_hold=True, pick=max),
+    "scheduledExit": Order("exit_at", of_hold=True, pick=min),
+    "sender": Order("lower(" + SENDER + ")"),
+    "subject": Order("lower(" + SUBJECT + ")"),
+    "size": Order("length"),
 }
 VALUE_MAX = 10_000  # characters; SQLite refuses patterns of 50,000 octets, and no header field that we keep is as long
 NEVER = "0"  # the condition that nothing passes
@@ -64,6 +76,16 @@ class Wanted:
     copy: list[str] = field(default_factory=list)
     copy_values: list[Any] = field(default_factory=list)
     match: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)  # those of `copy` that a hit of the index does not prove
+    unproven_values: list[Any] = field(default_factory=list)
+
+    def ask(self, condition: str, *values: Any, proven: bool = False) -> None:
+        """Add a condition on the copy. `proven`: a hit of the index meets it."""
+        self.copy.append(condition)
+        self.copy_values += values
+        if not proven:
+            self.unproven.append(condition)
+            self.unproven_values += values
 
     @property
     def of_copy(self) -> str:
@@ -101,14 +123,15 @@ def _wanted(query: Search) -> Wanted:
         if test is not None:
             _add_text(wanted, test, name, column, patterns)
     if query.origin_ip:
-        wanted.copy.append("origin_ip = ?")
-        wanted.copy_values.append(query.origin_ip)
+        wanted.ask("origin_ip = ?", query.origin_ip)
     if query.attachment or query.attachment_min > 0 or query.attachment_max < _FOREVER:
-        wanted.copy.append(
+        wanted.ask(
             "EXISTS (SELECT 1 FROM json_each(attachments) AS part WHERE part.value ->> 1 BETWEEN ? AND ? "
-            "AND has_text(part.value ->> 0, ?))"
+            "AND has_text(part.value ->> 0, ?))",
+            query.attachment_min,
+            query.attachment_max,
+            query.attachment.casefold(),
         )
-        wanted.copy_values += [query.attachment_min, query.attachment_max, query.attachment.casefold()]
     return wanted
 
 
@@ -118,12 +141,17 @@ def _add_text(wanted: Wanted, test: TextTest, name: str, column: str, patterns: 
         raise ValueError(f"no text test is called {test.how}")
     is_plain = plain == test.how
     if len(test.value) > VALUE_MAX or not _STRANGE.isdisjoint(test.value):
-        wanted.copy.append(NEVER if is_plain else "1")  # no text that we keep has it
+        if is_plain:
+            wanted.ask(NEVER)  # no text that we keep has it
         return
     value = test.value.casefold()
-    wanted.copy.append(f"{column} {'LIKE' if is_plain else 'NOT LIKE'} ? ESCAPE '\\'")
-    wanted.copy_values.append(patterns[plain].format(value.translate(_ESCAPES)))
-    if is_plain and len(value) >= TRIGRAM:
+    indexable = is_plain and len(value) >= TRIGRAM
+    wanted.ask(
+        f"{column} {'LIKE' if is_plain else 'NOT LIKE'} ? ESCAPE '\\'",
+        patterns[plain].format(value.translate(_ESCAPES)),
+        proven=indexable and plain == "contains",
+    )
+    if indexable:
         wanted.match.append(name + ' : "' + value.replace('"', '""') + '"')
 
 
@@ -134,26 +162,32 @@ _TAIL = (
 )
 
 
-def _hits(db: sqlite3.Connection, wanted: Wanted) -> list[int] | None:
-    """MIDs that may match: those the index finds and those it has not seen. None when they are too many."""
+def _hits(db: sqlite3.Connection, wanted: Wanted) -> set[int] | None:
+    """MIDs for which all holds that the index can tell: its own, and those it has not seen that stand the whole test.
+    None when they are too many."""
     match = " AND ".join(wanted.match)
     found = db.execute("SELECT rowid FROM idx.found WHERE found MATCH ? LIMIT ?", (match, HITS_MAX + 1)).fetchall()
     if len(found) > HITS_MAX:
         return None
-    found += db.execute(_TAIL + " LIMIT ?", (HITS_MAX * 2,)).fetchall()
-    return None if len(found) >= HITS_MAX * 2 else [row[0] for row in found]
+    tail = f"SELECT mid FROM ({_TAIL}) CROSS JOIN copy USING (mid) WHERE {wanted.of_copy} LIMIT ?"
+    found += db.execute(tail, (*wanted.copy_values, HITS_MAX + 1)).fetchall()
+    return {row[0] for row in found} if len(found) <= HITS_MAX else None
 
 
-def _among(db: sqlite3.Connection, query: Search, wanted: Wanted, mids: list[int]) -> tuple[int, list[int]]:
-    source = (
-        "FROM (SELECT DISTINCT value FROM json_each(?)) AS hit CROSS JOIN hold AS h ON h.mid = hit.value "
-        f"CROSS JOIN copy USING (mid) WHERE {wanted.seen} AND {wanted.of_copy} GROUP BY h.mid"
+def _among(db: sqlite3.Connection, query: Search, wanted: Wanted, hits: set[int]) -> tuple[int, list[int]]:
+    order, join, rest = ORDERS[query.order_by], "", " AND ".join(wanted.unproven)
+    if rest or not order.of_hold:
+        join = "CROSS JOIN copy USING (mid)"
+    sql = (
+        f"SELECT h.mid, {order.key} FROM json_each(?) AS hit CROSS JOIN hold AS h ON h.mid = hit.value {join} "
+        f"WHERE {wanted.seen} AND {rest or '1'}"
     )
-    values = [json.dumps(mids), *wanted.seen_values, *wanted.copy_values]
-    way = "DESC" if query.descending else "ASC"
-    sql = f"SELECT h.mid {source} ORDER BY {ORDERS[query.order_by]} {way}, h.mid {way}"
-    rows = db.execute(sql, values).fetchall()
-    return len(rows), [row[0] for row in rows[query.offset : query.offset + query.limit]]
+    values = [json.dumps(sorted(hits)), *wanted.seen_values, *wanted.unproven_values]
+    best: dict[int, Any] = {}
+    for mid, key in db.execute(sql, values):
+        best[mid] = order.pick(best[mid], key) if mid in best else key
+    ranked = sorted(best, key=lambda mid: (best[mid], mid), reverse=query.descending)
+    return len(ranked), ranked[query.offset : query.offset + query.limit]
 
 
 # --- by walking the holds in order -----------------------------------------------------------------------------
@@ -203,7 +237,7 @@ def _sorted(db: sqlite3.Connection, query: Search, wanted: Wanted) -> list[int]:
     way = "DESC" if query.descending else "ASC"
     sql = (
         f"SELECT h.mid FROM hold AS h CROSS JOIN copy USING (mid) WHERE {wanted.seen} AND {wanted.of_copy} "
-        f"GROUP BY h.mid ORDER BY {ORDERS[query.order_by]} {way}, h.mid {way} LIMIT ? OFFSET ?"
+        f"GROUP BY h.mid ORDER BY {ORDERS[query.order_by].key} {way}, h.mid {way} LIMIT ? OFFSET ?"
     )
     rows = db.execute(sql, (*wanted.seen_values, *wanted.copy_values, query.limit, query.offset))
     return [row[0] for row in rows]
@@ -232,18 +266,19 @@ def _count(db: sqlite3.Connection, query: Search, wanted: Wanted, *, indexed: bo
             f"WHERE {wanted.seen} AND {wanted.of_copy} LIMIT ?"
         )
         return _size(db, source, [*wanted.seen_values, *wanted.copy_values, query.count_to])
-    match = " AND ".join(wanted.match)
-    held = f"EXISTS (SELECT 1 FROM hold AS h WHERE h.mid = copy.mid AND {wanted.seen})"
-    values = [*wanted.copy_values, *wanted.seen_values]
+    match, rest = " AND ".join(wanted.match), " AND ".join(wanted.unproven)
+    held = f"EXISTS (SELECT 1 FROM hold AS h WHERE h.mid = hit AND {wanted.seen})"
+    join = f"CROSS JOIN copy ON copy.mid = hit AND {rest}" if rest else ""
     found = (
         "SELECT 1 FROM (SELECT rowid AS hit FROM idx.found WHERE found MATCH ? ORDER BY rowid DESC) "
-        f"CROSS JOIN copy ON copy.mid = hit WHERE {wanted.of_copy} AND {held} LIMIT ?"
+        f"{join} WHERE {held} LIMIT ?"
     )
-    total = _size(db, found, [match, *values, query.count_to])
+    total = _size(db, found, [match, *wanted.unproven_values, *wanted.seen_values, query.count_to])
     if total >= query.count_to:
         return total
-    tail = f"SELECT 1 FROM ({_TAIL}) AS tail CROSS JOIN copy USING (mid) WHERE {wanted.of_copy} AND {held}"
-    return total + _size(db, tail, values)
+    tail = f"SELECT 1 FROM (SELECT mid AS hit FROM ({_TAIL})) CROSS JOIN copy ON copy.mid = hit "
+    tail += f"WHERE {wanted.of_copy} AND {held}"
+    return total + _size(db, tail, [*wanted.copy_values, *wanted.seen_values])
 
 
 def _size(db: sqlite3.Connection, source: str, values: list[Any]) -> int:
