@@ -169,7 +169,7 @@ class FileSpool:
         self.memory_bytes = memory_bytes
         self._segment_bytes = segment_bytes
         self._monotonic = monotonic
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        make_directory(self.directory)
         self._directory_fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
         self._directory_handle = _Handle(self._directory_fd)
         self._directory_dirty = False
@@ -490,6 +490,18 @@ class FileSpool:
         self._handles.clear()
         for segment in self._segments.values():
             segment.handle = None
+
+
+def make_directory(path: str) -> None:
+    """Make a directory whose name survives a power failure: its parent is synced, too."""
+    if os.path.isdir(path):
+        return
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    fd = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _allocate(handle: _Handle, path: str, size: int) -> None:

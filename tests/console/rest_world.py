@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pratique.console.access.passwords import hash_password
 from pratique.console.access.sessions import Sessions
 from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Desk, LinkState
@@ -48,7 +48,8 @@ SEEN = ("Policy", "Outbreak")  # what the users that are no administrators were 
 
 @functools.cache
 def hashed() -> str:
-    return hash_password(PASSWORD)
+    """Cheap to check: what a pass phrase costs is tested in test_passwords.py."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 @dataclass

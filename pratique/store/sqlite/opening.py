@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pratique.store.moves import StoreFailed
+from pratique.store.spool import make_directory
 from pratique.store.sqlite.migrations import migrate
 from pratique.store.sqlite.search import has_text
 
@@ -39,7 +40,7 @@ class Files:
         self.database = os.path.join(directory, "store.db")
         self.index = os.path.join(directory, "search.db")
         self._witness = os.path.join(directory, "witness")
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        make_directory(directory)
         self._lock_fd = os.open(os.path.join(directory, "store.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

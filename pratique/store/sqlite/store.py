@@ -96,6 +96,7 @@ class SqliteStore:
         rows = db.execute("SELECT number, live, used FROM segment WHERE live > 0").fetchall()
         spool.adopt({number: SegmentState(live, used) for number, live, used in rows}, self._view.live_in_segment)
         self._writer = Writer(db, spool, identity=identity, head=self._head, now_ms=clock.now_ms, tell=self._tell)
+        self._outbox: list[Item[Any]] = []
         self._writer.start()
         if self._index is not None:
             self._index.start()
@@ -116,8 +117,15 @@ class SqliteStore:
             return future
         number = self._seq + 1
         self._seq += numbers_wanted(move)
-        self._writer.put(Item(move, future, number, self._seq, self._mid))
+        self._outbox.append(Item(move, future, number, self._seq, self._mid))
+        if len(self._outbox) == 1:
+            self._loop.call_soon(self._hand_over)
         return future
+
+    def _hand_over(self) -> None:
+        """Give the writer all that was submitted in one turn of the loop: one wake-up, and one commit for them all."""
+        items, self._outbox = self._outbox, []
+        self._writer.put(items)
 
     def next_mid(self) -> int:
         self._mid += 1
@@ -197,6 +205,7 @@ class SqliteStore:
         """Commit what was submitted, then end. Harmless the second time."""
         if not self._writer.is_alive():
             return
+        self._hand_over()
         await self._loop.run_in_executor(None, self._writer.end)
         if self._index is not None:
             await self._loop.run_in_executor(None, self._index.end)

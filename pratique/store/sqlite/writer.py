@@ -80,8 +80,8 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, item: Item[Any]) -> None:
-        self._queue.append(item)
+    def put(self, items: Sequence[Item[Any]]) -> None:
+        self._queue.extend(items)
         if self._is_idle:
             self._wake.set()
 
