@@ -26,7 +26,8 @@ OPTIONS_HEAD = """\
 Made by `docs/generate.py` from the declarations; edit those. One file for each appliance: `DIR/pratique.toml`. `pratique init` writes it with
 every option as a comment at its default; `--set a.b=value` sets one, and `a.0.b` is the first table of an array. In the
 lists below `[]` stands for each table of an array. `pratique check-config DIR` checks a file and names every problem with its line.
-Options take effect at the next start.
+On SIGHUP (`systemctl reload`) filters, mail policies, outbreak rules, access tables and routes take effect for the next message; everything
+else does at the next start. A file with a mistake changes nothing; the log says so.
 """
 
 # One sample of each event, and what the line means. The line in the table is the event's own text.

@@ -19,7 +19,7 @@ import hashlib
 import os
 import re
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -27,40 +27,13 @@ from pratique.mail.body import PIECE_BYTES, Body
 from pratique.store.interface import BodyWriter, Stored
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
+from pratique.store.segment import Handle, Handles, Room, Segment, allocate, failure, make_directory
 
 SEGMENT_BYTES = 64 << 20  # about 6,500 messages of 10 KB per file, allocation and directory fsync
 MEMORY_BYTES = 1 << 20  # what one incoming body may take in memory before it is streamed to a file of its own
-MESSAGE_BYTES_MAX = 100 << 20  # the largest message we accept; the reserve holds two
-RESERVE_SHARE = 0.05  # of the disk: the database, its log and the operating system need room to recover
-FREE_CACHE_S = 0.5  # how long one statvfs answer is believed
 SPARES_MAX = 2  # empty segments kept for use again; more are deleted
-HANDLES_MAX = 512  # open segment files; older ones are reopened when read
 CHUNKS_MAX = 512  # below IOV_MAX (1,024): more chunks are joined before the write
 _NAME = re.compile(r"(\d{8,})\.seg\Z")
-
-
-class _Handle:
-    """A file descriptor that closes when its last user lets go."""
-
-    __slots__ = ("fd",)
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def __del__(self) -> None:
-        os.close(self.fd)
-
-
-@dataclass(slots=True, eq=False)
-class _Segment:
-    number: int
-    path: str
-    capacity: int
-    used: int = 0
-    live: int = 0
-    shared: bool = True  # False: a file that belongs to one large body
-    retired: bool = False
-    handle: _Handle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +49,7 @@ class SpoolBody:
 
     __slots__ = ("_extent", "_segment", "_spool", "sha256", "size")
 
-    def __init__(self, spool: "FileSpool", segment: _Segment, extent: Extent, sha256: str) -> None:
+    def __init__(self, spool: "FileSpool", segment: Segment, extent: Extent, sha256: str) -> None:
         self._spool = spool
         self._segment = segment
         self._extent = extent
@@ -98,7 +71,7 @@ class FileBodyWriter:
         self._spool = spool
         self._chunks: list[bytes] = []
         self._digest = hashlib.sha256()
-        self._segment: _Segment | None = None  # set once the body has outgrown memory
+        self._segment: Segment | None = None  # set once the body has outgrown memory
         self._waiting = 0  # octets in _chunks
         self._done = False
         self.size = 0
@@ -118,7 +91,7 @@ class FileBodyWriter:
             self._segment = self._spool.make_own()
             self._flush(self._segment)
 
-    def _flush(self, segment: _Segment) -> None:
+    def _flush(self, segment: Segment) -> None:
         self._spool.write_at(segment, segment.used, self._chunks, self._waiting)
         segment.used += self._waiting
         self._chunks = []
@@ -168,26 +141,23 @@ class FileSpool:
         self.directory = os.fspath(directory)
         self.memory_bytes = memory_bytes
         self._segment_bytes = segment_bytes
-        self._monotonic = monotonic
         make_directory(self.directory)
         self._directory_fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        self._directory_handle = _Handle(self._directory_fd)
+        self._directory_handle = Handle(self._directory_fd)
         self._directory_dirty = False
         self._lock = threading.Lock()
-        self._handles: OrderedDict[int, _Segment] = OrderedDict()
-        self._segments: dict[int, _Segment] = {}
-        self._spares: deque[tuple[str, _Handle]] = deque()
+        self._handles = Handles()
+        self._segments: dict[int, Segment] = {}
+        self._spares: deque[tuple[str, Handle]] = deque()
         self._spare_count = 0
-        self._current: _Segment | None = None
+        self._current: Segment | None = None
         self._next_number = 1
         self._pending: set[tuple[int, int]] = set()  # finished, not yet named by a committed row
         self._forgotten: set[tuple[int, int]] = set()  # dropped because their move failed
         self._live_rows: Callable[[int], int] = lambda _: 1  # until adopt(): everything is needed
         self._dirty: set[int] = set()
         self._failed = ""
-        self._reserve = reserve_bytes
-        self._free_at = float("-inf")
-        self._free = 0
+        self._room = Room(self._directory_fd, monotonic, reserve_bytes)
         self._find()
 
     # --- start ------------------------------------------------------------------------------------------------
@@ -196,7 +166,7 @@ class FileSpool:
             match = _NAME.match(entry.name)
             if match is not None:
                 number, size = int(match.group(1)), entry.stat().st_size
-                self._segments[number] = _Segment(
+                self._segments[number] = Segment(
                     number, entry.path, size, used=size, live=1, shared=size == self._segment_bytes
                 )
             elif entry.name.startswith("spare-"):
@@ -230,14 +200,7 @@ class FileSpool:
             raise StoreFailed("free disk space is below the reserve; make room in the spool's file system", full=True)
 
     def free_bytes(self) -> int:
-        now = self._monotonic()
-        if now - self._free_at >= FREE_CACHE_S:
-            disk = os.fstatvfs(self._directory_fd)
-            if self._reserve is None:
-                self._reserve = max(2 * MESSAGE_BYTES_MAX, int(disk.f_blocks * disk.f_frsize * RESERVE_SHARE))
-            self._free = disk.f_bavail * disk.f_frsize - self._reserve
-            self._free_at = now
-        return self._free
+        return self._room.free_bytes()
 
     def append(self, chunks: list[bytes], size: int) -> Extent:
         """A small body behind the others of the current segment."""
@@ -251,37 +214,37 @@ class FileSpool:
         self._pending.add((segment.number, offset))
         return Extent(segment.number, offset, size)
 
-    def make_own(self) -> _Segment:
+    def make_own(self) -> Segment:
         """A file for one large body."""
         self.check_room()
         number = self._take_number()
         path = self._path(number)
         handle = self._create(path)
-        segment = _Segment(number, path, 0, shared=False, handle=handle)
+        segment = Segment(number, path, 0, shared=False, handle=handle)
         self._directory_dirty = True
         return segment
 
-    def seal_own(self, segment: _Segment) -> Extent:
+    def seal_own(self, segment: Segment) -> Extent:
         segment.capacity = segment.used
         segment.live = 1
         self._segments[segment.number] = segment
         self._pending.add((segment.number, 0))
-        self._remember_handle(segment)
+        self._handles.remember(segment)
         return Extent(segment.number, 0, segment.used)
 
-    def discard(self, segment: _Segment) -> None:
+    def discard(self, segment: Segment) -> None:
         segment.retired = True
         segment.handle = None
         self._dirty.discard(segment.number)
         os.unlink(segment.path)
 
-    def write_at(self, segment: _Segment, offset: int, chunks: list[bytes], size: int) -> None:
+    def write_at(self, segment: Segment, offset: int, chunks: list[bytes], size: int) -> None:
         """All of it, or StoreFailed. The space behind the last extent belongs to nobody, so a part does no harm."""
         if not size:
             return
         if len(chunks) > CHUNKS_MAX:
             chunks = [b"".join(chunks)]
-        fd = self._handle(segment).fd
+        fd = self._handles.of(segment).fd
         try:
             done = os.pwritev(fd, chunks, offset)
             if done != size:
@@ -290,10 +253,10 @@ class FileSpool:
                     count = os.pwrite(fd, rest, offset + size - len(rest))
                     rest = rest[count:]
         except OSError as error:
-            raise _failure("cannot write to the spool", error) from error
+            raise failure("cannot write to the spool", error) from error
         self._dirty.add(segment.number)
 
-    def _turn(self, size: int) -> _Segment:
+    def _turn(self, size: int) -> Segment:
         """Begin the next segment, from a spare when there is one."""
         self.check_room()
         number = self._take_number()
@@ -305,15 +268,15 @@ class FileSpool:
             try:
                 os.rename(old_path, path)
             except OSError as error:
-                raise _failure("cannot take an empty segment into use", error) from error
+                raise failure("cannot take an empty segment into use", error) from error
         else:
             handle = self._create(path)
-            _allocate(handle, path, capacity)
+            allocate(handle, path, capacity)
         before = self._current
-        segment = _Segment(number, path, capacity, handle=handle)
+        segment = Segment(number, path, capacity, handle=handle)
         self._segments[number] = segment
         self._current = segment
-        self._remember_handle(segment)
+        self._handles.remember(segment)
         self._directory_dirty = True
         if before is not None and before.live <= 0:
             self._let_go(before)
@@ -328,11 +291,11 @@ class FileSpool:
     def _path(self, number: int) -> str:
         return os.path.join(self.directory, f"{number:08d}.seg")
 
-    def _create(self, path: str) -> _Handle:
+    def _create(self, path: str) -> Handle:
         try:
-            return _Handle(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            return Handle(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
-            raise _failure("cannot make a segment of the spool", error) from error
+            raise failure("cannot make a segment of the spool", error) from error
 
     # --- letting go (the loop's thread) -----------------------------------------------------------------------
     def named(self, extents: Iterable[Extent]) -> None:
@@ -366,31 +329,30 @@ class FileSpool:
             if segment.live <= 0 and segment is not self._current:
                 self._let_go(segment)
 
-    def _let_go(self, segment: _Segment) -> None:
+    def _let_go(self, segment: Segment) -> None:
         """By our count nothing is left in the segment. The rows have the last word."""
         waiting = sum(number == segment.number for number, _ in self._pending)
         segment.live = self._live_rows(segment.number) + waiting
         if segment.live <= 0:
             self._free_segment(segment)
 
-    def _free_segment(self, segment: _Segment) -> None:
+    def _free_segment(self, segment: Segment) -> None:
         del self._segments[segment.number]
         self._forgotten = {key for key in self._forgotten if key[0] != segment.number}
         segment.retired = True  # from here on a late reader fails instead of reading another message
         self._dirty.discard(segment.number)
+        handle = self._handles.forget(segment)
         with self._lock:
-            handle, segment.handle = segment.handle, None
-            self._handles.pop(segment.number, None)
             keep = segment.shared and segment.capacity == self._segment_bytes and len(self._spares) < SPARES_MAX
         if not keep:
             os.unlink(segment.path)
             return
         if handle is None:
-            handle = _Handle(os.open(segment.path, os.O_RDWR))
+            handle = Handle(os.open(segment.path, os.O_RDWR))
         with self._lock:
             self._spares.append((segment.path, handle))
 
-    def _take_spare(self) -> tuple[str, _Handle] | None:
+    def _take_spare(self) -> tuple[str, Handle] | None:
         with self._lock:
             return self._spares.popleft() if self._spares else None
 
@@ -406,7 +368,7 @@ class FileSpool:
                     self._dirty.discard(number)
                     segment = self._segments.get(number)
                     if segment is not None:
-                        os.fdatasync(self._handle(segment).fd)
+                        os.fdatasync(self._handles.of(segment).fd)
         except OSError as error:
             self._failed = f"the spool could not be synced ({error.strerror}); restart, the disk's state decides"
             raise StoreFailed(self._failed, fatal=True) from error
@@ -425,7 +387,7 @@ class FileSpool:
         path = os.path.join(self.directory, f"spare-{self._spare_count}")
         try:
             handle = self._create(path)
-            _allocate(handle, path, self._segment_bytes)
+            allocate(handle, path, self._segment_bytes)
             os.fsync(handle.fd)
         except (StoreFailed, OSError):
             return  # no room: the loop's thread meets the same when it must turn, and refuses mail
@@ -447,8 +409,8 @@ class FileSpool:
             digest.update(piece)
         return digest.hexdigest() == sha256
 
-    def read_segment(self, segment: _Segment, offset: int, length: int) -> bytes:
-        handle = self._handle(segment)
+    def read_segment(self, segment: Segment, offset: int, length: int) -> bytes:
+        handle = self._handles.of(segment)
         octets = os.pread(handle.fd, length, offset)
         while len(octets) < length:
             more = os.pread(handle.fd, length - len(octets), offset + len(octets))
@@ -459,59 +421,14 @@ class FileSpool:
             raise OSError(f"segment {segment.number} has been let go")
         return octets
 
-    def _segment(self, extent: Extent) -> _Segment:
+    def _segment(self, extent: Extent) -> Segment:
         segment = self._segments.get(extent.segment)
         if segment is None:
             raise OSError(f"segment {extent.segment} is gone")
         return segment
 
-    def _handle(self, segment: _Segment) -> _Handle:
-        handle = segment.handle
-        if handle is not None:
-            return handle
-        if segment.retired:
-            raise OSError(f"segment {segment.number} has been let go")
-        segment.handle = handle = _Handle(os.open(segment.path, os.O_RDWR))
-        self._remember_handle(segment)
-        return handle
-
-    def _remember_handle(self, segment: _Segment) -> None:
-        with self._lock:
-            self._handles[segment.number] = segment
-            if len(self._handles) > HANDLES_MAX:
-                _, oldest = self._handles.popitem(last=False)
-                if oldest is not self._current:
-                    oldest.handle = None
-
     def close(self) -> None:
         for path, _ in self._spares:
             os.unlink(path)
         self._spares.clear()
-        self._handles.clear()
-        for segment in self._segments.values():
-            segment.handle = None
-
-
-def make_directory(path: str) -> None:
-    """Make a directory whose name survives a power failure: its parent is synced, too."""
-    if os.path.isdir(path):
-        return
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    fd = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _allocate(handle: _Handle, path: str, size: int) -> None:
-    try:
-        os.posix_fallocate(handle.fd, 0, size)
-    except OSError as error:
-        os.unlink(path)
-        raise _failure("cannot allocate a segment of the spool", error) from error
-
-
-def _failure(what: str, error: OSError) -> StoreFailed:
-    full = error.errno in (28, 122)  # ENOSPC, EDQUOT
-    return StoreFailed(f"{what}: {error.strerror}", full=full)
+        self._handles.close()

@@ -14,7 +14,8 @@ from pratique.mail.body import PIECE_BYTES
 from pratique.store.interface import Stored
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
-from pratique.store.spool import HANDLES_MAX, SPARES_MAX, FileSpool, SegmentState
+from pratique.store.segment import HANDLES_MAX
+from pratique.store.spool import SPARES_MAX, FileSpool, SegmentState
 
 SEGMENT = 1 << 14
 MEMORY = SEGMENT

@@ -179,8 +179,13 @@ canvas noembed noframes xmp plaintext
 """
 _TAGS = set(_TAG_NAMES.split())
 _DROPPED_WHOLE = set(_DROPPED_NAMES.split())
-_ATTRIBUTES = {"a": {"href"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
-_LINK = re.compile(r'<a(?: href="([^"]*)")?>')
+_ATTRIBUTES: dict[str, set[str]] = {
+    "*": set(),
+    "a": {"href"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan"},
+}
+_LINK = re.compile(r'<a(?: href="([^"]*)")?>')  # as the cleaner writes it, with no attribute but this
 
 
 def shown_body(part: Part) -> str:
@@ -202,7 +207,8 @@ def safe_html(text: str) -> str:
         link_rel=None,
         strip_comments=True,
     )
-    return _LINK.sub(_as_text, cleaned).replace("</a>", "</u>")
+    shown = _LINK.sub(_as_text, cleaned).replace("</a>", "</u>")
+    return shown if "<a " not in shown else html.escape(text)  # the cleaner wrote what we do not know: show the source
 
 
 def _as_text(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pratique.store.moves import StoreFailed
-from pratique.store.spool import make_directory
+from pratique.store.segment import make_directory
 from pratique.store.sqlite.migrations import migrate
 from pratique.store.sqlite.search import has_text
 
