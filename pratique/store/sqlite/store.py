@@ -166,6 +166,7 @@ class SqliteStore:
                 future.set_result(result)
         if held and self._index is not None:
             self._index.note(held)
+        self._writer.begin()
         if fatal is not None and self.failed is None:
             self.failed = fatal
             if self.on_fatal is not None:
@@ -206,6 +207,8 @@ class SqliteStore:
         if not self._writer.is_alive():
             return
         self._hand_over()
+        while self._writer.busy:  # noqa: ASYNC110 - at the end only; the batches that are left tell nobody else
+            await asyncio.sleep(0.001)
         await self._loop.run_in_executor(None, self._writer.end)
         if self._index is not None:
             await self._loop.run_in_executor(None, self._index.end)

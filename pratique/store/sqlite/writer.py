@@ -1,6 +1,9 @@
-"""The one writer: a thread that commits whatever queued up while its last commit ran (design/performance.md §3.2).
+"""The one writer: whatever queued up while the last commit ran goes into the next (design/performance.md §3.2).
 
-One batch = one fdatasync of the spool, one transaction, one wake-up of the loop. Moves are applied in the order of
+A batch is applied in the loop's thread and committed in the writer's: the statements are many and short, and a second
+thread that runs them trades the interpreter lock at every step, which costs more than they do; the sync and the commit
+are two calls that wait for the disk. One batch = one fdatasync of the spool, one transaction, one wake-up of the loop.
+Moves are applied in the order of
 submission, runs of one type together. If anything in the batch fails, all of it is rolled back and done again move by
 move, each in a savepoint, so that a bad move harms only itself; numbers drawn at submission stay with their moves.
 
@@ -16,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from pratique.store.interface import Identity
 from pratique.store.moves import Move, MoveRefused, StoreFailed
@@ -26,7 +29,8 @@ from pratique.store.sqlite.families import BATCHES, SINGLES, bodies_of
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Tx
 
-BATCH_MAX = 512  # moves in one commit: bounds what one failure or one slow disk holds up
+T = TypeVar("T")
+BATCH_MAX = 256  # moves in one commit: bounds what one failure or one slow disk holds up
 # What a value raises that no row can hold: against a rule of the schema, over 63 bits, not Unicode.
 UNSTORABLE = (sqlite3.IntegrityError, OverflowError, ValueError)
 _FULL = (7, 13)  # SQLITE_NOMEM, SQLITE_FULL: the transaction is rolled back and the store is whole
@@ -68,11 +72,11 @@ class Writer:
         self._head = head
         self._newest_held: int = db.execute("SELECT coalesce(max(mid), 0) FROM hold").fetchone()[0]
         self._now_ms = now_ms
-        self._tell = tell  # called in the writer's thread
+        self._tell = tell  # called in either thread; `begin()` is called once the loop has heard it
         self._queue: deque[Item[Any]] = deque()
         self._wake = threading.Event()
-        self._is_idle = False
-        self._ends = False
+        self._busy = False
+        self._handed: tuple[Sequence[Item[Any]], Sequence[Any], Head] | None = None
         self._failed: StoreFailed | None = None
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
 
@@ -81,46 +85,69 @@ class Writer:
         self._thread.start()
 
     def put(self, items: Sequence[Item[Any]]) -> None:
+        """They are begun at once, or when the batch under way has ended."""
         self._queue.extend(items)
-        if self._is_idle:
+        if not self._busy:
+            self.begin()
+
+    def begin(self) -> None:
+        """Apply what is queued and hand the commit to the thread. Called again after each batch was told."""
+        self._busy = bool(self._queue)
+        if not self._busy:
+            return
+        items = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
+        applied = self._attempt(lambda: self._statements(items))
+        if isinstance(applied, StoreFailed):
+            self._tell(Done(items, [applied] * len(items), self._head))
+        else:
+            self._handed = (items, *applied)
             self._wake.set()
+
+    @property
+    def busy(self) -> bool:
+        """Something is queued or being committed."""
+        return self._busy
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
     def end(self) -> None:
-        """Commit what is queued, then stop. Blocks until it has stopped."""
-        self._ends = True
+        """Stop the thread. Only when nothing is busy."""
+        assert not self._busy
+        self._handed = None
         self._wake.set()
         self._thread.join()
 
     # --- the thread --------------------------------------------------------------------------------------------
     def _work(self) -> None:
-        queue = self._queue
         while True:
-            if not queue:
-                # First say that we sleep, then look again: a move that came in between is seen here or wakes us.
-                self._is_idle = True
-                if not queue and not self._ends:
-                    self._wake.wait()
-                self._wake.clear()
-                self._is_idle = False
-                if not queue and self._ends:
-                    return
-            items = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
-            if items:
-                results = self._commit(items)
-                self._tell(Done(items, results, self._head))
-                self._spool.prepare()
+            self._wake.wait()
+            self._wake.clear()
+            if self._handed is None:
+                return
+            items, results, head = self._handed
+            failed = self._attempt(lambda items=items: self._make_durable(items))  # type: ignore[misc]
+            if isinstance(failed, StoreFailed):
+                results = [failed] * len(items)
+            else:
+                self._head = head
+            self._tell(Done(items, results, self._head))
+            self._spool.prepare()
 
-    def _commit(self, items: Sequence[Item[Any]]) -> Sequence[Any]:
+    def _make_durable(self, items: Sequence[Item[Any]]) -> None:
+        """The bodies first: a row never names octets that could be lost."""
+        self._spool.sync(segments_of(items))
+        self._db.execute("COMMIT")
+
+    # --- both: only one of them at a time, a batch is applied and then committed ----------------------------------
+    def _attempt(self, act: Callable[[], T]) -> T | StoreFailed:
         if self._failed is not None:
-            return [self._failed] * len(items)
+            return self._failed
         try:
-            self._spool.sync(segments_of(items))
-            return self._transaction(items)
+            return act()
         except StoreFailed as failure:
             error = failure
+            self._roll_back()
         except sqlite3.Error as cause:
             error = self._judge(cause)
         except Exception as defect:  # noqa: BLE001  not swallowed: the process ends; a dead thread would only be silent
@@ -128,21 +155,25 @@ class Writer:
             error.__cause__ = defect
         if error.fatal:
             self._failed = error
-        return [error] * len(items)
+        return error
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def _judge(self, cause: sqlite3.Error) -> StoreFailed:
         """What an error of the whole batch means."""
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         try:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._roll_back()
         except sqlite3.Error:
             return StoreFailed(f"the store cannot roll back ({cause}); restart", fatal=True)
         if code in _FULL:
             return StoreFailed(f"the store's disk or memory is full ({cause}); make room", full=True)
         return StoreFailed(f"the store failed ({cause}); restart, what is committed is whole", fatal=True)
 
-    def _transaction(self, items: Sequence[Item[Any]]) -> Sequence[Any]:
+    def _statements(self, items: Sequence[Item[Any]]) -> tuple[Sequence[Any], Head]:
+        """One open transaction that holds the batch: its results, and where the store stands once it is committed."""
         db, head, last, now = self._db, self._head, items[-1], self._now_ms()
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -156,9 +187,7 @@ class Writer:
             "UPDATE meta SET seq = ?, mid = ?, audit_number = ?, audit_hash = ?",
             (seq, mid, number, bytes.fromhex(audit_hash)),
         )
-        db.execute("COMMIT")
-        self._head = Head(seq, mid, number, audit_hash)
-        return results
+        return results, Head(seq, mid, number, audit_hash)
 
     def _apply(
         self, apply: Callable[[Tx, Sequence[Item[Any]]], list[Any]], items: Sequence[Item[Any]], now: int

@@ -167,7 +167,7 @@ async def test_nothing_is_acknowledged_before_body_and_rows_are_synced(
     future.add_done_callback(lambda _: steps.append("told"))
     await future
     store._db.set_trace_callback(None)
-    assert steps == ["body", "BEGIN IMMEDIATE", "COMMIT", "told"]
+    assert steps == ["BEGIN IMMEDIATE", "body", "COMMIT", "told"]
 
 
 async def test_a_defect_in_a_move_is_told_and_ends_the_store(store: SqliteStore) -> None:
