@@ -17,7 +17,8 @@ help:
 	@echo "make lock    resolve the requirement files anew"
 
 $(UV):
-	$(PYTHON) -m pip install -q --disable-pip-version-check --no-warn-script-location --target $(TOOLS) uv
+	@# what counts is the program: some Python wrappers fail after a good installation when they are not writable
+	$(PYTHON) -m pip install -q --disable-pip-version-check --no-warn-script-location --target $(TOOLS) uv || test -x $(UV)
 
 # Run-time only: what `make demo` needs.
 .venv/.stamp-run: requirements/run.txt pyproject.toml | $(UV)

@@ -34,7 +34,9 @@ class Pair:
         for name in ("sma", "gw"):
             command = [*self._tracer, "-o", str(self._base / f"{name}.trace")] if self._tracer else []
             command += [sys.executable, "-m", "pratique", "run", str(self._base / name)]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            )
             self.processes.append(process)
             assert process.stdout is not None
             line = process.stdout.readline().decode()
@@ -82,7 +84,10 @@ class Pair:
         return total / ticks
 
     def stop(self) -> None:
+        """SIGTERM to each process group, so that a traced appliance hears it, too; wait until its output ends."""
         for process in self.processes:
-            process.send_signal(signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGTERM)
         for process in self.processes:
+            assert process.stdout is not None
+            process.stdout.read()
             process.wait(30)

@@ -23,11 +23,13 @@ END = "<!-- end of the table -->"
 OPTIONS_HEAD = """\
 # Options of `pratique.toml`
 
-Made by `docs/generate.py` from the declarations; edit those. One file for each appliance: `DIR/pratique.toml`. `pratique init` writes it with
-every option as a comment at its default; `--set a.b=value` sets one, and `a.0.b` is the first table of an array. In the
-lists below `[]` stands for each table of an array. `pratique check-config DIR` checks a file and names every problem with its line.
-On SIGHUP (`systemctl reload`) filters, mail policies, outbreak rules, access tables and routes take effect for the next message; everything
-else does at the next start. A file with a mistake changes nothing; the log says so.
+Made by `docs/generate.py` from the declarations; edit those. One file for each appliance: `DIR/pratique.toml`.
+`pratique init` writes it with every option as a comment at its default; `--set a.b=value` sets one, and `a.0.b` is the
+first table of an array. In the lists below `[]` stands for each table of an array. `pratique check-config DIR` checks a
+file and names every problem with its line.
+
+On SIGHUP (`systemctl reload`) filters, mail policies, outbreak rules, access tables and routes take effect for the next
+message; everything else does at the next start. A file with a mistake changes nothing; the log says so.
 """
 
 # One sample of each event, and what the line means. The line in the table is the event's own text.
@@ -79,7 +81,7 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "NotJudgedInTime": (
         {"mid": 41, "seconds": 5.0},
-        "The verdict took longer than `gateway.judge_deadline_seconds`; the message is durable and is judged from the queue",
+        "The verdict took longer than `gateway.judge_deadline_seconds`; it is durable and judged from the queue",
     ),
     "Quarantined": (
         {"mid": 56, "quarantine": "Policy", "reason": "message filter:hold_programs"},

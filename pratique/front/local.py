@@ -21,6 +21,7 @@ from pratique.front.files import read_options
 from pratique.front.init import ADMINISTRATOR
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench
 from pratique.front.options import ManagerOptions, Options
+from pratique.front.probe import hang_up
 from pratique.front.stopped import opened
 from pratique.manager.release import Releaser
 from pratique.net.clock import SystemClock
@@ -74,7 +75,7 @@ async def _ask_running(directory: Path, command: str, arguments: dict[str, Any])
             f"the appliance gave no answer in {ANSWER_SECONDS:.0f} s; see its log, then try again"
         ) from error
     finally:
-        writer.close()
+        await hang_up(writer)
     if not answer.get("ok"):
         raise LocalRefused(str(answer.get("error", "the appliance refused")))
     return answer["result"]

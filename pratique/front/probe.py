@@ -5,6 +5,7 @@ client believes that the handshake is done.
 """
 
 import asyncio
+import contextlib
 import ssl
 
 PROBE_SECONDS = 5.0
@@ -22,7 +23,7 @@ async def banner(host: str, port: int) -> str:
     try:
         code, line = await _reply(reader)
     finally:
-        writer.close()
+        await hang_up(writer)
     if code != "220":
         raise ProbeFailed(f"it greets with {line!r} instead of 220")
     return line
@@ -45,8 +46,16 @@ async def quarantine_port(host: str, port: int, context: ssl.SSLContext) -> byte
     except (OSError, TimeoutError) as error:
         raise ProbeFailed(f"the connection ended in the TLS handshake: {error or 'timeout'}") from error
     finally:
-        writer.close()
+        await hang_up(writer)
     return found or b""
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close and wait until it is closed; the other side may be gone already."""
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(PROBE_SECONDS):
+            await writer.wait_closed()
 
 
 async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -31,6 +31,7 @@ from pratique.telemetry import events as log
 
 LOAD_ROWS = 2000
 CANDIDATES_MAX = 10  # addresses tried in one attempt
+IN_DOUBT = "in doubt: "  # begins the stored answer of a recipient whose next attempt may double the message
 CLEAR_SECONDS = 600.0  # how long a host whose TLS is broken is spoken to in clear text (tls = may)
 
 
@@ -79,20 +80,25 @@ class Deliverer:
         return total
 
     def _load_rows(self, rows: Sequence[Delivery]) -> None:
-        groups: dict[tuple[int, str, int, int, bool], list[Delivery]] = {}
+        groups: dict[tuple[int, str, int, int, bool, bool], list[Delivery]] = {}
         for row in rows:
-            key = (row.mid, row.host, row.attempts, row.next_at, row.state == "DOT")
+            in_dot = row.state == "DOT"
+            doubtful = in_dot or row.reply.startswith(IN_DOUBT)
+            key = (row.mid, row.host, row.attempts, row.next_at, doubtful, in_dot)
             groups.setdefault(key, []).append(row)
-        for (mid, host, attempts, next_at, doubtful), group in groups.items():
+        for (mid, host, attempts, next_at, doubtful, in_dot), group in groups.items():
             copy = self.services.store.view.copy(mid)
             targets = tuple(Target(d.rid, d.address, d.notify, d.orcpt, d.delayed) for d in group)
             at, cid = (copy.at, copy.cid) if copy is not None else (0, "")
-            job = Job(mid, host, targets, attempts, at, cid, doubtful)
-            if doubtful:
-                self.services.telemetry.emit(
-                    log.Trouble(message=f"MID {mid} to {host}: the end was sent before a crash; possible duplicate")
-                )
+            job = Job(mid, host, targets, attempts, at, cid, doubtful, in_dot)
+            if in_dot:
+                self._name_doubt(job, "the end was sent before a crash")
             self._enqueue_at(job, next_at)
+
+    def _name_doubt(self, job: Job, why: str) -> None:
+        self.services.telemetry.emit(
+            log.Trouble(message=f"MID {job.mid} to {job.host}: {why}; possible duplicate", cid=job.cid)
+        )
 
     def _enqueue_at(self, job: Job, at: int) -> None:
         if at <= self.services.clock.now_ms():
@@ -294,7 +300,7 @@ class Deliverer:
 
     def _outcome(self, job: Job, answer: Answered, copy: Copy) -> Outcome:
         result = bounce.classify(answer.reply)
-        text = str(answer.reply)
+        text = str(answer.reply) if not _in_doubt(job, answer) else f"{IN_DOUBT}{answer.reply}"
         if result is Result.DELIVERED:
             return Outcome(answer.target.rid, "DELIVERED", text)
         if result is Result.FAILED:
@@ -339,7 +345,7 @@ class Deliverer:
         for line in attempt_lines(job, move.outcomes, answers, dcid):
             emit(line)
         health = self.destination(job.host).health
-        again: dict[int, list[Target]] = {}
+        again: dict[tuple[int, bool], list[Target]] = {}
         targets = {t.rid: t for t in job.targets}
         for outcome in move.outcomes:
             health.delivered += outcome.state == "DELIVERED"
@@ -347,10 +353,13 @@ class Deliverer:
                 health.soft_bounced += 1
                 target = targets[outcome.rid]
                 target.warned = target.warned or outcome.delayed
-                again.setdefault(outcome.next_at, []).append(target)
-        for at, group in again.items():
+                again.setdefault((outcome.next_at, outcome.reply.startswith(IN_DOUBT)), []).append(target)
+        for (at, doubtful), group in again.items():
             emit(pending_until(job, tuple(t.rid for t in group), at))
-            self._enqueue_at(Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid), at)
+            if doubtful and not job.doubtful:
+                self._name_doubt(job, "the end was sent and no answer came")
+            later = Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid, doubtful)
+            self._enqueue_at(later, at)
         for copy in spawned:
             emit(log.BounceGenerated(mid=copy.mid, parent=job.mid, cid=copy.cid))
             self.offer(copy)
@@ -374,6 +383,11 @@ class Deliverer:
             self._timer.cancel()
         for session in list(self.sessions):
             session.finish()
+
+
+def _in_doubt(job: Job, answer: Answered) -> bool:
+    """Whoever tries next may double the message (RFC 1047): once in doubt, always in doubt."""
+    return job.doubtful or (answer.dot_sent and answer.reply.code == 0)
 
 
 def _is_address(host: str) -> bool:

@@ -196,6 +196,9 @@ class DeliverySession:
             return
         self._pieces = None
         assert self._job is not None
+        if self._job.in_dot:
+            self._end_body()
+            return
         move = DotSent(self._job.mid, tuple(t.rid for t in self._job.targets))
         self._services.store.submit(move).add_done_callback(self._dot_durable)
 
@@ -204,6 +207,10 @@ class DeliverySession:
             if self.pump is not None:
                 self.pump.abort()
             return
+        self._end_body()
+
+    def _end_body(self) -> None:
+        assert self.pump is not None
         self._dot_sent = True
         self._core.end_body()
         self.pump.expect_within(DOT_SECONDS)

@@ -66,7 +66,7 @@ def test_the_custody_states_of_the_internals_are_those_of_the_schema() -> None:
 def test_the_moves_that_the_internals_name_exist() -> None:
     page = text_of(DOCS / "internals.md")
     known = {name for name in vars(moves) if name[0].isupper()}
-    named = {n for n in re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", page)}
+    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", page))
     assert len(named) > 12
     assert named - known == set()
 

@@ -1,6 +1,7 @@
 """docs/options.md says what the declarations say, and the examples in the pages are configurations that load."""
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_configurations_in_the_pages_load() -> None:
 def _options_set(page: Path) -> list[str]:
     found = []
     for words in command_lines(page, "pratique"):
-        found += [after.strip("'\"") for word, after in zip(words, words[1:], strict=False) if word == "--set"]
+        found += [after.strip("'\"") for word, after in pairwise(words) if word == "--set"]
     return found
 
 
