@@ -34,6 +34,7 @@ class NextHop:
         self.messages: list[Taken] = []
         self.answers: defaultdict[str, deque[str]] = defaultdict(deque)
         self.connections = 0
+        self.drop_before_answer = 0  # so many messages are taken, and the connection breaks before the answer
         self._server = _Server((address, port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -95,6 +96,9 @@ class _Handler(socketserver.StreamRequestHandler):
                         reply = hop.answer("END", "250 2.0.0 taken")
                         if reply.startswith("2"):
                             hop.messages.append(Taken(sender, tuple(recipients), octets, tuple(commands)))
+                        if hop.drop_before_answer:
+                            hop.drop_before_answer -= 1
+                            return
                         self._say(reply)
                 case "QUIT":
                     self._say("221 bye")
