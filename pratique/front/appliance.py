@@ -33,6 +33,7 @@ from pratique.telemetry.counters import Counters
 from pratique.telemetry.mail_log import MailLog
 
 LOG_FLUSH_SECONDS = 0.5  # a line is at most 1 s late (contract: mail log)
+FREES_SPACE = '{"free_space": true}'  # a full pool takes the oldest first; an administrator may exempt one
 BUILD = "001"  # the third part of the version in the log's header
 
 
@@ -194,5 +195,7 @@ async def _make_quarantines(store: SqliteStore, now_ms: int) -> None:
     known = {q.name for q in store.view.quarantines()}
     for kind in SYSTEM_MADE.values():
         if kind.name not in known:
-            quarantine = Quarantine(kind.name, kind.kind, kind.retention_s, kind.default_action, created_at=now_ms)
+            quarantine = Quarantine(
+                kind.name, kind.kind, kind.retention_s, kind.default_action, FREES_SPACE, created_at=now_ms
+            )
             await store.submit(PutQuarantine(quarantine, ()))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -34,10 +35,20 @@ def run_command(tokens: list[str]) -> int:
         return 130
     except BrokenPipeError:
         return 0
-    except _expected() as error:
-        _complain(str(error))
-        return 1
+    except Exception as error:  # noqa: BLE001 - the last door: what goes through it becomes words, never a traceback
+        return _refused(error)
     return result if isinstance(result, int) else 0
+
+
+def _refused(error: Exception) -> int:
+    """Exit code 1, with the reason. What no command expects is a defect of ours, and said to be one."""
+    if not isinstance(error, _expected()):
+        if os.environ.get("PRATIQUE_TRACEBACK"):
+            raise error
+        _complain(f"a defect ({type(error).__name__}: {error}); set PRATIQUE_TRACEBACK=1 and report what it shows")
+    else:
+        _complain(str(error))
+    return 1
 
 
 def _expected() -> tuple[type[BaseException], ...]:
@@ -117,6 +128,8 @@ def init(
     _say(f"{made.options.appliance.name} ({role}, serial {made.options.appliance.serial}) is ready in {directory}")
     if not password:
         _say(f"administrator: {made.user}   pass phrase: {made.password}   (shown this once)")
+    if role == "gateway":
+        _say("It takes mail for nobody yet: add [[gateway.listeners.recipients]] rows, see docs/operate/install.md.")
     _say(f"Next: `pratique enroll {directory} --show`, then `pratique run {directory}`.")
     return 0
 

@@ -193,6 +193,7 @@ class Gateway:
             endpoint=lambda peer: (peer.host, peer.port),
             moved=self._moved,
             readiness=self._manager_ready,
+            retry=self.parts.delivery.retry,
         )
 
     def _manager_ready(self, ready: bool) -> None:

@@ -122,6 +122,8 @@ class Planner:
         disposition, mid, cid = share.disposition, share.mid, share.cid
         table = share.reception.source.table
         plan.lines.append(log.PolicyMatched(mid=mid, policy=disposition.policy, table=table, cid=cid))
+        if any(wish.kind == "outbreak" for wish in disposition.quarantines):
+            plan.lines.append(log.Outbreak(mid=mid, verdict="positive", cid=cid))
         plan.lines += [log.CustomEntry(mid=mid, entry=entry, cid=cid) for entry in disposition.log_entries]
         if disposition.outcome == "drop":
             self._end(plan, share, "drop")

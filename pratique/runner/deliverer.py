@@ -32,6 +32,7 @@ from pratique.telemetry import events as log
 LOAD_ROWS = 2000
 CANDIDATES_MAX = 10  # addresses tried in one attempt
 IN_DOUBT = "in doubt: "  # begins the stored answer of a recipient whose next attempt may double the message
+HELD_BACK_MS = 3_600_000
 CLEAR_SECONDS = 600.0  # how long a host whose TLS is broken is spoken to in clear text (tls = may)
 
 
@@ -274,6 +275,18 @@ class Deliverer:
     def give_back(self, destination: Destination, job: Job) -> None:
         """The job was not begun: it is due as before."""
         destination.queue.appendleft(job)
+
+    def hold_back(self, job: Job, why: str) -> None:
+        """The body cannot be read or is not what was accepted: never delivered, never bounced, looked at again after
+        HELD_BACK_MS (a disk may come back, I7)."""
+        self.services.telemetry.emit(
+            log.Alarm(
+                message=f"MID {job.mid} is held back from {job.host}: {why}; run `pratique doctor`, restore the spool "
+                "or delete the message",
+                cid=job.cid,
+            )
+        )
+        self._enqueue_at(job, self.services.clock.now_ms() + HELD_BACK_MS)
 
     def settle(self, job: Job, answers: tuple[Answered, ...], *, dcid: int) -> None:
         """Record what came of an attempt, with the notices that are due, in one commit; then log and go on."""

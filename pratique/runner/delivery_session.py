@@ -36,6 +36,7 @@ class DeliveryOwner(Protocol):
 
     def next_job(self, destination: Destination) -> Job | None: ...
     def settle(self, job: Job, answers: tuple[Answered, ...], *, dcid: int) -> None: ...
+    def hold_back(self, job: Job, why: str) -> None: ...
     def starttls_for(self, destination: Destination) -> str: ...
     def speak_clear(self, destination: Destination) -> None: ...
 
@@ -154,8 +155,7 @@ class DeliverySession:
                 raise OSError("the message is not in the store")
             outgoing = self._deliverer.mailroom.compose(copy, job)
         except OSError as error:
-            self._log(log.Alarm(message=f"MID {job.mid} cannot be read, not delivered: {error}; run `pratique doctor`"))
-            self._answer(job, Reply(0, "4.3.0", str(error)), dot_sent=False)
+            self._deliverer.hold_back(job, str(error))
             asyncio.get_running_loop().call_soon(self._next_and_run)
             return
         self._job, self._outgoing, self._dot_sent = job, outgoing, False

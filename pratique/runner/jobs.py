@@ -33,7 +33,9 @@ class Job:
     attempts: int = 0
     accepted_at: int = 0
     cid: str = ""
-    doubtful: bool = False  # an earlier attempt ended behind the dot without an answer: this one may double, and says so
+    doubtful: bool = (
+        False  # an earlier attempt ended behind the dot without an answer: this one may double, and says so
+    )
     in_dot: bool = False  # found in DOT at the start: that is durable already
 
 

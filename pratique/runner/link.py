@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from pratique.delivery.custody import Event
+from pratique.delivery.retry import dial_delay_ms, refusal_delay_ms
+from pratique.delivery.settings import RetrySettings
 from pratique.mail.ids import make_xid
 from pratique.net.listener import dial
 from pratique.runner.cpq_parts import Trusts
@@ -27,8 +29,6 @@ from pratique.transfer.messages import SealedGroup
 WINDOW_ITEMS = 2048  # transfers kept ready in memory; the rest waits in the store
 WINDOW_BYTES = 33_554_432  # body octets kept in memory for them
 REFILL_ITEMS = 500
-REFUSED_SECONDS = 60.0  # a refusal will not go away by itself within seconds
-DIAL_SECONDS_MAX = 60.0
 JOURNAL_SECONDS = 1.0  # a row reaches the peer at the latest so long after its commit
 
 
@@ -47,6 +47,7 @@ class Link:
         endpoint: Callable[[Peer], tuple[str, int]],
         moved: Callable[[Item, Event], None],
         readiness: Callable[[bool], None] = lambda ready: None,
+        retry: RetrySettings | None = None,
     ) -> None:
         self.services = services
         self.serial = serial
@@ -54,6 +55,7 @@ class Link:
         self.role = role
         self.settings = settings
         self.trust = trust
+        self.retry = retry or RetrySettings()
         self.health = Health()
         self.queue: deque[Item] = deque()
         self._readiness = readiness
@@ -260,9 +262,13 @@ class Link:
             self._wake.set()
 
     def _has_work(self) -> bool:
-        if not self.queue and self._behind:
-            self._refill()
-        return bool(self.queue) or self._hello_wanted or self._journal_waits()
+        """Looks, but writes no intent: that waits until a hello was answered READY."""
+        return bool(self.queue) or self._hello_wanted or self._store_waits() or self._journal_waits()
+
+    def _store_waits(self) -> bool:
+        if self._behind and not self.services.store.view.open_transfers(self.serial, self._last_seq, 1):
+            self._behind = False
+        return self._behind
 
     def _journal_waits(self) -> bool:
         if not self._journal_due:
@@ -275,10 +281,10 @@ class Link:
     def _back_off(self, attempt: int, refused: bool) -> float:
         if attempt == 0:
             return 0.0
+        jitter = self.services.clock.random(1)[0] / 255
         if refused:
-            return REFUSED_SECONDS
-        seconds = min(DIAL_SECONDS_MAX, 2.0 ** (attempt - 1))
-        return seconds * (0.8 + 0.4 * self.services.clock.random(1)[0] / 255)
+            return refusal_delay_ms(jitter, self.retry) / 1000
+        return dial_delay_ms(attempt, jitter, self.retry) / 1000
 
     async def _sleep(self, seconds: float) -> None:
         self.health.next_attempt_ms = self.services.clock.now_ms() + int(seconds * 1000)

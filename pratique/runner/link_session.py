@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from pratique.delivery.custody import Event
+from pratique.delivery.retry import transfer_delay_ms
+from pratique.delivery.settings import RetrySettings
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
@@ -44,6 +46,7 @@ class LinkOwner(Protocol):
     settings: CpqSettings
     trust: Trusts
     health: Health
+    retry: RetrySettings
 
     def peer(self) -> Peer | None: ...
     def next_item(self) -> Item | None: ...
@@ -275,7 +278,7 @@ class LinkSession:
         match reaction.react:
             case React.RETRY:
                 self._link.take_back([item])
-                self._stop(min(300.0, 5.0 * (item.attempts + 1)))
+                self._stop(transfer_delay_ms(item.attempts, self._link.retry) / 1000)
             case React.PAUSE:
                 self._link.take_back([item])
                 self._stop(reaction.pause_seconds)

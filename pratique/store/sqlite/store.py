@@ -58,7 +58,7 @@ class SqliteStore:
             return cls(files, db, meta, identity, spool, clock, loop or asyncio.get_running_loop())
         except sqlite3.Error as error:
             files.unlock()
-            why = f"cannot open {files.database} ({error}); run `pratique fsck`"
+            why = f"cannot open {files.database} ({error}); run `pratique doctor`"
             raise StoreFailed(why, fatal=True) from error
         except BaseException:
             files.unlock()
