@@ -107,7 +107,7 @@ MANAGER: dict[tuple[ManagerCopy, Event], ManagerCopy] = {
     (ManagerCopy.RELEASED, Event.FIN): ManagerCopy.CLOSED,
     (ManagerCopy.CLOSED, Event.ACC): ManagerCopy.CLOSED,
     (ManagerCopy.CLOSED, Event.FIN): ManagerCopy.CLOSED,
-    # Answers may come late (found by the model): after an override the first target's FIN closes the copy and the second
+    # Answers may come late (found by the model): after an override the first target closes the copy and the second
     # one's CANC follows; or an actor is already asked, or has already decided. Only FIN tells how it ended; the rest
     # leaves the question to the actor.
     (ManagerCopy.CLOSED, Event.CANC): ManagerCopy.CLOSED,

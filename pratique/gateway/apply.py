@@ -14,6 +14,7 @@ from pratique.gateway.pipeline import Judged, Source
 from pratique.mail.address import domain_of
 from pratique.mail.envelope import Envelope
 from pratique.mail.ids import make_cid, make_xid
+from pratique.mail.values import value
 from pratique.policy.decision import Disposition, HeaderChange, QuarantineWish
 from pratique.policy.facts import Unknown, VirusResult
 from pratique.runner.link_items import Item
@@ -41,7 +42,7 @@ from pratique.transfer.seal import sealed_group
 HISTORY_MAX = 10  # docs/cpq.md, metadata
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reception:
     """One accepted message before it is judged."""
 
@@ -73,7 +74,7 @@ class NoManager(Exception):
     """The decision holds mail, and no manager is enrolled to hold it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Share:
     """The recipients of one disposition, as a copy to be."""
 

@@ -1,17 +1,17 @@
 """Judging one message: checks gather facts (each with a deadline), policy decides. Acts on nothing."""
 
 import asyncio
-from dataclasses import dataclass
 
 from pratique.checks.interface import Engines
 from pratique.mail.body import Body
 from pratique.mail.envelope import Envelope
+from pratique.mail.values import value
 from pratique.policy.decision import Decision
 from pratique.policy.evaluate import Program
 from pratique.policy.facts import Facts, Message, Unknown, VirusResult
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Source:
     """Where a message came from, as far as policy may ask."""
 
@@ -28,7 +28,7 @@ class Source:
     mail_flow: str = ""  # what host access said
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judged:
     decision: Decision
     message: Message

@@ -4,17 +4,17 @@ Addresses are kept as they were given between the angle brackets (without them);
 DSN parameters (RFC 3461) are kept as they stood on the wire, already checked for grammar.
 """
 
-from dataclasses import dataclass
+from pratique.mail.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recipient:
     address: str
     notify: str = ""  # value of NOTIFY, "" = not given
     orcpt: str = ""  # value of ORCPT, "addr-type;xtext", "" = not given
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Envelope:
     sender: str
     recipients: tuple[Recipient, ...]

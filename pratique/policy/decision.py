@@ -1,9 +1,9 @@
 """What policy decides, per group of recipients, and why. The gateway acts on it; nothing here acts."""
 
-from dataclasses import dataclass
+from pratique.mail.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QuarantineWish:
     name: str
     kind: str  # policy, virus, outbreak, unclassified
@@ -14,7 +14,7 @@ class QuarantineWish:
     outbreak_level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeaderChange:
     op: str  # add-header, remove-header, subject-prepend, subject-append, subject-set
     name: str
@@ -22,7 +22,7 @@ class HeaderChange:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Disposition:
     """For these recipients: drop, bounce, or pass on; pass on goes to the quarantines if there are any, else to
     delivery."""
@@ -38,6 +38,6 @@ class Disposition:
     explanation: tuple[str, ...] = ()  # the path that led here, one short line each
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     dispositions: tuple[Disposition, ...]  # every recipient is in exactly one

@@ -3,17 +3,18 @@
 A fact that could not be found out is the value `Unknown(why)`, never a guess: the policy states what unknown means.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pratique.mail.envelope import Envelope
+from pratique.mail.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unknown:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attachment:
     """A part that is not the message's text: all that has a name, or is neither text nor multipart."""
 
@@ -25,7 +26,7 @@ class Attachment:
     cut: bool = False  # it goes on behind what was read: sizes are the least it has
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VirusResult:
     """result: clean, infected, encrypted, unscannable."""
 
@@ -35,7 +36,7 @@ class VirusResult:
     name: str = ""  # e.g. "EICAR-AV-Test"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """What was read of headers and structure within the limits."""
 
@@ -51,7 +52,7 @@ class Message:
     headers_cut: bool = False  # there are more headers, or longer ones, than are read
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     envelope: Envelope
     remote_ip: str

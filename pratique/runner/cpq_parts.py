@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pratique.mail.values import value
 from pratique.net.tls import TlsInfo
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
@@ -14,7 +14,7 @@ from pratique.store.records import Peer
 from pratique.transfer.messages import Group, Hello, HelloReply, Keyword, Row, Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Offer:
     """One complete group, its body in the spool."""
 

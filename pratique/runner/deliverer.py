@@ -264,7 +264,7 @@ class Deliverer:
         jobs, destination.queue = list(destination.queue), deque()
         self._fair.due(destination.host, 0)
         for job in jobs:
-            self.settle(job, tuple(Answered(t, reply, dot_sent=False) for t in job.targets), dcid=0)
+            self.settle(job, tuple(Answered(t, reply) for t in job.targets), dcid=0)
 
     def _discard_all(self, destination: Destination) -> None:
         while (job := self.next_job(destination)) is not None:
@@ -400,7 +400,7 @@ class Deliverer:
 
 def _in_doubt(job: Job, answer: Answered) -> bool:
     """Whoever tries next may double the message (RFC 1047): once in doubt, always in doubt."""
-    return job.doubtful or (answer.dot_sent and answer.reply.code == 0)
+    return job.doubtful or answer.in_doubt
 
 
 def _is_address(host: str) -> bool:

@@ -119,7 +119,7 @@ class DeliverySession:
         job, self._job = self._job, None
         if job is not None:
             # The machine was not asked: the connection vanished under a message.
-            self._answer(job, Reply(0, "4.4.2", self.why or str(error or "connection lost")), dot_sent=self._dot_sent)
+            self._answer(job, Reply(0, "4.4.2", self.why or str(error or "connection lost")), in_doubt=self._dot_sent)
         self._log(log.DcidClose(dcid=self.dcid))
         self._end(self._usable)
 
@@ -221,7 +221,7 @@ class DeliverySession:
         assert job is not None and self.pump is not None
         self.pump.expect_within(REPLY_SECONDS)
         answers = tuple(
-            Answered(t, reply, dot_sent=event.dot_sent, relayed_dsn=self._speaks_dsn)
+            Answered(t, reply, relayed_dsn=self._speaks_dsn)
             for t, reply in zip(job.targets, event.recipients, strict=True)
         )
         self._deliverer.settle(job, answers, dcid=self.dcid)
@@ -232,15 +232,15 @@ class DeliverySession:
         self.why = str(event.reply)
         job, self._job = self._job, None
         if job is not None:
-            self._answer(job, event.reply, dot_sent=event.dot_sent)
+            self._answer(job, event.reply, in_doubt=event.dot_sent)
         assert self.pump is not None
         self.pump.close()
 
     # --- helpers
-    def _answer(self, job: Job, reply: Reply, *, dot_sent: bool) -> None:
-        if reply.code >= 500 and not dot_sent:
+    def _answer(self, job: Job, reply: Reply, *, in_doubt: bool) -> None:
+        if reply.code >= 500:
             reply = Reply(451, "4.3.0", str(reply))  # the session was refused, not the recipients: try again
-        answers = tuple(Answered(t, reply, dot_sent=dot_sent) for t in job.targets)
+        answers = tuple(Answered(t, reply, in_doubt=in_doubt) for t in job.targets)
         self._deliverer.settle(job, answers, dcid=self.dcid)
 
     def finish(self) -> None:

@@ -54,7 +54,7 @@ class Answered:
 
     target: Target
     reply: Reply
-    dot_sent: bool
+    in_doubt: bool = False  # the end was sent and no answer came: the host may have the message (RFC 1047)
     relayed_dsn: bool = False
 
 

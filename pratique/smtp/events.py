@@ -4,13 +4,12 @@ Server: every event marked *asks* must be answered with `reply()` before the cor
 no further than that, so pipelined commands are handled in order. The rest are told, not asked.
 """
 
-from dataclasses import dataclass
-
 from pratique.mail.reply import Reply
+from pratique.mail.values import value
 
 
 # --- server core -----------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class HelloGiven:
     """EHLO or HELO came and was answered. Told."""
 
@@ -18,13 +17,13 @@ class HelloGiven:
     extended: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StartTls:
     """STARTTLS was answered 220 and the input buffer was empty. The edge must start TLS with its very next octets
     and then call `tls_started()`. Told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MailGiven:
     """MAIL FROM with checked grammar. Asks."""
 
@@ -36,7 +35,7 @@ class MailGiven:
     envid: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RcptGiven:
     """RCPT TO with checked grammar. Asks."""
 
@@ -45,21 +44,21 @@ class RcptGiven:
     orcpt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BodyChunk:
     """Octets of the message, dots removed, line ends CRLF. Told."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BodyEnded:
     """The whole message has come; `size` octets. Asks: the reply decides whether we took the message."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessageAborted:
     """The transaction ended without a decision (RSET, EHLO, connection lost, message refused by the core).
     `reply` is what the core answered to a refused message (bare LF, too big ...), None otherwise. Told."""
@@ -68,7 +67,7 @@ class MessageAborted:
     reply: Reply | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CommandRefused:
     """The core itself refused a command (grammar, sequence, limit); for the log and for counters. Told."""
 
@@ -76,7 +75,7 @@ class CommandRefused:
     command: str  # verb only, at most 16 printable characters
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConnectionEnded:
     """No more input will be read: after QUIT (clean), end of file, or too many errors. Send what is left, close."""
 
@@ -98,12 +97,12 @@ ServerEvent = (
 
 
 # --- client core -----------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class TlsWanted:
     """The server answered 220 to STARTTLS: the edge starts TLS and calls `tls_started()`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ready:
     """Greeting and EHLO are done; messages can be sent."""
 
@@ -111,13 +110,13 @@ class Ready:
     tls: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BodyWanted:
     """At least one recipient was accepted: feed the body with `send_body()`, then `end_body()`.
     Nothing that ends the message has been sent yet; the edge records DOT_SENT before `end_body()`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessageAnswered:
     """The transaction is over. `recipients` has one reply per recipient, in order: the refusal of its RCPT, else
     the reply that decided the message."""
@@ -126,7 +125,7 @@ class MessageAnswered:
     dot_sent: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SessionFailed:
     """The server refused greeting, EHLO or STARTTLS, broke the protocol, or went away. If a message was under way
     its recipients have no answer; `dot_sent` tells whether the outcome is in doubt."""

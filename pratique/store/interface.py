@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pratique.mail.body import Body
+from pratique.mail.values import value
 from pratique.store.moves import Move
 from pratique.store.records import (
     AuditRow,
@@ -24,7 +25,7 @@ from pratique.store.records import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stored:
     """A body that lies in the spool; durable only with the commit of a move that names its extent."""
 

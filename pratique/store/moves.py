@@ -7,8 +7,7 @@ transaction, and a move that fails (`MoveRefused`) rolls back alone.
 Each docstring says: precondition -> what is durable afterwards; result.
 """
 
-from dataclasses import dataclass
-
+from pratique.mail.values import value
 from pratique.store.records import AuditEntry, NewCopy, NewDelivery, NewTransfer, Peer, Quarantine, User
 
 
@@ -31,7 +30,7 @@ class StoreFailed(Exception):
 
 
 # --- a gateway's mail ------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class Accept:
     """MIDs and cids are new -> all copies with their deliveries, transfers and holds; then 250 may be said. None."""
 
@@ -39,7 +38,7 @@ class Accept:
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judge:
     """Copy `mid` is RECEIVED -> `copies[0]` (same mid, cid) takes its place, further copies are children. None."""
 
@@ -48,7 +47,7 @@ class Judge:
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DotSent:
     """Deliveries are DUE -> they are DOT: a crash from here on leaves a *named* possible duplicate. None."""
 
@@ -56,7 +55,7 @@ class DotSent:
     rids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """state: DELIVERED, FAILED, CANCELLED, or DUE again at `next_at` (deferred)."""
 
@@ -67,7 +66,7 @@ class Outcome:
     delayed: bool = False  # mark that a delay warning goes out with this move
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settle:
     """Deliveries of `mid` are DUE or DOT -> as in `outcomes`; `spawned` copies (bounces, warnings) are accepted in the
     same commit. When no delivery of the copy is left open: custody ACTIVE or LOC -> SETTLED, and if the copy came by
@@ -79,20 +78,20 @@ class Settle:
     spawned: tuple[NewCopy, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settled:
     finished: bool  # no delivery of the copy is open any more
 
 
 # --- custody: the side that offers -----------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class Intend:
     """Transfers are Q -> X, copies Q -> X (custody table: INTEND). Those not in Q are left alone. None."""
 
     hops: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Acknowledged:
     """One answer that moved custody. event: ACC or CANC (delivery.custody.Event). `peer`: who answered; an answer of
     one that the hop is no longer offered to (Retarget) is left alone. "" = not said."""
@@ -105,17 +104,18 @@ class Acknowledged:
     peer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TransfersAnswered:
     """Transfers are X -> DONE (copy DONE, or RELD on a manager) or CANC (copy LOC; on a manager stays REL). Repeats
-    are harmless. Writes one audit row per change. A copy that came to a gateway by an even hop and is DONE by the next
+    are harmless. Writes one audit row per change. The number in an answer is remembered of the peer, like one in a
+    hello. A copy that came to a gateway by an even hop and is DONE by the next
     one was held again: a journal row FIN (R=heldagain, NEXT=the new transfer) for the peer that released it. None."""
 
     answers: tuple[Acknowledged, ...]
     role: str  # gateway, manager: which custody table applies
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TransferStuck:
     """A transfer is X and the answer needs a person (conflict, defect, poison) -> STUCK with `error`, or, with
     `stuck=False`, stays X with `error` and attempts + 1 recorded. None."""
@@ -127,18 +127,20 @@ class TransferStuck:
     audit: tuple[AuditEntry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Retarget:
     """Manager: transfer (cid, hop) is CANC and its copy REL -> replaced by `transfer` (same cid; same hop to another
-    peer, or hop + 2). None."""
+    peer, or hop + 2). With `override` it may also be in doubt (X, STUCK): a named actor takes it upon himself that the
+    first target may have the copy, too (I4). None."""
 
     cid: str
     hop: int
     transfer: NewTransfer
     audit: tuple[AuditEntry, ...]
+    override: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TakeBack:
     """Gateway: copy is LOC or Q -> ACTIVE with `deliveries` (a named actor, or the fallback policy). From Q the
     transfer row becomes CANC: it was never offered. None."""
@@ -149,11 +151,12 @@ class TakeBack:
 
 
 # --- custody: the side that receives ---------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class Receive:
     """A complete group from `peer`. custody.on_group over the tombstone of (cid, hop) decides; COMMIT_ACC writes the
     tombstone, the copy with all that belongs to it, and the audit row. The nonce and incarnation must be the peer's
-    current ones, else FENCED. On a gateway an even hop must not be older than one already taken. Result: Received."""
+    current ones, else FENCED; a set-back between the two must be accepted, else HELD. On a gateway an even hop must not
+    be older than one already taken. Result: Received."""
 
     peer: str
     nonce: str
@@ -165,14 +168,14 @@ class Receive:
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Received:
-    answer: str  # delivery.custody.Answer, or "FENCED"
+    answer: str  # delivery.custody.Answer, "FENCED" or "HELD"
     inc: int = 0  # our incarnation, and the number of our tombstone
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cancel:
     """XQCANCEL from `peer`: custody.on_cancel; COMMIT_CANC writes the tombstone. Result: Received."""
 
@@ -185,11 +188,14 @@ class Cancel:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HelloFrom:
-    """XQHELLO of an enrolled peer -> nonce, endpoint, and inc and seq (which only rise) are remembered. Result: the
-    Peer as it was before. A nonce that was replaced earlier is not taken: the result's `nonce` differs, see
-    `known_nonce`."""
+    """A hello with an enrolled peer, in either direction -> its nonce, endpoint, (inc, seq) and what it remembers of us
+    are remembered; pairs are compared incarnation first and only rise. With a higher incarnation than before the peer's
+    journal begins anew for us (journal_in, confirmed = 0: it sends all rows again) and set_back_there ends.
+    `set_back_here`, `set_back_there`: what the comparison of this hello showed. The first concerns our whole store, so
+    it is written to every peer, once; either is audited once. Result: HelloTaken; a nonce that was replaced earlier is
+    fenced and changes nothing."""
 
     serial: str
     nonce: str
@@ -197,15 +203,45 @@ class HelloFrom:
     seq: int
     endpoint: str
     at: int
+    knows_inc: int = 0
+    knows_seq: int = 0
+    set_back_here: bool = False
+    set_back_there: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HelloTaken:
     before: Peer
     fenced: bool  # the nonce is an old one that a newer instance replaced
 
 
-@dataclass(frozen=True, slots=True)
+@value
+class FoundOld:
+    """Something outside the database has seen us at (inc, seq), further than the database is -> set_back_here for every
+    peer, and each is taken to remember that much of us. Repeats change nothing. None."""
+
+    inc: int
+    seq: int
+    audit: tuple[AuditEntry, ...]
+
+
+@value
+class AcceptSetback:
+    """An administrator has looked: the peer is set_back_here or set_back_there -> neither any more. Our incarnation is
+    one above all that the peer was seen to remember and our own; our numbers go on above both. What we remember of the
+    peer's incarnation and number is (0, 0): its next hello is believed. Result: SetbackAccepted."""
+
+    serial: str
+    audit: tuple[AuditEntry, ...]
+
+
+@value
+class SetbackAccepted:
+    inc: int  # our incarnation from now on
+    seq: int  # our numbers go on above this one
+
+
+@value
 class JournalIn:
     """Rows (after, last] of `peer`'s journal: applied in one commit when `after` is our applied number, else a gap.
     FIN on a manager: copy REL or RELD -> CLOSED. DEL on a gateway: copy X or DONE -> DONE, shadow let go.
@@ -217,23 +253,25 @@ class JournalIn:
     rows: tuple[tuple[int, str, str, int, str, int, str], ...]  # (seq, state, cid, hop, seal, at, pairs as JSON)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JournalTaken:
     applied: int
     gap: bool
     dropped: tuple[int, ...] = ()  # MIDs whose bodies may go now
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JournalAcked:
     """The peer applied our rows up to `applied` (only rises). Deleted copies it covers may lose their bodies: their
-    MIDs are the result."""
+    MIDs are the result. `gap`: the peer says that it lacks the rows above `applied` (it was set back): they are due
+    again, also when it had applied them before."""
 
     peer: str
     applied: int
+    gap: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Confirm:
     """The peer will neither send nor cancel transfers with XQSEQ <= seq (only rises). None."""
 
@@ -242,7 +280,7 @@ class Confirm:
 
 
 # --- the hold --------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class ExitHold:
     """Copy is HELD, its version is `version`, and it is HELD in `quarantine` -> that mark is given. When this was the
     last open mark, quarantine.lifecycle.exit_of decides: release -> copy REL and `transfer` is written; delete -> copy
@@ -260,12 +298,12 @@ class ExitHold:
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Exited:
     exit: str  # quarantine.lifecycle.Exit
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DelayExit:
     """HELD in `quarantine` -> its scheduled exit is `exit_at`. None."""
 
@@ -275,7 +313,7 @@ class DelayExit:
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MoveHold:
     """HELD in `source` -> HELD in `target`, exit and reasons kept; an entry already in `target` is overwritten by the
     moved one (facts/pvo.md §3.7). None."""
@@ -287,7 +325,7 @@ class MoveHold:
 
 
 # --- the rest --------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class LetGo:
     """The bodies of these copies are no longer needed (SETTLED, CLOSED, DEL acknowledged, shadow past its time) ->
     their extents are forgotten; the spool may use the space after the commit. Result: the extents let go."""
@@ -295,19 +333,19 @@ class LetGo:
     mids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PutPeer:
     peer: Peer
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PutQuarantine:
     quarantine: Quarantine
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DropQuarantine:
     """The quarantine is empty -> it is gone. MoveRefused while it holds messages."""
 
@@ -315,13 +353,13 @@ class DropQuarantine:
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PutUser:
     user: User
     audit: tuple[AuditEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PutSetting:
     """A small durable fact (suspended services, counters): text by key."""
 
@@ -330,7 +368,7 @@ class PutSetting:
     audit: tuple[AuditEntry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """Audit rows that belong to no other move (sign-in, refusal, override)."""
 
@@ -350,6 +388,8 @@ Move = (
     | Receive
     | Cancel
     | HelloFrom
+    | FoundOld
+    | AcceptSetback
     | JournalIn
     | JournalAcked
     | Confirm

@@ -6,9 +6,10 @@ A *copy* is one message for one group of recipients; its number is the MID. Octe
 from dataclasses import dataclass
 
 from pratique.mail.envelope import Envelope
+from pratique.mail.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Extent:
     """Where a body lies: `length` octets from `offset` in segment `segment`."""
 
@@ -17,7 +18,7 @@ class Extent:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NewDelivery:
     """One recipient on its way to a next hop. `host` is the recipient's domain: the key of the queue."""
 
@@ -29,7 +30,7 @@ class NewDelivery:
     orcpt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NewHold:
     """One quarantine that takes a copy (manager)."""
 
@@ -43,7 +44,7 @@ class NewHold:
     outbreak: str = ""  # JSON of the outbreak reference, "" = none
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NewTransfer:
     """One hop that we offer: what is stored is what is sent, octet for octet, for ever."""
 
@@ -57,7 +58,7 @@ class NewTransfer:
     metadata: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NewCopy:
     """A copy to be stored in one commit with everything that belongs to it."""
 
@@ -201,6 +202,15 @@ class Peer:
     confirmed: int = 0  # the peer settled all its transfers up to this number
     locked: str = ""  # "" = fine, else why nothing is exchanged until an administrator acts
     withdrawn: bool = False
+    knows_inc: int = 0  # highest incarnation and number of ours that the peer was seen to remember
+    knows_seq: int = 0
+    set_back_here: bool = False  # our own store is older than others know it: no custody step until AcceptSetback
+    set_back_there: bool = False  # the peer's is older than we know it: none until it comes with a new incarnation
+
+    @property
+    def set_back(self) -> bool:
+        """One of the two was set back to an older state and nobody has accepted that yet."""
+        return self.set_back_here or self.set_back_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +235,7 @@ class User:
     disabled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AuditEntry:
     """What is written beside a move. Number, time and hash are given by the store at commit."""
 

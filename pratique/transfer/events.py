@@ -5,30 +5,29 @@ and at any time (the core puts replies on the wire in unit order). StartTls and 
 their own calls, and nothing is read meanwhile.
 """
 
-from dataclasses import dataclass
-
+from pratique.mail.values import value
 from pratique.transfer.messages import Group, Hello, HelloReply, Row, Verdict
 
 
 # --- server core -----------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class StartTls:
     """220 is queued; the edge starts TLS with the very next octets, then calls `tls_started(enrolled=...)`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SecureEhlo:
     """EHLO inside TLS was answered (the instant against which the peer's memory is compared, cpq.md §2). Told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HelloGiven:
     """Answer with `answer_hello(reply)`, after the nonce is durable; nothing is read until then."""
 
     hello: Hello
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupBegun:
     """MAIL was read: unit `unit` has begun. Told; `size` is the declared size of the body."""
 
@@ -37,7 +36,7 @@ class GroupBegun:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BodyChunk:
     """Octets of the body of `unit`. Told. Not emitted for a group that already has a fault."""
 
@@ -45,7 +44,7 @@ class BodyChunk:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupEnded:
     """The group is complete and true to its digests. Asks for a verdict."""
 
@@ -53,7 +52,7 @@ class GroupEnded:
     group: Group
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupRefused:
     """The core itself refused the group and has queued the verdict; what was stored of its body is garbage. Told."""
 
@@ -62,7 +61,7 @@ class GroupRefused:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelGiven:
     """Asks for a verdict: XQCANC or XQACC."""
 
@@ -71,7 +70,7 @@ class CancelGiven:
     seal: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConfirmGiven:
     """Answer with `answer_confirmed(unit)`."""
 
@@ -79,7 +78,7 @@ class ConfirmGiven:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JournalGiven:
     """Answer with `answer_journal(unit, applied, gap=...)`."""
 
@@ -89,7 +88,7 @@ class JournalGiven:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatGiven:
     """Answer with `answer_stat(unit, reply)`."""
 
@@ -97,7 +96,7 @@ class StatGiven:
     members: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServerEnded:
     """No more input will be read; send what is left and close. `keyword` names a framing fault, else "".
     Units without an answer stay unanswered: the peer will send them again."""
@@ -123,23 +122,23 @@ ServerEvent = (
 
 
 # --- client core -----------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@value
 class TlsWanted:
     """The server answered 220 to STARTTLS and nothing followed it: start TLS, then call `tls_started()`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Secure:
     """The EHLO reply inside TLS came and lists XCPQ 1: only now is the peer's acceptance of our certificate known.
     Call `hello(...)` next."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HelloAnswered:
     reply: HelloReply
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UnitAnswered:
     """The deciding reply of the oldest unanswered unit. `token` is what send_* was given."""
 
@@ -148,12 +147,12 @@ class UnitAnswered:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatAnswered:
     reply: HelloReply
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClientEnded:
     """The session is over. Every unit not answered is in doubt. `keyword` is XQFRAME, XQFENCED, XQCLOSING,
     XQNOTENROLLED ... when the server named one; `refused` is true when the end means refusal (back-off 60 s)."""

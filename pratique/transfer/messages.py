@@ -1,9 +1,10 @@
 """The values that both ends of CPQ exchange: hello, group, verdict, row. Source: docs/cpq.md."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from pratique.mail.envelope import Envelope
+from pratique.mail.values import value
 
 
 class Keyword(StrEnum):
@@ -41,7 +42,7 @@ class Keyword(StrEnum):
     TLS = "XQTLS"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hello:
     """XQHELLO (cpq.md §2): who I am, and the highest (incarnation, number) that I know of myself and of you."""
 
@@ -57,7 +58,7 @@ class Hello:
     versions: str = "1"  # "1" or "1-2"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Limits:
     """XQLIMIT: what the server takes. Each bounds memory or time of one session."""
 
@@ -69,7 +70,7 @@ class Limits:
     sessions: int = 8  # per peer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HelloReply:
     """The whole answer to XQHELLO and XQSTAT."""
 
@@ -87,7 +88,7 @@ class HelloReply:
     checks: tuple[tuple[str, str, str], ...] = ()  # XQSTAT: (name, YES/NO/UNKNOWN, cure)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Group:
     """One message group as the server read it, checked: digest, size, seal and grammar are right."""
 
@@ -101,7 +102,7 @@ class Group:
     command_octets: bytes  # the MAIL and RCPT lines, as received
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SealedGroup:
     """One group ready to be sent: what is stored with the intent, and sent again octet for octet."""
 
@@ -112,7 +113,7 @@ class SealedGroup:
     size: int  # of the body
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Row:
     """One journal row (cpq.md §3 `row`, §6): a party's latest state of one transfer."""
 
@@ -124,7 +125,7 @@ class Row:
     pairs: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """The reply that decides a unit. `words` follow keyword and id."""
 

@@ -33,9 +33,7 @@ class FakeGateway:
 
     def enrolment(self) -> Enrolment:
         pem = self.keys.cpq_certificate.read_text()
-        return Enrolment(
-            "fake.test", "gateway", self.serial, self.address, CPQ_PORT, pem, fingerprint_of_pem(pem), ""
-        )
+        return Enrolment("fake.test", "gateway", self.serial, self.address, CPQ_PORT, pem, fingerprint_of_pem(pem), "")
 
     def connect(self, server: Appliance) -> "CpqTalk":
         return CpqTalk(self, server)
@@ -71,12 +69,31 @@ class FakeGateway:
                 origin=Origin(
                     serial=self.serial, host="fake.test", ip="192.0.2.1", mid=7, icid=8, listener="In", at=now
                 ),
-                client=Client(ip="192.0.2.1", port=2525, helo="client.example", rdns="unknown", rdns_ok=False, tls=None),
-                trace=(Trace(from_helo="client.example", from_ip="192.0.2.1", rdns="", by="fake.test",
-                             with_="ESMTP", id="7", at=now),),
+                client=Client(
+                    ip="192.0.2.1", port=2525, helo="client.example", rdns="unknown", rdns_ok=False, tls=None
+                ),
+                trace=(
+                    Trace(
+                        from_helo="client.example",
+                        from_ip="192.0.2.1",
+                        rdns="",
+                        by="fake.test",
+                        with_="ESMTP",
+                        id="7",
+                        at=now,
+                    ),
+                ),
                 policy=PolicyRef(name="DEFAULT", table="inbound"),
-                quarantines=(QuarantineRef(name=quarantine, kind="policy", reasons=("test",), received=now,
-                                           exit=now + 86_400_000, default="delete"),),
+                quarantines=(
+                    QuarantineRef(
+                        name=quarantine,
+                        kind="policy",
+                        reasons=("test",),
+                        received=now,
+                        exit=now + 86_400_000,
+                        default="delete",
+                    ),
+                ),
             )
         )
 

@@ -103,9 +103,7 @@ def test_a_recipient_changed_after_sealing_is_refused(enrolled: Enrolled) -> Non
 @pytest.mark.parametrize("metadata", [b"{}", b"[]", b"{", b'{"v":1,"v":1}', b"\xff" * 20, b'{"v":1,"min":1}'])
 def test_metadata_that_cannot_be_read_is_refused(enrolled: Enrolled, metadata: bytes) -> None:
     group = enrolled.group()
-    sealed = SealedGroup(
-        group.xid, group.command_octets, metadata, seal_of(group.command_octets, metadata), group.size
-    )
+    sealed = SealedGroup(group.xid, group.command_octets, metadata, seal_of(group.command_octets, metadata), group.size)
     _rejected(enrolled, wire(sealed, BODY), f"554 5.6.0 XQMETABAD {group.xid}")
 
 
@@ -113,9 +111,7 @@ def test_metadata_of_a_newer_version_is_kept_by_its_sender(enrolled: Enrolled) -
     group = enrolled.group()
     metadata = group.metadata.replace(b'"min":1', b'"min":9').replace(b'"v":1', b'"v":9')
     assert metadata != group.metadata
-    sealed = SealedGroup(
-        group.xid, group.command_octets, metadata, seal_of(group.command_octets, metadata), group.size
-    )
+    sealed = SealedGroup(group.xid, group.command_octets, metadata, seal_of(group.command_octets, metadata), group.size)
     _rejected(enrolled, wire(sealed, BODY), f"451 4.3.3 XQVERSION {group.xid}")
 
 

@@ -103,13 +103,12 @@ def test_a_delay_is_reported_once_when_the_operator_wants_it(world: World) -> No
 
 
 def test_mail_that_loops_is_stopped(world: World) -> None:
-    world.pair(gateway={"gateway.policy.filters": BOUNCE})
+    world.pair(gateway={"gateway.policy.filters": BOUNCE, "delivery.hops_max": "50"})
     world.start(world.gateway)
-    hops = b"".join(b"Received: from a%d by b%d; Tue, 24 Nov 2026 05:00:00 +0000\r\n" % (n, n) for n in range(100))
-    reply = world.gateway.send("a@partner.example", ["b@demo.example"], hops + message("loop"))
-    assert re.match(r"554 5\.4\.[06] ", reply), reply
-    few = b"Received: from a by b; Tue, 24 Nov 2026 05:00:00 +0000\r\n" * 10
-    assert world.gateway.send("a@partner.example", ["b@demo.example"], few + message("fine")).startswith("250")
+    line = b"Received: from a by b; Tue, 24 Nov 2026 05:00:00 +0000\r\n"
+    reply = world.gateway.send("a@partner.example", ["b@demo.example"], line * 51 + message("loop"))
+    assert reply.startswith("554 5.4.6"), reply
+    assert world.gateway.send("a@partner.example", ["b@demo.example"], line * 50 + message("fine")).startswith("250")
     assert world.gateway.count("copy") == 1
 
 

@@ -17,8 +17,8 @@ def _peak_kib(pid: int) -> int:
     return int(found.group(1))
 
 
-def _peaks(*appliances: Appliance) -> dict[int, int]:
-    return {pid: _peak_kib(pid) for appliance in appliances for pid in appliance.processes()}
+def _processes(*appliances: Appliance) -> list[int]:
+    return [pid for appliance in appliances for pid in appliance.processes()]
 
 
 def test_a_hundred_megabytes_pass_through_hold_and_release_in_bounded_memory(world: World) -> None:
@@ -29,7 +29,10 @@ def test_a_hundred_megabytes_pass_through_hold_and_release_in_bounded_memory(wor
     (row,) = until(manager.held)
     manager.release([row["mid"]])
     until(lambda: world.hop.messages)
-    before = _peaks(gateway, manager)
+    pids = _processes(gateway, manager)
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak is counted from here
+    before = {pid: _peak_kib(pid) for pid in pids}
 
     head = b"Subject: large\r\nContent-Type: text/plain\r\n\r\n"
     rest = SIZE - len(head)
@@ -45,12 +48,12 @@ def test_a_hundred_megabytes_pass_through_hold_and_release_in_bounded_memory(wor
         assert talk.reply().startswith("250 2.0.0 ok: Message")
     (row,) = until(manager.held, 60, "held")
     assert manager.release([row["mid"]]) == 1
+    assert manager.release([row["mid"]], "Virus") == 1  # too large for the engine: held as unscannable as well
     until(lambda: world.hop.recipients()["large@demo.example"], 60, "delivered")
 
     taken = world.hop.messages[-1]
     assert hashlib.sha256(taken.octets[-SIZE:]).digest() == hashlib.sha256(body).digest()
     assert taken.same_as(body)
-    after = _peaks(gateway, manager)
-    growth = {pid: after[pid] - before[pid] for pid in before}
+    growth = {pid: _peak_kib(pid) - before[pid] for pid in pids}
     print(f"peak memory rose by {growth} KiB")  # noqa: T201 - the figure is shown with -rP
     assert max(growth.values()) < GROWTH_KIB_MAX, growth

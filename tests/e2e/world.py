@@ -260,9 +260,7 @@ class World:
         name = name or {"manager": "sma", "gateway": "gw"}[role] + str(host)
         appliance = Appliance(f"{name}.test", role, f"{self.network}.{host}", self.base / name)
         overrides = {**self._options(appliance), **(options or {})}
-        asyncio.run(
-            initialise(role, appliance.directory, name=appliance.name, overrides=overrides, password=PASSWORD)
-        )
+        asyncio.run(initialise(role, appliance.directory, name=appliance.name, overrides=overrides, password=PASSWORD))
         self.appliances.append(appliance)
         return appliance
 

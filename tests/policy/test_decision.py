@@ -1,10 +1,8 @@
-from dataclasses import FrozenInstanceError
-
-import pytest
-
 from pratique.policy.decision import Disposition
 
 
-def test_a_decision_once_made_stays():
-    with pytest.raises(FrozenInstanceError):
-        Disposition((0,), "DEFAULT", "deliver").outcome = "drop"
+def test_equal_decisions_are_one():
+    assert {Disposition((0,), "DEFAULT", "deliver"), Disposition((0,), "DEFAULT", "deliver")} == {
+        Disposition((0,), "DEFAULT", "deliver")
+    }
+    assert Disposition((0,), "DEFAULT", "deliver") != Disposition((0,), "DEFAULT", "drop")

@@ -32,6 +32,7 @@ from pratique.store.records import (
     Transfer,
 )
 
+LET_GO_AT_ONCE = -1  # as the time since when a copy is a shadow: older than any
 NEW_CUSTODY = ("RECEIVED", "ACTIVE", "Q", "X", "HELD", "SETTLED")
 
 
@@ -43,6 +44,7 @@ class Tx:
     role: str
     inc: int
     now: int
+    seq: int = 0  # the highest number given out when the move was submitted
     numbers: list[int] = field(default_factory=list)  # reserved when the move was submitted, in that order
 
     def number(self) -> int:
@@ -235,9 +237,7 @@ def body_may_go(rows: Rows, copy: Copy, shadows_before: int) -> bool:
             return True
         case "DONE":
             return rows.shadow_since.get(copy.mid, copy.at) < shadows_before
-        case "DEL":
-            row = rows.rows.get((copy.cid, copy.hop))
-            peer = rows.peers.get(row.peer) if row is not None else None
-            return row is not None and peer is not None and row.state == "DEL" and row.seq <= peer.journal_out
+        case "DEL":  # once the origin has applied the deletion, whatever it forgets later
+            return rows.shadow_since.get(copy.mid) == LET_GO_AT_ONCE
         case _:
             return False

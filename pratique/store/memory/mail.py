@@ -21,7 +21,7 @@ from pratique.store.moves import (
 )
 from pratique.store.records import Copy, Delivery, Extent
 
-RISING = ("inc", "seq", "journal_in", "journal_out", "watermark", "confirmed")
+RISING = ("journal_in", "journal_out", "watermark", "confirmed")
 ENDED = ("DELIVERED", "FAILED", "CANCELLED")
 
 
@@ -115,7 +115,20 @@ def put_peer(tx: Tx, move: PutPeer) -> None:
     peer, known = move.peer, tx.rows.peers.get(move.peer.serial)
     if known is not None:
         risen = {name: max(getattr(known, name), getattr(peer, name)) for name in RISING}
-        peer = replace(peer, nonce=known.nonce or peer.nonce, endpoint=known.endpoint or peer.endpoint, **risen)
+        inc, seq = max((known.inc, known.seq), (peer.inc, peer.seq))
+        knows_inc, knows_seq = max((known.knows_inc, known.knows_seq), (peer.knows_inc, peer.knows_seq))
+        peer = replace(
+            peer,
+            nonce=known.nonce or peer.nonce,
+            endpoint=known.endpoint or peer.endpoint,
+            inc=inc,
+            seq=seq,
+            knows_inc=knows_inc,
+            knows_seq=knows_seq,
+            set_back_here=known.set_back_here,
+            set_back_there=known.set_back_there,
+            **risen,
+        )
     tx.rows.peers[peer.serial] = peer
     tx.record(move.audit)
 

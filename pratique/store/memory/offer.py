@@ -74,6 +74,9 @@ def _answered(tx: Tx, answer: Acknowledged, role: str, number: int) -> None:
     tx.rows.transfers[answer.cid, answer.hop] = replace(
         transfer, state=state, error="", ack_inc=answer.inc, ack_seq=answer.seq
     )
+    peer = tx.rows.peers.get(transfer.peer)
+    if peer is not None and peer.inc == answer.inc:
+        tx.rows.peers[peer.serial] = replace(peer, seq=max(peer.seq, answer.seq))
     tx.change(copy, custody)
     if role == "gateway" and event is Event.ACC and answer.hop == copy.hop + 1:
         end_of_hop(tx, copy.mid, make_xid(answer.cid, answer.hop), number)
@@ -96,8 +99,10 @@ def transfer_stuck(tx: Tx, move: TransferStuck) -> None:
 def retarget(tx: Tx, move: Retarget) -> None:
     old = tx.rows.transfers.get((move.cid, move.hop))
     new = move.transfer
-    require(old is not None and old.state == "CANC", f"hop {move.cid}.{move.hop} is not cancelled")
+    require(old is not None, f"hop {move.cid}.{move.hop} was never offered")
     assert old is not None
+    free = ("CANC", "X", "STUCK") if move.override else ("CANC",)
+    require(old.state in free, f"hop {move.cid}.{move.hop} is {old.state}: its target may have it")
     copy = tx.copy(old.mid)
     require(copy.custody == "REL", f"MID {copy.mid} is {copy.custody}, not being released")
     another = (new.hop == old.hop and new.peer != old.peer) or new.hop == old.hop + 2

@@ -23,6 +23,7 @@ from pratique.store.memory.submission import Submission
 from pratique.store.memory.view import MemoryView
 from pratique.store.moves import (
     Accept,
+    AcceptSetback,
     Cancel,
     ExitHold,
     Judge,
@@ -65,10 +66,10 @@ class MemoryStore:
         self.clock = clock
         self.spool = spool if spool is not None else MemorySpool()
         self.manual = manual
-        self.inc = inc
         self.nonce: str = clock.random(16).hex()
         self.pending: list[Submission] = []
         self.rows = rows if rows is not None else Rows()
+        self.rows.numbers.setdefault("inc", inc)
         self.view: View = MemoryView(self.rows)
         self._seq = self.committed_seq()
         self._mid = max(self.rows.copies, default=0)
@@ -77,11 +78,19 @@ class MemoryStore:
         self._is_due = False
 
     @property
+    def inc(self) -> int:
+        return self.rows.numbers["inc"]
+
+    @property
     def identity(self) -> Identity:
         return Identity(self.serial, self.role, self.inc, self.nonce)
 
     def submit(self, move: Move) -> Submission:
         # Numbers that a move itself writes are taken now, so that they commit in the order in which they are given.
+        if isinstance(move, AcceptSetback):
+            peer = self.view.peer(move.serial)
+            if peer is not None and peer.set_back:
+                self._seq = max(self._seq, peer.knows_seq)
         numbers = [self.next_seq() for _ in range(_numbers_wanted(move))]
         submission = Submission(move, numbers, self._seq)
         if self._ended is not None:
@@ -151,7 +160,7 @@ class MemoryStore:
         return len(batch)
 
     def _apply(self, submission: Submission) -> tuple[Any, Exception | None]:
-        tx = Tx(self.rows, self.role, self.inc, self.clock.now_ms(), submission.numbers)
+        tx = Tx(self.rows, self.role, self.inc, self.clock.now_ms(), submission.seq, submission.numbers)
         try:
             check_storable(submission.move)
             result = APPLY[type(submission.move)](tx, submission.move)

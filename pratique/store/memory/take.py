@@ -1,13 +1,16 @@
 """Moves of custody at the side that receives: groups, cancels, hellos and the peer's journal."""
 
+import json
 from dataclasses import replace
 
 from pratique.delivery.custody import NOTHING, Answer, Event, Tombstone, on_cancel, on_group
-from pratique.store.memory.apply import Tx, applies, next_custody, put_copy, require
+from pratique.store.memory.apply import LET_GO_AT_ONCE, Tx, applies, next_custody, put_copy, require
 from pratique.store.memory.rows import Tomb
 from pratique.store.moves import (
+    AcceptSetback,
     Cancel,
     Confirm,
+    FoundOld,
     HelloFrom,
     HelloTaken,
     JournalAcked,
@@ -15,11 +18,12 @@ from pratique.store.moves import (
     JournalTaken,
     Receive,
     Received,
+    SetbackAccepted,
 )
 from pratique.store.records import AuditEntry, Copy
 
 FENCED = Received("FENCED")
-LET_GO_AT_ONCE = -1  # as the time since when a copy is a shadow: older than any
+HELD = Received("HELD")
 
 
 def _is_current(tx: Tx, serial: str, nonce: str, inc: int) -> bool:
@@ -37,6 +41,8 @@ def receive(tx: Tx, move: Receive) -> Received:
     if not _is_current(tx, move.peer, move.nonce, move.inc):
         return FENCED
     peer = tx.peer(move.peer)
+    if peer.set_back:
+        return HELD
     tx.rows.peers[move.peer] = replace(peer, seq=max(peer.seq, move.seq))
     tomb = tx.rows.tombs.get((copy.cid, move.hop))
     answer = on_group(tomb.remembered if tomb else NOTHING, move.seal, move.peer)
@@ -62,6 +68,8 @@ def _newer_taken(tx: Tx, cid: str, hop: int) -> bool:
 def cancel(tx: Tx, move: Cancel) -> Received:
     if not _is_current(tx, move.peer, move.nonce, move.inc):
         return FENCED
+    if tx.peer(move.peer).set_back:
+        return HELD
     tomb = tx.rows.tombs.get((move.cid, move.hop))
     answer = on_cancel(tomb.remembered if tomb else NOTHING, move.seal, move.peer)
     if answer is Answer.COMMIT_CANC:
@@ -89,14 +97,58 @@ def hello_from(tx: Tx, move: HelloFrom) -> HelloTaken:
         return HelloTaken(before, fenced=True)
     if before.nonce not in ("", move.nonce):
         tx.rows.old_nonces[move.serial, before.nonce] = True
+    anew = move.inc > before.inc
+    inc, seq = max((before.inc, before.seq), (move.inc, move.seq))
+    knows_inc, knows_seq = max((before.knows_inc, before.knows_seq), (move.knows_inc, move.knows_seq))
     tx.rows.peers[move.serial] = replace(
         before,
         nonce=move.nonce,
-        inc=max(before.inc, move.inc),
-        seq=max(before.seq, move.seq),
+        inc=inc,
+        seq=seq,
         endpoint=move.endpoint,
+        journal_in=0 if anew else before.journal_in,
+        confirmed=0 if anew else before.confirmed,
+        knows_inc=knows_inc,
+        knows_seq=knows_seq,
+        set_back_there=move.set_back_there or (before.set_back_there and not anew),
     )
+    here = move.set_back_here and not before.set_back_here
+    there = move.set_back_there and not before.set_back_there
+    if here:
+        _set_back_everywhere(tx)
+    if here or there:
+        detail = json.dumps({"serial": move.serial, "here": here, "there": there})
+        tx.record((AuditEntry("system", "set-back", detail=detail),))
     return HelloTaken(before, fenced=False)
+
+
+def _set_back_everywhere(tx: Tx) -> None:
+    """Our store is one: it is older towards every peer."""
+    for serial, peer in list(tx.rows.peers.items()):
+        tx.rows.peers[serial] = replace(peer, set_back_here=True)
+
+
+@applies(FoundOld)
+def found_old(tx: Tx, move: FoundOld) -> None:
+    new = False
+    for serial, peer in list(tx.rows.peers.items()):
+        knows_inc, knows_seq = max((peer.knows_inc, peer.knows_seq), (move.inc, move.seq))
+        tx.rows.peers[serial] = replace(peer, knows_inc=knows_inc, knows_seq=knows_seq)
+        new = new or not peer.set_back_here
+    if new:
+        _set_back_everywhere(tx)
+        tx.record(move.audit)
+
+
+@applies(AcceptSetback)
+def accept_setback(tx: Tx, move: AcceptSetback) -> SetbackAccepted:
+    peer = tx.peer(move.serial)
+    require(peer.set_back, f"no set-back between us and {move.serial} is known")
+    require(peer.knows_seq <= tx.seq, f"{move.serial} has just said hello; try again")
+    tx.inc = tx.rows.numbers["inc"] = max(tx.inc, peer.knows_inc) + 1
+    tx.rows.peers[move.serial] = replace(peer, inc=0, seq=0, set_back_here=False, set_back_there=False)
+    tx.record(move.audit)
+    return SetbackAccepted(tx.inc, tx.seq)
 
 
 @applies(JournalIn)
@@ -112,7 +164,7 @@ def journal_in(tx: Tx, move: JournalIn) -> JournalTaken:
             copy = _told(tx, move.peer, state, (cid, hop), pairs)
             if copy is not None and copy.extent is not None and copy.mid not in dropped:
                 dropped.append(copy.mid)
-    tx.rows.peers[move.peer] = replace(peer, journal_in=move.last)
+    tx.rows.peers[move.peer] = replace(peer, journal_in=move.last, seq=max(peer.seq, move.last))
     return JournalTaken(move.last, gap=False, dropped=tuple(dropped))
 
 
@@ -141,14 +193,17 @@ def _told(tx: Tx, serial: str, state: str, hop: tuple[str, int], pairs: str) -> 
 @applies(JournalAcked)
 def journal_acked(tx: Tx, move: JournalAcked) -> tuple[int, ...]:
     peer = tx.peer(move.peer)
-    applied = max(peer.journal_out, move.applied)
+    applied = move.applied if move.gap else max(peer.journal_out, move.applied)
     tx.rows.peers[move.peer] = replace(peer, journal_out=applied)
-    covered = (
-        tx.rows.mids.get((row.cid, row.hop))
+    covered = [
+        mid
         for row in tx.rows.rows.values()
         if row.peer == move.peer and row.state == "DEL" and row.seq <= applied
-    )
-    return tuple(sorted(mid for mid in covered if mid is not None and tx.rows.copies[mid].extent is not None))
+        if (mid := tx.rows.mids.get((row.cid, row.hop))) is not None and tx.rows.copies[mid].extent is not None
+    ]
+    for mid in covered:
+        tx.rows.shadow_since[mid] = LET_GO_AT_ONCE
+    return tuple(sorted(covered))
 
 
 @applies(Confirm)

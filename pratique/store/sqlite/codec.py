@@ -41,7 +41,7 @@ TRANSFER_COLUMNS = "cid, hop, mid, peer, seq, state, attempts, ack_inc, ack_seq,
 JOURNAL_COLUMNS = "cid, hop, seq, state, seal, peer, at, mid, pairs"
 PEER_COLUMNS = (
     "serial, role, name, host, port, certificate, fingerprint, sign_key, nonce, inc, seq, endpoint, journal_in, "
-    "journal_out, watermark, confirmed, locked, withdrawn"
+    "journal_out, watermark, confirmed, locked, withdrawn, knows_inc, knows_seq, set_back_here, set_back_there"
 )
 QUARANTINE_COLUMNS = "name, kind, retention_s, default_action, overflow, created_by, created_at, suspended"
 USER_COLUMNS = "name, role, password, quarantines, created_at, disabled"
@@ -280,11 +280,15 @@ def peer_row(peer: Peer) -> Row:
         peer.confirmed,
         peer.locked,
         peer.withdrawn,
+        peer.knows_inc,
+        peer.knows_seq,
+        peer.set_back_here,
+        peer.set_back_there,
     )
 
 
 def peer_of(row: Row) -> Peer:
-    return Peer(*(*row[:17], bool(row[17])))
+    return Peer(*(*row[:17], bool(row[17]), *row[18:20], bool(row[20]), bool(row[21])))
 
 
 def quarantine_row(quarantine: Quarantine) -> Row:

@@ -23,7 +23,10 @@ _PEER = Into(
     "sign_key = excluded.sign_key, locked = excluded.locked, withdrawn = excluded.withdrawn, "
     "nonce = iif(nonce = '', excluded.nonce, nonce), "
     "endpoint = iif(endpoint = '', excluded.endpoint, endpoint), inc = max(inc, excluded.inc), "
-    "seq = max(seq, excluded.seq), journal_in = max(journal_in, excluded.journal_in), "
+    "seq = iif((excluded.inc, excluded.seq) > (inc, seq), excluded.seq, seq), "
+    "knows_inc = max(knows_inc, excluded.knows_inc), "
+    "knows_seq = iif((excluded.knows_inc, excluded.knows_seq) > (knows_inc, knows_seq), excluded.knows_seq, knows_seq), "
+    "journal_in = max(journal_in, excluded.journal_in), "
     "journal_out = max(journal_out, excluded.journal_out), watermark = max(watermark, excluded.watermark), "
     "confirmed = max(confirmed, excluded.confirmed)",
 )

@@ -18,10 +18,12 @@ BATCHES: dict[type, Callable[[Tx, Sequence[Item[Any]]], list[Any]]] = {
     moves.TransfersAnswered: offer.transfers_answered,
 }
 SINGLES: dict[type, Callable[[Tx, Item[Any]], Any]] = {
+    moves.AcceptSetback: take.accept_setback,
     moves.Cancel: take.cancel,
     moves.Confirm: take.confirm,
     moves.DelayExit: holds.delay_exit,
     moves.DropQuarantine: facts.drop_quarantine,
+    moves.FoundOld: take.found_old,
     moves.HelloFrom: take.hello_from,
     moves.Intend: offer.intend,
     moves.JournalAcked: take.journal_acked,

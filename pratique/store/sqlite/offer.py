@@ -81,6 +81,7 @@ def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list
     written: list[tuple[Any, ...]] = []
     changed: dict[int, Standing] = {}
     endings: list[Ending] = []
+    reached: dict[tuple[str, int], int] = {}
     for answer, role, number in answers:
         key = (bytes.fromhex(answer.cid), answer.hop)
         mid, peer, before = transfers.get(key, (0, "", ""))
@@ -100,6 +101,7 @@ def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list
         changed[mid] = copy
         transfers[key] = (mid, peer, state)
         written.append((*key, state, answer.inc, answer.seq))
+        reached[peer, answer.inc] = max(answer.seq, reached.get((peer, answer.inc), 0))
         if role == "gateway" and event is Event.ACC and copy.hop and answer.hop == copy.hop + 1:
             endings.append(Ending(copy.cid, copy.hop, mid, number, held_again=make_xid(answer.cid, answer.hop)))
         action = "transfer" if event is Event.ACC else "cancel"
@@ -107,6 +109,8 @@ def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list
     _ANSWERS.update(tx.db, written)
     change_many(tx, changed)
     end_of_hops(tx, endings)
+    for (peer, inc), seq in reached.items():
+        tx.run("UPDATE peer SET seq = max(seq, ?) WHERE serial = ? AND inc = ?", seq, peer, inc)
     return [None] * len(items)
 
 
@@ -126,7 +130,9 @@ def transfer_stuck(tx: Tx, item: Item[TransferStuck]) -> None:
 def retarget(tx: Tx, item: Item[Retarget]) -> None:
     move, new, key = item.move, item.move.transfer, blob(item.move.cid)
     old = tx.row("SELECT state, mid, peer FROM transfer WHERE cid = ? AND hop = ?", key, move.hop)
-    require(old is not None and old[0] == "CANC", f"hop {move.cid}.{move.hop} is not cancelled")
+    require(old is not None, f"hop {move.cid}.{move.hop} was never offered")
+    free = ("CANC", "X", "STUCK") if move.override else ("CANC",)
+    require(old[0] in free, f"hop {move.cid}.{move.hop} is {old[0]}: its target may have it")
     mid = old[1]
     custody = tx.row("SELECT custody FROM copy WHERE mid = ?", mid)[0]
     require(custody == "REL", f"MID {mid} is {custody}, not being released")

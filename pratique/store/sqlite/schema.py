@@ -103,6 +103,7 @@ CREATE TABLE transfer (
     UNIQUE (cid, hop)
 );
 CREATE INDEX transfer_open ON transfer (peer, seq) WHERE state IN ('Q', 'X');
+CREATE INDEX transfer_ended_otherwise ON transfer (mid) WHERE state IN ('CANC', 'STUCK', 'DOUBT');
 CREATE TABLE tombstone (
     cid BLOB NOT NULL CHECK (length(cid) = 16),
     hop INTEGER NOT NULL,
@@ -145,7 +146,11 @@ CREATE TABLE peer (
     watermark INTEGER NOT NULL,
     confirmed INTEGER NOT NULL,
     locked TEXT NOT NULL,
-    withdrawn INTEGER NOT NULL
+    withdrawn INTEGER NOT NULL,
+    knows_inc INTEGER NOT NULL,    -- what it was seen to remember of us
+    knows_seq INTEGER NOT NULL,
+    set_back_here INTEGER NOT NULL,
+    set_back_there INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE peer_nonce (          -- instances that a newer one replaced
     serial TEXT NOT NULL,

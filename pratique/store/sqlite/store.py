@@ -81,7 +81,7 @@ class SqliteStore:
         self._files = files
         self._db = db
         self._loop = loop
-        self._head = Head(meta.seq, meta.mid, meta.audit_number, meta.audit_hash)
+        self._head = Head(meta.seq, meta.mid, meta.audit_number, meta.audit_hash, meta.inc)
         witness = files.witness()
         # Put back from a copy: the witness has seen a later state than this one.
         self.possibly_old = witness is not None and (meta.inc, meta.seq) < (witness.inc, witness.seq)

@@ -1,13 +1,16 @@
 """Moves of custody at the side that receives: groups, cancels, hellos and the peer's journal."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pratique.delivery.custody import NOTHING, Answer, Event, Remembered, Tombstone, on_cancel, on_group
 from pratique.store.moves import (
+    AcceptSetback,
     Cancel,
     Confirm,
+    FoundOld,
     HelloFrom,
     HelloTaken,
     JournalAcked,
@@ -15,6 +18,7 @@ from pratique.store.moves import (
     JournalTaken,
     Receive,
     Received,
+    SetbackAccepted,
 )
 from pratique.store.records import AuditEntry, NewCopy, Peer
 from pratique.store.sqlite.codec import PEER_COLUMNS, peer_of, select
@@ -23,8 +27,17 @@ from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Among, Into, Tx, blob, require
 
 FENCED = Received("FENCED")
+HELD = Received("HELD")
 _TOMBS = Among("SELECT cid, hop, kind, seal, peer, inc, seq FROM tombstone WHERE cid IN ({})")
 _PEER = select(PEER_COLUMNS, "peer")
+_HELLO_VALUES = ("serial", "nonce", "inc", "seq", "endpoint", "knows_inc", "knows_seq", "set_back_there")
+_HELLO = (
+    "UPDATE peer SET nonce = :nonce, endpoint = :endpoint, inc = max(inc, :inc), "
+    "seq = iif((:inc, :seq) > (inc, seq), :seq, seq), knows_inc = max(knows_inc, :knows_inc), "
+    "knows_seq = iif((:knows_inc, :knows_seq) > (knows_inc, knows_seq), :knows_seq, knows_seq), "
+    "journal_in = iif(:inc > inc, 0, journal_in), confirmed = iif(:inc > inc, 0, confirmed), "
+    "set_back_there = :set_back_there OR (set_back_there AND :inc <= inc) WHERE serial = :serial"
+)
 _TOMB = Into("tombstone", "cid, hop, kind, seal, peer, inc, seq, at")
 
 
@@ -46,13 +59,19 @@ class _Peers:
         self._rows: dict[str, Any] = {}
         self._seqs: dict[str, int] = {}
 
-    def is_current(self, serial: str, nonce: str, inc: int) -> bool:
-        """Only the instance that said hello last may change custody (custody.md §2.4, rules 3 and 4)."""
+    def refusal(self, serial: str, nonce: str, inc: int) -> Received | None:
+        """Only the instance that said hello last may change custody (custody.md §2.4, rules 3 and 4), and nobody while
+        a set-back waits for an administrator."""
         if serial not in self._rows:
             self._rows[serial] = self._tx.row(
-                "SELECT nonce, inc FROM peer WHERE serial = ? AND NOT withdrawn AND locked = ''", serial
+                "SELECT nonce, inc, set_back_here OR set_back_there FROM peer "
+                "WHERE serial = ? AND NOT withdrawn AND locked = ''",
+                serial,
             )
-        return nonce != "" and self._rows[serial] == (nonce, inc)
+        row = self._rows[serial]
+        if row is None or nonce == "" or row[:2] != (nonce, inc):
+            return FENCED
+        return HELD if row[2] else None
 
     def reached(self, serial: str, seq: int) -> None:
         if seq > self._seqs.get(serial, 0):
@@ -77,8 +96,9 @@ def receive(tx: Tx, items: Sequence[Item[Receive]]) -> list[Any]:
         move = item.move
         copy, peer, hop = move.copy, move.peer, move.hop
         require(copy.hop == hop, "the copy came by another hop")
-        if not peers.is_current(peer, move.nonce, move.inc):
-            results.append(FENCED)
+        refusal = peers.refusal(peer, move.nonce, move.inc)
+        if refusal is not None:
+            results.append(refusal)
             continue
         peers.reached(peer, move.seq)
         known = tombs[key]
@@ -119,8 +139,9 @@ def _answer(answer: Answer, tomb: _Tomb) -> Received:
 
 def cancel(tx: Tx, item: Item[Cancel]) -> Received:
     move, key = item.move, blob(item.move.cid)
-    if not _Peers(tx).is_current(move.peer, move.nonce, move.inc):
-        return FENCED
+    refusal = _Peers(tx).refusal(move.peer, move.nonce, move.inc)
+    if refusal is not None:
+        return refusal
     row = tx.row("SELECT kind, seal, peer, inc, seq FROM tombstone WHERE cid = ? AND hop = ?", key, move.hop)
     tomb = _NO_TOMB if row is None else _tomb(row)
     answer = on_cancel(tomb.memory, move.seal, move.peer)
@@ -145,15 +166,38 @@ def hello_from(tx: Tx, item: Item[HelloFrom]) -> HelloTaken:
         return HelloTaken(before, fenced=True)
     if before.nonce not in ("", move.nonce):
         tx.run("INSERT OR IGNORE INTO peer_nonce VALUES (?, ?, ?)", move.serial, before.nonce, move.at)
+    tx.db.execute(_HELLO, {name: getattr(move, name) for name in _HELLO_VALUES})
+    here = move.set_back_here and not before.set_back_here
+    there = move.set_back_there and not before.set_back_there
+    if here:
+        tx.run("UPDATE peer SET set_back_here = 1")  # our store is one: it is older towards every peer
+    if here or there:
+        detail = json.dumps({"serial": move.serial, "here": here, "there": there})
+        tx.audits.append(AuditEntry("system", "set-back", detail=detail))
+    return HelloTaken(before, fenced=False)
+
+
+def found_old(tx: Tx, item: Item[FoundOld]) -> None:
+    move = item.move
     tx.run(
-        "UPDATE peer SET nonce = ?, inc = max(inc, ?), seq = max(seq, ?), endpoint = ? WHERE serial = ?",
-        move.nonce,
+        "UPDATE peer SET knows_seq = iif((?1, ?2) > (knows_inc, knows_seq), ?2, knows_seq), "
+        "knows_inc = max(knows_inc, ?1)",
         move.inc,
         move.seq,
-        move.endpoint,
-        move.serial,
     )
-    return HelloTaken(before, fenced=False)
+    if tx.run("UPDATE peer SET set_back_here = 1 WHERE NOT set_back_here"):
+        tx.audits += move.audit
+
+
+def accept_setback(tx: Tx, item: Item[AcceptSetback]) -> SetbackAccepted:
+    move = item.move
+    peer = peer_row_of(tx, move.serial)
+    require(peer.set_back, f"no set-back between us and {move.serial} is known")
+    require(peer.knows_seq <= item.seq, f"{move.serial} has just said hello; try again")
+    tx.inc = max(tx.inc, peer.knows_inc) + 1
+    tx.run("UPDATE peer SET inc = 0, seq = 0, set_back_here = 0, set_back_there = 0 WHERE serial = ?", move.serial)
+    tx.audits += move.audit
+    return SetbackAccepted(tx.inc, item.seq)
 
 
 def journal_in(tx: Tx, item: Item[JournalIn]) -> JournalTaken:
@@ -169,7 +213,7 @@ def journal_in(tx: Tx, item: Item[JournalIn]) -> JournalTaken:
             mid = _told(tx, move.peer, state, cid, hop, pairs)
             if mid is not None:
                 dropped[mid] = None
-    tx.run("UPDATE peer SET journal_in = ? WHERE serial = ?", move.last, move.peer)
+    tx.run("UPDATE peer SET journal_in = ?1, seq = max(seq, ?1) WHERE serial = ?2", move.last, move.peer)
     return JournalTaken(move.last, gap=False, dropped=tuple(dropped))
 
 
@@ -204,7 +248,10 @@ def _told(tx: Tx, serial: str, state: str, cid: str, hop: int, pairs: str) -> in
 def journal_acked(tx: Tx, item: Item[JournalAcked]) -> tuple[int, ...]:
     move = item.move
     before = peer_row_of(tx, move.peer).journal_out
-    tx.run("UPDATE peer SET journal_out = max(journal_out, ?) WHERE serial = ?", move.applied, move.peer)
+    if move.gap:
+        tx.run("UPDATE peer SET journal_out = ? WHERE serial = ?", move.applied, move.peer)
+    else:
+        tx.run("UPDATE peer SET journal_out = max(journal_out, ?) WHERE serial = ?", move.applied, move.peer)
     tx.run(
         "UPDATE copy SET idle_since = -1 WHERE custody = 'DEL' AND segment IS NOT NULL AND mid IN "
         "(SELECT mid FROM journal WHERE peer = ? AND seq > ? AND seq <= ? AND state = 'DEL')",

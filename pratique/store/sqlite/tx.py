@@ -89,6 +89,9 @@ _SEGMENT = Into(
 )
 
 
+Mark = tuple[int, dict[str, list[int]], dict[int, int], int]
+
+
 class Tx:
     __slots__ = ("audits", "db", "inc", "newest_held", "now", "role", "segments", "tallies")
 
@@ -102,12 +105,13 @@ class Tx:
         self.tallies: dict[str, list[int]] = {}
         self.segments: dict[int, int] = {}
 
-    def mark(self) -> tuple[int, dict[str, list[int]], dict[int, int]]:
-        return len(self.audits), {key: list(value) for key, value in self.tallies.items()}, dict(self.segments)
+    def mark(self) -> Mark:
+        tallies = {key: list(value) for key, value in self.tallies.items()}
+        return len(self.audits), tallies, dict(self.segments), self.inc
 
-    def rewind(self, mark: tuple[int, dict[str, list[int]], dict[int, int]]) -> None:
+    def rewind(self, mark: Mark) -> None:
         del self.audits[mark[0] :]
-        self.tallies, self.segments = mark[1], mark[2]
+        self.tallies, self.segments, self.inc = mark[1:]
 
     def count(self, key: str, count: int, octets: int = 0) -> None:
         entry = self.tallies.get(key)

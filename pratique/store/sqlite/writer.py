@@ -44,6 +44,7 @@ class Head:
     mid: int
     audit_number: int
     audit_hash: str
+    inc: int  # our incarnation
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,26 +178,26 @@ class Writer:
         db, head, last, now = self._db, self._head, items[-1], self._now_ms()
         db.execute("BEGIN IMMEDIATE")
         try:
-            results, number, audit_hash = self._apply(apply_runs, items, now)
+            results, number, audit_hash, inc = self._apply(apply_runs, items, now)
         except (MoveRefused, *UNSTORABLE):
             db.execute("ROLLBACK")
             db.execute("BEGIN IMMEDIATE")
-            results, number, audit_hash = self._apply(apply_singly, items, now)
+            results, number, audit_hash, inc = self._apply(apply_singly, items, now)
         seq, mid = max(head.seq, last.seq), max(head.mid, last.mid)
         db.execute(
-            "UPDATE meta SET seq = ?, mid = ?, audit_number = ?, audit_hash = ?",
-            (seq, mid, number, bytes.fromhex(audit_hash)),
+            "UPDATE meta SET inc = ?, seq = ?, mid = ?, audit_number = ?, audit_hash = ?",
+            (inc, seq, mid, number, bytes.fromhex(audit_hash)),
         )
-        return results, Head(seq, mid, number, audit_hash)
+        return results, Head(seq, mid, number, audit_hash, inc)
 
     def _apply(
         self, apply: Callable[[Tx, Sequence[Item[Any]]], list[Any]], items: Sequence[Item[Any]], now: int
-    ) -> tuple[list[Any], int, str]:
-        """The results, and number and hash of the newest audit row."""
-        tx = Tx(self._db, role=self._me.role, inc=self._me.inc, now=now, newest_held=self._newest_held)
+    ) -> tuple[list[Any], int, str, int]:
+        """The results, number and hash of the newest audit row, and our incarnation."""
+        tx = Tx(self._db, role=self._me.role, inc=self._head.inc, now=now, newest_held=self._newest_held)
         results = apply(tx, items)
         self._newest_held = tx.newest_held
-        return results, *tx.flush(self._head.audit_number, self._head.audit_hash, self._spool.used)
+        return results, *tx.flush(self._head.audit_number, self._head.audit_hash, self._spool.used), tx.inc
 
 
 def segments_of(items: Sequence[Item[Any]]) -> set[int]:
