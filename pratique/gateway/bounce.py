@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from pratique.delivery.bounce import Notices, Result, carries_original, classify, log_code
+from pratique.delivery.bounce import Attempted, Notices, Result, carries_original, classify, log_code, notices_due
 from pratique.delivery.settings import BounceSettings
 from pratique.gateway.apply import Plan, deliveries_for
 from pratique.mail.dsn import FailedRecipient, bounce
@@ -28,34 +28,34 @@ class Bouncer:
         self._settings = settings
 
     def add_bounces(self, plan: Plan) -> None:
-        """A filter said bounce(): the notice goes into the same commit as the verdict."""
+        """A filter said bounce(): the notice goes into the same commit as the verdict. Raises StoreFailed, OSError."""
         for copy, _ in plan.bounced:
-            if not copy.envelope.sender:
-                continue  # nobody to tell (RFC 5321 §6.1)
+            recipients = enumerate(copy.envelope.recipients)
+            attempted = [Attempted(rid, Result.FAILED, r.notify) for rid, r in recipients]
+            due = notices_due(copy.envelope.sender, attempted, self._settings)
+            if not due.failed:
+                continue
             failed = tuple(
                 FailedRecipient(r.address, status="5.7.1", orcpt=r.orcpt, diagnostic=str(REFUSED_BY_POLICY))
-                for r in copy.envelope.recipients
-                if "NEVER" not in r.notify.upper()
+                for r in (copy.envelope.recipients[rid] for rid in due.failed)
             )
-            made = self._make(copy.envelope, copy.extent, failed) if failed else None
-            if made is not None:
-                plan.copies.append(made)
-                plan.audit.append(audit("system", "notice", made.mid, made.cid, detail=json.dumps({"of": copy.mid})))
-                plan.lines.append(log.BounceGenerated(mid=made.mid, parent=copy.mid, cid=made.cid))
+            made = self._make(copy.envelope, copy.extent, failed)
+            plan.copies.append(made)
+            plan.audit.append(audit("system", "notice", made.mid, made.cid, detail=json.dumps({"of": copy.mid})))
+            plan.lines.append(log.BounceGenerated(mid=made.mid, parent=copy.mid, cid=made.cid))
 
     def notices(self, copy: Copy, answers: tuple[Answered, ...], due: Notices) -> tuple[NewCopy, ...]:
-        """One notice for all failed recipients of the attempt, one for all delayed, one for all relayed."""
+        """One notice for all failed recipients of the attempt, one for all delayed, one for all relayed. Raises
+        StoreFailed, OSError: then nothing may be recorded as failed, for nobody would hear of it."""
         by_rid = {a.target.rid: a for a in answers}
         made = []
         for action, rids in (("failed", due.failed), ("delayed", due.delayed), ("relayed", due.relayed)):
             if rids and copy.extent is not None:
                 recipients = tuple(_failed(by_rid[rid], action) for rid in rids)
-                one = self._make(copy.envelope, copy.extent, recipients)
-                if one is not None:
-                    made.append(replace(one, parent=copy.cid))
+                made.append(replace(self._make(copy.envelope, copy.extent, recipients), parent=copy.cid))
         return tuple(made)
 
-    def _make(self, envelope: Envelope, extent: Extent, recipients: tuple[FailedRecipient, ...]) -> NewCopy | None:
+    def _make(self, envelope: Envelope, extent: Extent, recipients: tuple[FailedRecipient, ...]) -> NewCopy:
         now, services = self._services.clock.now_ms(), self._services
         mid = services.store.next_mid()
         token = services.clock.random(8).hex()
@@ -74,8 +74,6 @@ class Bouncer:
             date=rfc5322_date(now),
         )
         stored = self._store(octets)
-        if stored is None:
-            return None
         to = Envelope("", (Recipient(envelope.sender),), smtputf8=not envelope.sender.isascii())
         return NewCopy(
             mid=mid,
@@ -103,15 +101,14 @@ class Bouncer:
         headers = octets[: end + 2] if end >= 0 else octets
         return headers, octets if whole else None
 
-    def _store(self, octets: bytes) -> Stored | None:
-        """None when the disk takes nothing: the outcome is then recorded without a notice, and the log says so."""
+    def _store(self, octets: bytes) -> Stored:
+        writer = self._services.store.spool.writer()
         try:
-            writer = self._services.store.spool.writer()
             writer.write(octets)
             return writer.finish()
-        except StoreFailed as error:
-            self._services.telemetry.emit(log.Alarm(message=f"a notice to a sender could not be stored: {error}"))
-            return None
+        except StoreFailed:
+            writer.abort()
+            raise
 
 
 def _failed(answer: Answered, action: str) -> FailedRecipient:

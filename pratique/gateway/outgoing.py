@@ -37,6 +37,8 @@ def compose(copy: Copy, job: Job, spool: Spool) -> Outgoing:
     if not context.changes:
         return Outgoing(copy.envelope, len(prefix) + copy.size, _chain(prefix, body.pieces()))
     head, rest = _split_head(body)
+    if not head:  # no end of the header within the limit: passed on unchanged
+        return Outgoing(copy.envelope, len(prefix) + copy.size, _chain(prefix, rest))
     changed = prefix + _change_head(head, context.changes)
     size = len(changed) + copy.size - len(head)
     return Outgoing(copy.envelope, size, _chain(changed, rest))
@@ -104,6 +106,8 @@ def _split_head(body: Body) -> tuple[bytes, Iterator[bytes]]:
     pieces = body.pieces()
     head = next(pieces, b"")
     end = head.find(b"\r\n\r\n")
+    if end < 0 and body.size == len(head) <= HEAD_BYTES_MAX:
+        return head, iter(())  # a message that is all header
     if end < 0 or end > HEAD_BYTES_MAX:
         return b"", _chain(head, pieces)
     return head[: end + 4], _chain(head[end + 4 :], pieces)
@@ -122,7 +126,7 @@ def _change_head(head: bytes, changes: tuple[Change, ...]) -> bytes:
 def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(lower-case name, whole field with its folded lines)."""
     field = b""
-    for line in head.removesuffix(b"\r\n").splitlines(keepends=True):
+    for line in head.removesuffix(b"\r\n" if head.endswith(b"\r\n\r\n") else b"").splitlines(keepends=True):
         if line[:1] in (b" ", b"\t") or not field:
             field += line
             continue
@@ -134,7 +138,7 @@ def _fields(head: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _without(head: bytes, name: str) -> bytes:
     wanted = name.encode("utf-8", "replace").lower()
-    return b"".join(field for found, field in _fields(head) if found != wanted) + b"\r\n"
+    return b"".join(field for found, field in _fields(head) if found != wanted) + _blank_line(head)
 
 
 def _with_subject(head: bytes, change: Change) -> bytes:
@@ -156,4 +160,8 @@ def _with_subject(head: bytes, change: Change) -> bytes:
             out.append(field)
     if not done:
         out.append(b"Subject: " + new + b"\r\n")
-    return b"".join(out) + b"\r\n"
+    return b"".join(out) + _blank_line(head)
+
+
+def _blank_line(head: bytes) -> bytes:
+    return b"\r\n" if head.endswith(b"\r\n\r\n") else b""

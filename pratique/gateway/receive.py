@@ -10,15 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pratique.delivery.routes import is_virtual
 from pratique.gateway.access import HostDecision, HostTable, RecipientTable
 from pratique.gateway.apply import Reception
 from pratique.gateway.judging import Judging
 from pratique.gateway.pipeline import Source
 from pratique.gateway.settings import Listener
 from pratique.mail import reply as replies
+from pratique.mail.address import domain_of
 from pratique.mail.envelope import Envelope, Recipient
 from pratique.mail.ids import make_cid
 from pratique.mail.reply import Reply
+from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.resolver import Resolver
 from pratique.net.tls import TlsInfo
@@ -60,7 +63,7 @@ class Door:
             bare_newlines=listener.bare_newlines,
         )
         machine = ServerConnection(hostname=self.services.name, settings=settings)
-        return Pump(machine, Session(self, machine))
+        return Pump(machine, Session(self, machine), serves=True)
 
     def within_rate(self, address: str) -> bool:
         limit = self.listener.recipients_per_hour
@@ -113,6 +116,7 @@ class Session:
         door.per_address[pump.peer[0]] += 1
         pump.expect_within(door.listener.limits.command_seconds)
         pump.live_at_most(door.listener.limits.session_seconds)
+        keep_alive(pump)
         if door.listener.reverse_dns:
             self._services.tasks.spawn(self._look_up_name(pump), "client name")
         else:
@@ -229,6 +233,8 @@ class Session:
 
     def _check_recipient(self, address: str) -> Reply:
         assert self._pump is not None
+        if is_virtual(domain_of(address)):
+            return replies.R550_RECIPIENT_REFUSED  # the quarantine's own hosts take no mail from outside
         if self._host.action != "RELAY":
             if self._door.listener.kind != "public":
                 return replies.R550_RELAY_DENIED

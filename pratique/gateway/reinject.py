@@ -13,14 +13,19 @@ from pratique.gateway.apply import Planner, deliveries_for, item_of
 from pratique.gateway.judging import Outlets
 from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail.ids import parse_xid
+from pratique.policy.decision import QuarantineWish
+from pratique.quarantine.kinds import VIRUS
 from pratique.runner.cpq_parts import Decided, Offer
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import NewCopy, Peer
 from pratique.telemetry import events as log
-from pratique.transfer.messages import V_DENIED, V_META_BAD, V_VERSION, Keyword, Row, Verdict
+from pratique.transfer.messages import V_DENIED, V_META_BAD, V_STORE, V_VERSION, Keyword, Row, Verdict
 from pratique.transfer.metadata import Metadata, MetadataError, Release, Trace, decode
 from pratique.transfer.release import verify_release
+
+# Policy would drop at the door what a reviewer has let go: it goes back to a person, never away unseen.
+DROP_NOW = QuarantineWish(VIRUS, "virus", ("antivirus: found after the release",))
 
 
 @dataclass(slots=True)
@@ -95,12 +100,20 @@ class Reinject:
         return None
 
     async def _rescan(self, offer: Offer, cid: str, hop: int, metadata: Metadata, decided: Decided) -> None:
+        try:
+            decided(await self._rescanned(offer, cid, hop, metadata))
+        except Exception:
+            decided(V_STORE)  # the manager keeps it and sends it again; the task's owner reports the failure
+            raise
+
+    async def _rescanned(self, offer: Offer, cid: str, hop: int, metadata: Metadata) -> Receive:
         source = self._source(metadata)
         body = self.services.store.spool.open(offer.stored.extent, offer.stored.sha256)
         reasons = (reason for quarantine in metadata.quarantines for reason in quarantine.reasons)
-        done = frozenset((*metadata.judged, *reasons))
+        assert metadata.release is not None
+        done = frozenset((*metadata.judged, *reasons)) - set(metadata.release.rescan)
         judged = await self.pipeline.rejudge(source, offer.group.envelope, body, offer.octets, done)
-        decided(self._move(offer, cid, hop, metadata, judged))
+        return self._move(offer, cid, hop, metadata, judged)
 
     def _source(self, metadata: Metadata) -> Source:
         return Source(
@@ -165,10 +178,13 @@ class Reinject:
     def _hold_again(self, move: Receive, offer: Offer, metadata: Metadata, judged: Judged) -> Receive:
         """A new verdict may send the message back to quarantine: the next odd hop of the same copy. What a reviewer has
         seen and released is not held again for the same finding (facts/pvo.md §3.13): policy knows the reasons."""
-        wishes = judged.decision.dispositions[0].quarantines
+        found = judged.decision.dispositions
+        wishes = {wish.name: wish for one in found for wish in one.quarantines}
+        if any(one.outcome == "drop" for one in found):
+            wishes.setdefault(VIRUS, DROP_NOW)
         if not wishes:
             return move
-        held = self.planner.hold_again(move.copy, metadata, wishes, size=offer.stored.size)
+        held = self.planner.hold_again(move.copy, metadata, tuple(wishes.values()), size=offer.stored.size)
         return replace(move, copy=held)
 
     def taken(self, offer: Offer, move: Receive) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from pratique.net.tls import TlsChannel, TlsFailed, TlsInfo
 
 WRITE_HIGH_WATER = 1_048_576  # octets queued for the peer before the handler is told to wait
+CLOSE_SECONDS = 30.0  # a peer that does not read our last words is cut off after so long
 
 
 class Machine(Protocol):
@@ -49,9 +50,10 @@ class Handler(Protocol):
 
 
 class Pump(asyncio.Protocol):
-    """One connection."""
+    """One connection. `serves`: the machine answers what it reads, so while the peer does not read its answers nothing
+    more is read from it, and memory stays bounded. A client must read while it writes."""
 
-    def __init__(self, machine: Machine, handler: Handler) -> None:
+    def __init__(self, machine: Machine, handler: Handler, *, serves: bool = False) -> None:
         self.machine = machine
         self.handler = handler
         self.transport: asyncio.Transport | None = None
@@ -63,12 +65,15 @@ class Pump(asyncio.Protocol):
         self._tls_up = False
         self._running = False
         self._closing = False
+        self._serves = serves
         self._asks = hasattr(machine, "asking")
-        self._held = False
+        self._holds: set[str] = set()  # why nothing is read at the moment
+        self._lost = False
         self._idle_seconds = 0.0
         self._last_input = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._wall_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
 
     # --- asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,18 +91,24 @@ class Pump(asyncio.Protocol):
         if self._closing:
             return
         if self._asks and self.machine.asking:  # type: ignore[attr-defined]
-            self._hold_input()
+            self._hold("question")  # the peer sends on while a question is unanswered
         if self._tls is None:
             self.machine.receive_data(data)
         elif not self._receive_tls(data):
             return
         self.run()
 
-    def _hold_input(self) -> None:
-        """A question is unanswered and the peer sends on: let TCP hold it back, so that memory stays bounded."""
-        if not self._held:
-            self._held = True
+    def _hold(self, why: str) -> None:
+        """Let TCP hold the peer back, so that memory stays bounded."""
+        if not self._holds:
             self.pause_reading()
+        self._holds.add(why)
+
+    def _let_in(self, why: str) -> None:
+        if why in self._holds:
+            self._holds.discard(why)
+            if not self._holds:
+                self.resume_reading()
 
     def _receive_tls(self, data: bytes) -> bool:
         assert self._tls is not None
@@ -130,17 +141,20 @@ class Pump(asyncio.Protocol):
         return not self._closing  # keep the sending half open while answers are owed
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
-        for timer in (self._idle_timer, self._wall_timer):
+        self._closing = self._lost = True
+        for timer in (self._idle_timer, self._wall_timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
         self.handler.closed(exc)
 
     def pause_writing(self) -> None:
         self.congested = True
+        if self._serves:
+            self._hold("unread answers")
 
     def resume_writing(self) -> None:
         self.congested = False
+        self._let_in("unread answers")
         self.handler.drained()
         self.run()
 
@@ -157,9 +171,8 @@ class Pump(asyncio.Protocol):
         finally:
             self._running = False
         self.flush()
-        if self._held and not self.machine.asking:  # type: ignore[attr-defined]
-            self._held = False
-            self.resume_reading()
+        if self._holds and self._asks and not self.machine.asking:  # type: ignore[attr-defined]
+            self._let_in("question")
 
     def flush(self) -> None:
         data = self.machine.data_to_send()
@@ -185,7 +198,11 @@ class Pump(asyncio.Protocol):
 
     def expect_within(self, seconds: float) -> None:
         """No input for that long -> `timed_out("idle")`. 0 switches it off."""
+        sooner = seconds < self._idle_seconds
         self._idle_seconds = seconds
+        if sooner and self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         if seconds and self._idle_timer is None:
             self._idle_timer = self._loop.call_later(seconds, self._check_idle)
 
@@ -215,6 +232,7 @@ class Pump(asyncio.Protocol):
         if not self._closing:
             self.handler.timed_out("wall")
             self.run()
+        self._abort_later()
 
     def pause_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
@@ -234,10 +252,15 @@ class Pump(asyncio.Protocol):
             self._tls.close()
             self._write_tls()
         self.transport.close()
+        self._abort_later()
+
+    def _abort_later(self) -> None:
+        if not self._lost and self._close_timer is None:
+            self._close_timer = self._loop.call_later(CLOSE_SECONDS, self.abort)
 
     def abort(self) -> None:
         self._closing = True
-        if self.transport is not None:
+        if self.transport is not None and not self._lost:
             self.transport.abort()
 
 

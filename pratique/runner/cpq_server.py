@@ -39,7 +39,7 @@ class CpqService:
 
     def new_session(self) -> Pump:
         machine = ServerConnection(hostname=self.services.name, limits=self.limits, side=self.taker.side)
-        return Pump(machine, CpqSession(self, machine))
+        return Pump(machine, CpqSession(self, machine), serves=True)
 
     def fence(self, serial: str, nonce: str, *, but: Live) -> None:
         """A newer instance said hello: sessions of older ones end."""

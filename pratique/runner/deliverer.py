@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from pratique.delivery import bounce
-from pratique.delivery.bounce import Attempted, Result
+from pratique.delivery.bounce import Attempted, Notices, Result
 from pratique.delivery.fairness import Fairness
 from pratique.delivery.retry import next_attempt
 from pratique.delivery.routes import Hop, NoRoute, Routes, Way, mx_order
@@ -25,7 +25,7 @@ from pratique.runner.jobs import Answered, Destination, Job, Mailroom, Target
 from pratique.runner.services import Services, audit
 from pratique.runner.settings import DeliverySettings
 from pratique.store.interface import Submitted
-from pratique.store.moves import Outcome, Settle, Settled
+from pratique.store.moves import Outcome, Settle, Settled, StoreFailed
 from pratique.store.records import Copy, Delivery, NewCopy
 from pratique.telemetry import events as log
 
@@ -33,6 +33,10 @@ LOAD_ROWS = 2000
 CANDIDATES_MAX = 10  # addresses tried in one attempt
 IN_DOUBT = "in doubt: "  # begins the stored answer of a recipient whose next attempt may double the message
 HELD_BACK_MS = 3_600_000
+NOTICE_RETRY_MS = 300_000
+SETTLE_RETRY_SECONDS = 5.0
+CROWDED_SECONDS = 60.0  # how long no further connection is tried to a host that refused one beside others
+DESTINATIONS_KEPT = 10_000  # idle ones are remembered up to this number, for operators
 CLEAR_SECONDS = 600.0  # how long a host whose TLS is broken is spoken to in clear text (tls = may)
 
 
@@ -55,6 +59,7 @@ class Deliverer:
         self._fair = Fairness(settings.shares)
         self._later: list[tuple[int, int, Job]] = []  # heap by due time
         self._order = itertools.count()
+        self._touched: dict[str, Destination] = {}  # those whose queue has grown since they were served
         self._timer: asyncio.TimerHandle | None = None
         self._suspended = False
         self._stopping = False
@@ -116,7 +121,9 @@ class Deliverer:
         return found
 
     def _enqueue(self, job: Job) -> None:
-        self.destination(job.host).queue.append(job)
+        destination = self.destination(job.host)
+        destination.queue.append(job)
+        self._touched[job.host] = destination
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -157,18 +164,24 @@ class Deliverer:
     def _serve(self) -> None:
         if self._suspended or self._stopping:
             return
-        for destination in self.destinations.values():
+        touched, self._touched = self._touched, {}
+        for destination in touched.values():
             while destination.queue and destination.idle:
                 destination.idle.pop().work()
-            if destination.queue:
-                self._fair.due(destination.host, len(destination.queue))
+            self._fair.due(destination.host, self._wanted(destination))
         while (host := self._fair.take()) is not None:
             self.services.tasks.spawn(self._connect(self.destinations[host]), f"delivery to {host}")
 
     def next_job(self, destination: Destination) -> Job | None:
         job = destination.queue.popleft() if destination.queue and not self._suspended else None
-        self._fair.due(destination.host, len(destination.queue))
+        self._fair.due(destination.host, self._wanted(destination))
         return job
+
+    def _wanted(self, destination: Destination) -> int:
+        """Connections that its queue could use; no more than it has while it lets no further one in."""
+        if destination.crowded_until > self.services.clock.monotonic():
+            return min(len(destination.queue), destination.health.connections)
+        return len(destination.queue)
 
     async def _connect(self, destination: Destination) -> None:
         """One connection's life: route, dial, deliver until nothing is left."""
@@ -186,8 +199,10 @@ class Deliverer:
         finally:
             destination.health.connections -= 1
             self._fair.closed(destination.host)
-            if not destination.queue and not destination.waiting and not destination.health.connections:
-                destination.health.next_attempt_ms = 0
+            if destination.queue:
+                self._touched[destination.host] = destination
+            elif len(self.destinations) > DESTINATIONS_KEPT and destination.is_idle:
+                self.destinations.pop(destination.host, None)  # forged domains must not fill the memory
             self._serve()
 
     async def _hops(self, destination: Destination) -> tuple[Hop, ...] | None:
@@ -245,6 +260,9 @@ class Deliverer:
                 error = OSError(session.why)
             finally:
                 self.sessions.discard(session)
+        if destination.health.connections > 1:  # others deliver there: it only lets no more of us in
+            destination.crowded_until = self.services.clock.monotonic() + CROWDED_SECONDS
+            return
         destination.health.up = False
         destination.health.last_error = str(error)
         self._fail_all(destination, Reply(0, "4.4.1", str(error)))
@@ -272,10 +290,6 @@ class Deliverer:
             entry = audit("policy:smtproutes", "discard", job.mid, detail=json.dumps(destination.host))
             self._commit(job, Settle(job.mid, outcomes, (entry,)), (), (), dcid=0)
 
-    def give_back(self, destination: Destination, job: Job) -> None:
-        """The job was not begun: it is due as before."""
-        destination.queue.appendleft(job)
-
     def hold_back(self, job: Job, why: str) -> None:
         """The body cannot be read or is not what was accepted: never delivered, never bounced, looked at again after
         HELD_BACK_MS (a disk may come back, I7)."""
@@ -293,13 +307,18 @@ class Deliverer:
         copy = self.services.store.view.copy(job.mid)
         if copy is None:
             return
-        outcomes = tuple(self._outcome(job, a, copy) for a in answers)
+        jitter = self._chance()  # one for all, so that they stay one message with one next attempt
+        outcomes = tuple(self._outcome(job, a, copy, jitter) for a in answers)
         attempted = [
             Attempted(a.target.rid, _result_of(o), a.target.notify, job.attempts + 1, a.target.warned, a.relayed_dsn)
             for a, o in zip(answers, outcomes, strict=True)
         ]
         notices = bounce.notices_due(copy.envelope.sender, attempted, self.settings.bounce)
-        spawned = self.mailroom.notice(copy, answers, notices) if notices else ()
+        try:
+            spawned = self.mailroom.notice(copy, answers, notices) if notices else ()
+        except (StoreFailed, OSError) as error:
+            self._log_fault(f"a notice about MID {job.mid} could not be stored: {error}; tried again in 5 minutes")
+            outcomes, spawned, notices = self._not_failed_yet(outcomes), (), Notices()
         delayed = frozenset(notices.delayed)
         outcomes = tuple(
             Outcome(o.rid, o.state, o.reply, o.next_at, o.rid in delayed) if o.rid in delayed else o for o in outcomes
@@ -311,7 +330,12 @@ class Deliverer:
         )
         self._commit(job, Settle(job.mid, outcomes, entries, spawned), answers, spawned, dcid=dcid)
 
-    def _outcome(self, job: Job, answer: Answered, copy: Copy) -> Outcome:
+    def _not_failed_yet(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """Nobody could be told of the failures: they are not recorded, and tried again."""
+        at = self.services.clock.now_ms() + NOTICE_RETRY_MS
+        return tuple(Outcome(o.rid, "DUE", o.reply, at) if o.state == "FAILED" else o for o in outcomes)
+
+    def _outcome(self, job: Job, answer: Answered, copy: Copy, jitter: float) -> Outcome:
         result = bounce.classify(answer.reply)
         text = str(answer.reply) if not _in_doubt(job, answer) else f"{IN_DOUBT}{answer.reply}"
         if result is Result.DELIVERED:
@@ -323,7 +347,7 @@ class Deliverer:
             attempts=job.attempts + 1,
             accepted_at=copy.at,
             now=self.services.clock.now_ms(),
-            jitter=self._chance(),
+            jitter=jitter,
             settings=self.settings.retry,
         )
         if at is None:
@@ -333,12 +357,18 @@ class Deliverer:
     def _commit(
         self, job: Job, move: Settle, answers: tuple[Answered, ...], spawned: tuple[NewCopy, ...], *, dcid: int
     ) -> None:
+        def again() -> None:
+            self._commit(job, move, answers, spawned, dcid=dcid)
+
         def committed(future: Submitted) -> None:
             error = future.exception()
+            if isinstance(error, StoreFailed) and not error.fatal:
+                # What the next hop said must not be forgotten: the same move again, until the disk takes it.
+                self._log_fault(f"store: {error}; the outcome of MID {job.mid} is recorded as soon as it can be")
+                asyncio.get_running_loop().call_later(SETTLE_RETRY_SECONDS, again)
+                return
             if error is not None:
-                self.services.telemetry.emit(
-                    log.Fault(error=f"store: {error}; MID {job.mid} is tried again at restart")
-                )
+                self._log_fault(f"store: {error}; MID {job.mid} is taken up again at the next start")
                 return
             settled: Settled = future.result()
             self._after(job, move, answers, spawned, settled, dcid)
@@ -379,6 +409,9 @@ class Deliverer:
         if settled.finished:
             emit(log.Finished(mid=job.mid, cid=job.cid))
             self.mailroom.finished(job.mid)
+
+    def _log_fault(self, error: str) -> None:
+        self.services.telemetry.emit(log.Fault(error=error))
 
     # --- steering
     def suspend(self) -> None:

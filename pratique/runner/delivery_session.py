@@ -110,6 +110,8 @@ class DeliverySession:
         self.pump.close()
 
     def drained(self) -> None:
+        if self.pump is not None:
+            self.pump.touch()  # the peer reads: a sign of life as good as an answer
         self._feed()
 
     def closed(self, error: Exception | None) -> None:
@@ -230,6 +232,7 @@ class DeliverySession:
 
     def _failed(self, event: smtp.SessionFailed) -> None:
         self.why = str(event.reply)
+        self._pieces = None
         job, self._job = self._job, None
         if job is not None:
             self._answer(job, event.reply, in_doubt=event.dot_sent)

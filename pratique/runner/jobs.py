@@ -86,5 +86,10 @@ class Destination:
     queue: deque[Job] = field(default_factory=deque)
     health: Health = field(default_factory=Health)
     clear_until: float = 0.0
+    crowded_until: float = 0.0
     waiting: int = 0  # recipients that wait for their next attempt
     idle: set[Worker] = field(default_factory=set)  # connections without work, kept for a moment
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.queue or self.waiting or self.idle or self.health.connections)

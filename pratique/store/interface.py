@@ -131,6 +131,15 @@ class View(Protocol):
         """Transfers to `peer` in Q or X with seq > after_seq, by seq."""
         ...
 
+    def unsettled_transfers(self, limit: int) -> Sequence[Transfer]:
+        """Transfers that only an act moves on: STUCK, or CANC while the copy waits (REL, LOC); by mid."""
+        ...
+
+    def acknowledged_above(self, peer: str, seq: int, limit: int) -> Sequence[Transfer]:
+        """Transfers that `peer` took by a number above `seq` and whose bodies are still here; the newest first.
+        Long: it looks at all transfers."""
+        ...
+
     def received_copies(self, after_mid: int, limit: int) -> Sequence[Copy]:
         """Copies in custody RECEIVED (accepted, not judged), by mid."""
         ...
@@ -163,6 +172,10 @@ class View(Protocol):
     def counts(self) -> Mapping[str, int]:
         """Gauges: copies by custody ("copy.HELD"), open deliveries by host ("host.example.org"), open transfers by
         peer ("transfer.<serial>")."""
+        ...
+
+    def newest_bodies(self, after_mid: int, limit: int) -> Sequence[tuple[int, Extent, str]]:
+        """(mid, extent, sha256) of bodies of copies with mid > after_mid, the newest first."""
         ...
 
     def live_bodies(self) -> Iterator[tuple[int, Extent, str]]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from tests.e2e.world import Appliance, World, message, until
 
-
 PACE_SECONDS = 0.02  # between two mails of one sender: the stream outlasts the kills
 
 

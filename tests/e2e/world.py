@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def until(probe: Callable[[], T], seconds: float = 15.0, what: str = "") -> T:
-    """Poll until `probe` gives something true; that. An OSError, or a store that is just being replaced, is "not yet"."""
+    """Poll until `probe` gives something true; that. OSError and a store being replaced are "not yet"."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -88,6 +88,25 @@ class MemoryView:
         ]
         return sorted(found, key=lambda transfer: transfer.seq)[:limit]
 
+    def unsettled_transfers(self, limit: int) -> Sequence[Transfer]:
+        copies = self._rows.copies
+        found = [
+            transfer
+            for transfer in self._rows.transfers.values()
+            if transfer.state == "STUCK"
+            or (transfer.state == "CANC" and copies[transfer.mid].custody in ("REL", "LOC"))
+        ]
+        return sorted(found, key=lambda transfer: (transfer.mid, transfer.hop))[:limit]
+
+    def acknowledged_above(self, peer: str, seq: int, limit: int) -> Sequence[Transfer]:
+        found = [
+            transfer
+            for transfer in self._rows.transfers.values()
+            if transfer.peer == peer and transfer.state == "DONE" and transfer.ack_seq > seq
+            if self._rows.copies[transfer.mid].extent is not None
+        ]
+        return sorted(found, key=lambda transfer: -transfer.ack_seq)[:limit]
+
     def received_copies(self, after_mid: int, limit: int) -> Sequence[Copy]:
         copies = self._rows.copies.values()
         found = [copy for copy in copies if copy.custody == "RECEIVED" and copy.mid > after_mid]
@@ -155,6 +174,10 @@ class MemoryView:
             counts.update(f"host.{one.host}" for one in rows.deliveries[mid] if one.state in OPEN_DELIVERY)
         counts.update(f"transfer.{one.peer}" for one in rows.transfers.values() if one.state in OPEN_TRANSFER)
         return counts
+
+    def newest_bodies(self, after_mid: int, limit: int) -> Sequence[tuple[int, Extent, str]]:
+        found = [body for body in self.live_bodies() if body[0] > after_mid]
+        return sorted(found, reverse=True)[:limit]
 
     def live_bodies(self) -> Iterator[tuple[int, Extent, str]]:
         for copy in list(self._rows.copies.values()):

@@ -32,6 +32,7 @@ class Reached:
     inc: int = 0
     seq: int = 0
     clean: bool = False  # it was closed in order
+    mid: int = 0  # the highest MID then
 
 
 class Files:
@@ -57,7 +58,7 @@ class Files:
         try:
             with open(self._witness, "rb") as file:
                 told = json.loads(file.read())
-            return Reached(int(told["inc"]), int(told["seq"]), told["clean"] is True)
+            return Reached(int(told["inc"]), int(told["seq"]), told["clean"] is True, int(told.get("mid", 0)))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -65,7 +66,7 @@ class Files:
         """Write the witness. It never goes back, or an old store would pass for a new one the next time."""
         before = self.witness() or Reached()
         inc, seq = max((reached.inc, reached.seq), (before.inc, before.seq))
-        told = {"inc": inc, "seq": seq, "nonce": nonce, "clean": reached.clean}
+        told = {"inc": inc, "seq": seq, "nonce": nonce, "clean": reached.clean, "mid": reached.mid}
         with open(self._witness + ".new", "wb") as file:
             file.write(json.dumps(told).encode())
             file.flush()

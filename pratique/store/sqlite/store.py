@@ -7,15 +7,18 @@ before submitting breaks this rule: a peer could be told of a later row first an
 """
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pratique.store.audit import GENESIS, broken_at
 from pratique.store.interface import Identity, View
-from pratique.store.moves import Move, MoveRefused, Receive, StoreFailed
+from pratique.store.moves import AcceptSetback, FoundOld, Move, MoveRefused, Receive, StoreFailed
+from pratique.store.records import AuditEntry
 from pratique.store.spool import FileSpool, SegmentState
 from pratique.store.sqlite.families import bodies_of, numbers_wanted
 from pratique.store.sqlite.index import SearchIndex
@@ -55,7 +58,7 @@ class SqliteStore:
             db = connect(files.database, read_only=False)
             meta = identify(db, files.database, role=role, serial=serial)
             identity = Identity(serial, role, meta.inc, clock.random(16).hex())
-            return cls(files, db, meta, identity, spool, clock, loop or asyncio.get_running_loop())
+            store = cls(files, db, meta, identity, spool, clock, loop or asyncio.get_running_loop())
         except sqlite3.Error as error:
             files.unlock()
             why = f"cannot open {files.database} ({error}); run `pratique doctor`"
@@ -63,6 +66,12 @@ class SqliteStore:
         except BaseException:
             files.unlock()
             raise
+        try:
+            await store._hold_if_old()
+        except BaseException:
+            await store.close()
+            raise
+        return store
 
     def __init__(
         self,
@@ -82,12 +91,14 @@ class SqliteStore:
         self._db = db
         self._loop = loop
         self._head = Head(meta.seq, meta.mid, meta.audit_number, meta.audit_hash, meta.inc)
-        witness = files.witness()
+        self._witness = files.witness() or Reached(meta.inc, meta.seq, clean=True, mid=meta.mid)
         # Put back from a copy: the witness has seen a later state than this one.
-        self.possibly_old = witness is not None and (meta.inc, meta.seq) < (witness.inc, witness.seq)
+        self.possibly_old = (meta.inc, meta.seq) < (self._witness.inc, self._witness.seq)
+        self.clean = self._witness.clean  # the last end was in order
+        self.mid_before = min(self._witness.mid, meta.mid)  # the highest MID when the last life began
         self._seq = meta.seq
-        self._mid = meta.mid if witness is None or witness.clean else meta.mid + MID_SKIP
-        files.testify(Reached(meta.inc, meta.seq), identity.nonce)
+        self._mid = meta.mid if self.clean else meta.mid + MID_SKIP
+        files.testify(Reached(meta.inc, meta.seq, mid=meta.mid), identity.nonce)
         # Only a manager holds messages, so only a manager searches.
         self._index = SearchIndex(files.index, files.database) if identity.role == "manager" else None
         self._view = self._open_view()
@@ -100,6 +111,13 @@ class SqliteStore:
         self._writer.start()
         if self._index is not None:
             self._index.start()
+
+    async def _hold_if_old(self) -> None:
+        """A store that is behind its witness does nothing with its peers until that is accepted for each of them."""
+        if self.possibly_old:
+            found, seen = self.identity.inc, self._witness
+            detail = json.dumps({"inc": found, "seq": self._head.seq, "witness": [seen.inc, seen.seq]})
+            await self.submit(FoundOld(seen.inc, seen.seq, (AuditEntry("system", "set-back", detail=detail),)))
 
     def _open_view(self) -> SqliteView:
         index = None if self._index is None else self._index.path
@@ -115,6 +133,10 @@ class SqliteStore:
         if self.failed is not None:
             future.set_exception(self.failed)
             return future
+        if type(move) is AcceptSetback:
+            peer = self._view.peer(move.serial)
+            if peer is not None and peer.set_back:
+                self._seq = max(self._seq, peer.knows_seq)
         number = self._seq + 1
         self._seq += numbers_wanted(move)
         self._outbox.append(Item(move, future, number, self._seq, self._mid))
@@ -150,6 +172,9 @@ class SqliteStore:
 
     def _take(self, done: Done) -> None:
         self._head = done.head
+        if done.head.inc != self.identity.inc:
+            self.identity = replace(self.identity, inc=done.head.inc)
+            self._files.testify(Reached(done.head.inc, done.head.seq, mid=self.mid_before), self.identity.nonce)
         last = done.results[-1]
         fatal = last if isinstance(last, StoreFailed) and last.fatal else None
         if fatal is not None:
@@ -215,7 +240,7 @@ class SqliteStore:
         await asyncio.sleep(0)  # the writer's last word was put into the loop before this coroutine
         if self.failed is None:
             self.failed = StoreFailed("the store is closed", fatal=True)
-            reached = Reached(self.identity.inc, self._head.seq, clean=True)
+            reached = Reached(self.identity.inc, self._head.seq, clean=True, mid=self._head.mid)
             self._files.testify(reached, self.identity.nonce)
         self._reader.shutdown(wait=True)
         if self._reader_view is not None:

@@ -90,6 +90,15 @@ class SqliteView:
         )
         return sorted(row[0] for row in rows)
 
+    def newest_bodies(self, after_mid: int, limit: int) -> Sequence[tuple[int, Extent, str]]:
+        rows = self._all(
+            "SELECT mid, segment, offset, length, sha256 FROM copy WHERE mid > ? AND segment IS NOT NULL "
+            "ORDER BY mid DESC LIMIT ?",
+            after_mid,
+            limit,
+        )
+        return [(mid, Extent(segment, at, length), digest.hex()) for mid, segment, at, length, digest in rows]
+
     def live_bodies(self) -> Iterator[tuple[int, Extent, str]]:
         rows = self._db.execute(
             "SELECT mid, segment, offset, length, sha256 FROM copy WHERE segment IS NOT NULL ORDER BY mid"
@@ -150,6 +159,25 @@ class SqliteView:
             _TRANSFER + "WHERE peer = ? AND seq > ? AND state IN ('Q', 'X') ORDER BY seq LIMIT ?",
             peer,
             after_seq,
+            limit,
+        )
+        return [codec.transfer_of(row, row[13]) for row in rows]
+
+    def unsettled_transfers(self, limit: int) -> Sequence[Transfer]:
+        rows = self._all(
+            _TRANSFER + "INDEXED BY transfer_ended_otherwise WHERE state IN ('CANC', 'STUCK', 'DOUBT') "
+            "AND (state = 'STUCK' OR (SELECT custody FROM copy WHERE copy.mid = transfer.mid) IN ('REL', 'LOC')) "
+            "ORDER BY mid, hop LIMIT ?",
+            limit,
+        )
+        return [codec.transfer_of(row, row[13]) for row in rows]
+
+    def acknowledged_above(self, peer: str, seq: int, limit: int) -> Sequence[Transfer]:
+        rows = self._all(
+            _TRANSFER + "WHERE peer = ? AND state = 'DONE' AND ack_seq > ? "
+            "AND (SELECT segment FROM copy WHERE copy.mid = transfer.mid) IS NOT NULL ORDER BY ack_seq DESC LIMIT ?",
+            peer,
+            seq,
             limit,
         )
         return [codec.transfer_of(row, row[13]) for row in rows]
