@@ -36,6 +36,7 @@ from pratique.transfer.messages import Limits
 
 STOP_SECONDS = 10.0  # sessions may finish what they have begun
 UNJUDGED_ROWS = 100
+UNJUDGED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class Gateway:
         if waiting:
             self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")
+        self.services.tasks.spawn(self._judge_left_over(), "judging of unjudged mail")
 
     def reconfigure(self, settings: GatewaySettings, routes: Routes, program: Program) -> list[str]:
         """Filters, policies, access tables and routes take effect for the next message; returns what needs a
@@ -137,12 +139,14 @@ class Gateway:
         )
 
     async def _judge_left_over(self) -> None:
-        after = 0
-        while copies := self.services.store.view.received_copies(after, UNJUDGED_ROWS):
-            after = copies[-1].mid
-            for copy in copies:
-                self._log(log.Note(message=f"MID {copy.mid} was accepted unjudged before the start; judging it now"))
-                await self.judging.judge_queued(copy)
+        """What was accepted unjudged is looked for again and again, until it is judged."""
+        while True:
+            after = 0
+            while copies := self.services.store.view.received_copies(after, UNJUDGED_ROWS):
+                after = copies[-1].mid
+                for copy in copies:
+                    await self.judging.judge_queued(copy)
+            await asyncio.sleep(UNJUDGED_SECONDS)
 
     async def stop(self) -> None:
         """Take nothing new, let sessions end, keep everything else for the next start."""
@@ -176,11 +180,11 @@ class Gateway:
             return
         if self.link is not None:
             self.services.tasks.spawn(self.link.stop(), "old link")
+            self.cpq.drop_peer(self.link.serial)
         self.planner.manager = serial
         self.link = self._new_link(serial) if serial else None
         if self.link is not None:
             self.services.tasks.spawn(self.link.run(), f"link to {CPQ_HOST}")
-        self.services.tasks.spawn(self._judge_left_over(), "judging of unjudged mail")
 
     def _new_link(self, serial: str) -> Link:
         return Link(

@@ -15,11 +15,12 @@ from pratique.gateway.bounce import Bouncer
 from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail import reply as replies
 from pratique.mail.reply import Reply
+from pratique.policy.decision import Decision, Disposition
 from pratique.policy.facts import Message
 from pratique.runner.link_items import Item
 from pratique.runner.services import Services
 from pratique.store.interface import Stored, Submitted
-from pratique.store.moves import Accept, Judge, StoreFailed
+from pratique.store.moves import Accept, Judge, MoveRefused, StoreFailed
 from pratique.store.records import AuditEntry, Copy, NewCopy
 from pratique.telemetry import events as log
 from pratique.transfer.metadata import Client, Trace
@@ -54,12 +55,13 @@ class Judging:
         self._outlets = outlets
         self._deadline = deadline_seconds
         self._hops_max = hops_max
+        self._judging: set[int] = set()  # MIDs whose late verdict is under way
 
     def take(self, reception: Reception, answer: Answer) -> None:
         """`answer(mid, reply)` is called once, after the commit or with a refusal."""
         judged = self._pipeline.judge_now(reception.source, reception.envelope, reception.octets)
         if judged is not None:
-            self._accept(reception, judged, answer)
+            self._accept_or_refuse(reception, judged, answer)
         else:
             self._services.tasks.spawn(self._judge_in_time(reception, answer), f"judge MID {reception.mid}")
 
@@ -71,20 +73,28 @@ class Judging:
             answer(reception.mid, replies.R451_LOCAL)
             return
         if done:
-            self._accept(reception, judging.result(), answer)
+            self._accept_or_refuse(reception, judging.result(), answer)
             return
         if not await self._accept_unjudged(reception, answer):
             judging.cancel()
             return
-        self._services.telemetry.emit(log.NotJudgedInTime(mid=reception.mid, seconds=self._deadline))
+        self._services.telemetry.emit(log.NotJudgedInTime(mid=reception.mid, seconds=self._deadline, cid=reception.cid))
         copy = self._services.store.view.copy(reception.mid)
-        judged = await judging
         if copy is not None:
-            await self._commit_judgement(copy, reception, judged)
+            await self._judge_late(copy, reception, judging)
 
     async def _judge(self, reception: Reception) -> Judged:
         body = self._services.store.spool.open(reception.stored.extent, reception.stored.sha256)
         return await self._pipeline.judge(reception.source, reception.envelope, body, reception.octets)
+
+    def _accept_or_refuse(self, reception: Reception, judged: Judged, answer: Answer) -> None:
+        """The client hears something, whatever goes wrong; then the defect is reported by the task's owner."""
+        try:
+            self._accept(reception, judged, answer)
+        except Exception as error:  # noqa: BLE001 - reported as a fault; the sender keeps its mail
+            self._services.store.spool.drop([reception.stored.extent])
+            self._fault(error)
+            answer(reception.mid, replies.R451_LOCAL)
 
     # --- accepting with the verdict
     def _accept(self, reception: Reception, judged: Judged, answer: Answer) -> None:
@@ -165,13 +175,28 @@ class Judging:
         return True
 
     async def judge_queued(self, copy: Copy) -> None:
-        """Judge a copy that was accepted unjudged (start after a crash). Tried until it is judged."""
-        assert copy.extent is not None
-        stored = Stored(copy.extent, copy.size, copy.sha256)
-        reception = _unpack(copy, stored)
-        await self._commit_judgement(copy, reception, await self._judge(reception))
+        """Judge a copy that was accepted unjudged; what fails is reported, and tried again in the next round."""
+        if copy.mid in self._judging or copy.extent is None:
+            return
+        reception = _unpack(copy, Stored(copy.extent, copy.size, copy.sha256))
+        judging = self._services.tasks.spawn(self._judge(reception), f"late checks of MID {copy.mid}")
+        await self._judge_late(copy, reception, judging)
+
+    async def _judge_late(self, copy: Copy, reception: Reception, judging: asyncio.Task[Judged]) -> None:
+        """The verdict takes the place of the unjudged copy. One at a time for each message."""
+        self._judging.add(copy.mid)
+        try:
+            await asyncio.wait({judging})
+            if judging.exception() is None:
+                await self._commit_judgement(copy, reception, judging.result())
+        except (MoveRefused, OSError) as error:
+            self._fault(error)
+        finally:
+            self._judging.discard(copy.mid)
 
     async def _commit_judgement(self, copy: Copy, reception: Reception, judged: Judged) -> None:
+        if loops(_received_lines(judged.message), hops_max=self._hops_max):
+            judged = _bounced(judged, reception)
         plan = self._plan(reception, judged)
         if plan is None:
             return  # no manager is enrolled: it waits as RECEIVED, and is judged when one is, or at the next start
@@ -185,6 +210,13 @@ class Judging:
 
     def _fault(self, error: BaseException) -> None:
         self._services.telemetry.emit(log.Fault(error=f"store: {error}; the sender keeps its mail and tries again"))
+
+
+def _bounced(judged: Judged, reception: Reception) -> Judged:
+    """A loop that was noticed after 250: the sender is told."""
+    everyone = tuple(range(len(reception.envelope.recipients)))
+    decision = Decision((Disposition(everyone, "DEFAULT", "bounce", by="mail loop"),))
+    return Judged(decision, judged.message, judged.virus)
 
 
 def _received_lines(message: Message) -> int:

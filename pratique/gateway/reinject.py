@@ -59,6 +59,9 @@ class Reinject:
             ("space", "YES" if free else "NO", "" if free else "free disk space on this gateway"),
         )
 
+    def clocks(self, peer: Peer, *, differ: bool) -> None:
+        """Nothing here expires."""
+
     def met(self, peer: Peer) -> None:
         self.manager_met(peer)
 

@@ -48,6 +48,7 @@ class Manager:
             self.decide,
             every_seconds=parts.settings.expiry_seconds,
             pool_bytes=parts.settings.pool_bytes,
+            wrong_clocks=lambda: self.reception.wrong_clocks,
         )
         self.sweeper = Sweeper(services, shadow_ms=SHADOW_MS)
         self.links: dict[str, Link] = {}

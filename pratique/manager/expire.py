@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pratique.manager.release import Actor, Decided
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.services import Services
+from pratique.store.moves import StoreFailed
 from pratique.store.records import Hold
 from pratique.telemetry import events as log
 
@@ -25,13 +26,22 @@ Decide = Callable[[int, str, Mark, Cause, Actor], Awaitable[Decided]]
 class Expirer:
     """`decide` is the role's: the same act as a reviewer's."""
 
-    def __init__(self, services: Services, decide: Decide, *, every_seconds: int, pool_bytes: int) -> None:
+    def __init__(
+        self,
+        services: Services,
+        decide: Decide,
+        *,
+        every_seconds: int,
+        pool_bytes: int,
+        wrong_clocks: Callable[[], set[str]] = set,
+    ) -> None:
         self._services = services
         self._decide = decide
         self._every = every_seconds
         self._pool_bytes = pool_bytes
         self._offset = self._clock_offset()
         self._jumped = False
+        self._wrong_clocks = wrong_clocks
 
     def _clock_offset(self) -> int:
         clock = self._services.clock
@@ -56,7 +66,7 @@ class Expirer:
 
     async def sweep(self) -> int:
         """One round; returns how many marks were given."""
-        if not self.clock_trusted():
+        if not self.clock_trusted() or self._wrong_clocks():
             return 0
         done = 0
         now = self._services.clock.now_ms()
@@ -86,6 +96,12 @@ class Expirer:
         given = 0
         for hold in holds:
             mark = Mark.RELEASED if hold.default_action == "release" else Mark.DELETED
-            decided = await self._decide(hold.mid, hold.quarantine, mark, cause, actor)
+            try:
+                decided = await self._decide(hold.mid, hold.quarantine, mark, cause, actor)
+            except StoreFailed as error:
+                if error.fatal:
+                    raise
+                self._services.telemetry.emit(log.Fault(error=f"scheduled exits: {error}; tried again later"))
+                return given
             given += decided.done
         return given

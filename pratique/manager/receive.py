@@ -38,6 +38,7 @@ class Reception:
     side: str = "manager"
     suspended: str = ""
     quarantines: dict[str, Quarantine] = field(default_factory=dict)
+    wrong_clocks: set[str] = field(default_factory=set)  # gateways whose clock is not ours: no timer acts (I13)
 
     def refresh(self) -> None:
         """Quarantines were made, changed or dropped."""
@@ -70,6 +71,12 @@ class Reception:
             ("members", "NO" if missing else "YES", f"Enrol {', '.join(missing)} on the manager" if missing else ""),
             ("watermark", "NO", "No backup is configured: gateways keep a copy of each message for some days"),
         )
+
+    def clocks(self, peer: Peer, *, differ: bool) -> None:
+        if differ:
+            self.wrong_clocks.add(peer.name)
+        else:
+            self.wrong_clocks.discard(peer.name)
 
     def met(self, peer: Peer) -> None:
         self.gateway_met(peer)
@@ -116,7 +123,7 @@ class Reception:
             kind=known.kind,
             reasons=wanted.reasons or ("unknown",),
             received=received,
-            exit_at=wanted.exit or received + known.retention_s * 1000,
+            exit_at=received + (max(0, wanted.exit - wanted.received) or known.retention_s * 1000),
             default_action=wanted.default or known.default_action,
             matched=json.dumps([{"part": m.part, "text": m.text} for m in wanted.matched]) if wanted.matched else "[]",
             outbreak=json.dumps({"id": wanted.outbreak.id, "level": wanted.outbreak.level}) if wanted.outbreak else "",

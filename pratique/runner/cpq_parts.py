@@ -56,6 +56,10 @@ class Taker(Protocol):
         """Named readiness checks: (name, YES/NO/UNKNOWN, cure)."""
         ...
 
+    def clocks(self, peer: Peer, *, differ: bool) -> None:
+        """The peer's clock and ours are more than five minutes apart, or (again) not."""
+        ...
+
     def met(self, peer: Peer) -> None:
         """The peer said hello and all is well; work for it may be waiting."""
         ...

@@ -12,7 +12,7 @@ from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
 from pratique.runner.cpq_parts import Offer, Port
-from pratique.runner.hello import Memory, clocks_differ, judge_hello
+from pratique.runner.hello import Memory, clocks_differ, compare, held_as, set_back_text
 from pratique.runner.services import audit
 from pratique.store.interface import BodyWriter
 from pratique.store.moves import (
@@ -36,6 +36,7 @@ from pratique.transfer.messages import (
     V_CONFLICT,
     V_FENCED,
     V_FULL,
+    V_RECON,
     V_STORE,
     V_SUSPENDED,
     Hello,
@@ -158,6 +159,8 @@ class CpqSession:
             self._refused(f"it says serial {hello.serial}, its certificate belongs to {self._peer.serial}")
             self._core.answer_hello(self._service.hello_reply(Keyword.DENIED, self._peer))
             return
+        before = self._memory or self._peer
+        found = compare(me=self._me(), peer_before=Memory(before.inc, before.seq), hello=hello)
         move = HelloFrom(
             serial=hello.serial,
             nonce=hello.nonce,
@@ -165,6 +168,10 @@ class CpqSession:
             seq=hello.seq,
             endpoint=hello.endpoint,
             at=self._services.clock.now_ms(),
+            knows_inc=hello.peer_inc,
+            knows_seq=hello.peer_seq,
+            set_back_here=found.here,
+            set_back_there=found.there,
         )
         self._submit(move, lambda result: self._hello_taken(hello, result), lambda: self._hello_failed())
 
@@ -177,22 +184,18 @@ class CpqSession:
             return
         self._service.fence(hello.serial, hello.nonce, but=self)
         self.nonce, self._inc = hello.nonce, hello.inc
-        identity = self._services.store.identity
-        before = self._memory or taken.before
-        keyword = judge_hello(
-            me=Memory(identity.inc, self._services.store.committed_seq()),
-            peer_before=Memory(before.inc, before.seq),
-            hello=hello,
-        )
-        why = ""
-        if keyword is Keyword.READY:
+        peer = self._services.store.view.peer(hello.serial) or taken.before
+        held, why = held_as(peer), ""
+        if held is None:
             keyword, why = self._service.taker.standing()
         else:
-            self._alarm_difference(keyword, hello)
-        peer = self._services.store.view.peer(hello.serial) or taken.before
+            keyword = held
+            self._set_back(hello, taken.before, peer)
         self._peer = self._memory = peer
         self._ready = keyword is Keyword.READY
-        if clocks_differ(hello, self._services.clock.now_ms()):
+        differ = clocks_differ(hello, self._services.clock.now_ms())
+        self._service.taker.clocks(peer, differ=differ)
+        if differ:
             self._log(log.Alarm(message=f"the clock of {peer.name} differs from ours by more than 5 minutes: set both"))
         self._core.answer_hello(self._service.hello_reply(keyword, peer, why=why))
         assert self._pump is not None
@@ -210,7 +213,8 @@ class CpqSession:
             # A nonce is never used again after a restart, and this session began after the newer one was durable:
             # two machines run under one identity (docs/cpq.md, session hello).
             why = (
-                "two machines use this identity (a cloned appliance); stop one, then run `pratique enroll DIR --unlock`"
+                "two machines use this identity (a cloned appliance); stop one, restart the other, then "
+                "`pratique enroll --unlock`"
             )
             self._log(log.Alarm(message=f"appliance {self._peer.name} ({hello.serial}) is locked: {why}"))
             locked = replace(self._peer, locked=why)
@@ -224,15 +228,17 @@ class CpqSession:
         self._service.trust.refresh()
         self._service.drop_peer(serial)
 
-    def _alarm_difference(self, keyword: Keyword, hello: Hello) -> None:
-        assert self._peer is not None
-        who = "we were" if keyword is Keyword.RECON else f"{self._peer.name} was"
-        self._log(
-            log.Alarm(
-                message=f"{keyword}: {who} set back to an older state (incarnation and number differ); transfers with "
-                f"{self._peer.name} wait for an administrator, see docs/cpq.md"
-            )
-        )
+    def _me(self) -> Memory:
+        store = self._services.store
+        return Memory(store.identity.inc, store.committed_seq())
+
+    def _set_back(self, hello: Hello, before: Peer, peer: Peer) -> None:
+        """One alarm when it is found; while it waits, every hello only says so."""
+        if (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
+            self._log(log.DebugNote(message=f"{peer.name}: {held_as(peer)} until an administrator accepts the set-back"))
+            return
+        self._log(log.Alarm(message=set_back_text(peer, hello, self._me())))
+        self._service.set_back(peer, hello.seq)
 
     def _group_begun(self, event: cpq.GroupBegun) -> None:
         try:
@@ -303,6 +309,9 @@ class CpqSession:
     def _answer_received(self, unit: int, xid: str, received: Received) -> None:
         if received.answer == "FENCED":
             self.end(V_FENCED)
+            return
+        if received.answer == "HELD":  # a set-back was found since this session's hello
+            self._answer(unit, V_RECON)
             return
         if received.answer == Answer.CONFLICT:
             self._log(

@@ -29,6 +29,7 @@ from pratique.transfer.messages import SealedGroup
 WINDOW_ITEMS = 2048  # transfers kept ready in memory; the rest waits in the store
 WINDOW_BYTES = 33_554_432  # body octets kept in memory for them
 REFILL_ITEMS = 500
+UNSETTLED_ROWS = 1000
 JOURNAL_SECONDS = 1.0  # a row reaches the peer at the latest so long after its commit
 
 
@@ -135,6 +136,8 @@ class Link:
             return
         self._last_seq = found[-1].seq
         self._behind = len(found) == REFILL_ITEMS
+        busy = self.session.carried() if self.session is not None else set()
+        found = [t for t in found if (t.cid, t.hop) not in busy]  # after forget_queue: what is under way stays so
         items = [item for t in found if (item := self.item_of(t)) is not None]
         waiting = tuple((t.cid, t.hop) for t in found if t.state == "Q")
         if not waiting:
@@ -142,14 +145,19 @@ class Link:
             return
 
         def intended(future: Submitted) -> None:
-            # Failed intents stay Q in the store: a later refill from the start finds them.
+            # Only what is X now may be sent: one taken back meanwhile is another route's. Failed intents stay Q: a
+            # later refill from the start finds them.
             if future.exception() is None:
-                self.queue.extend(items)
+                self.queue.extend(item for item in items if self._in_doubt(item))
             else:
                 self.forget_queue()
             self.wake()
 
         self.services.store.submit(Intend(waiting)).add_done_callback(intended)
+
+    def _in_doubt(self, item: Item) -> bool:
+        transfer = self.services.store.view.transfer(item.cid, item.hop)
+        return transfer is not None and transfer.state == "X"
 
     def forget_queue(self) -> None:
         """Read the whole queue from the store again."""
@@ -233,6 +241,9 @@ class Link:
         """All our transfers up to this number are settled and will be neither sent nor cancelled; 0 = nothing new."""
         oldest = self.services.store.view.open_transfers(self.serial, 0, 1)
         settled = min(self._answered_seq, oldest[0].seq - 1) if oldest else self._answered_seq
+        for transfer in self.services.store.view.unsettled_transfers(UNSETTLED_ROWS):
+            if transfer.peer == self.serial and transfer.state == "STUCK":
+                settled = min(settled, transfer.seq - 1)  # a person may still cancel it
         if settled <= self._confirmed_seq:
             return 0
         self._confirmed_seq = settled

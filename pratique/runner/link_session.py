@@ -22,6 +22,7 @@ from pratique.runner.link_items import Ended, Health, Item
 from pratique.runner.reactions import REACTIONS, React
 from pratique.runner.services import Services, audit
 from pratique.runner.settings import CpqSettings
+from pratique.store.interface import Submitted
 from pratique.store.moves import HelloFrom, JournalAcked, TransferStuck
 from pratique.store.records import JournalRow, Peer
 from pratique.telemetry import events as log
@@ -57,6 +58,7 @@ class LinkOwner(Protocol):
     ) -> None: ...
     def said_hello(self, *, ready: bool) -> None: ...
     def confirmable(self) -> int: ...
+    def forget_queue(self) -> None: ...
 
 
 class Unit:
@@ -87,9 +89,11 @@ class LinkSession:
         self._committing = 0
         self._streaming: tuple[Item, Iterator[bytes]] | None = None
         self._journal_out = False
+        self._journal_after = 0
         self._controls: deque[tuple[Unit, Callable[[Unit], None]]] = deque()  # wait until no body is half sent
         self._idle_timer: asyncio.TimerHandle | None = None
         self._secure = False
+        self._greeted = False  # the hello was answered
         self._failure = ""
         self._refused = False
         self._memory = Memory(0, 0)
@@ -160,6 +164,8 @@ class LinkSession:
         self.pump.close()
 
     def drained(self) -> None:
+        if self.pump is not None:
+            self.pump.touch()  # the peer reads: its answer is due 60 s after the last octet, not the first
         self.work()
 
     def closed(self, error: Exception | None) -> None:
@@ -169,7 +175,8 @@ class LinkSession:
             self._fail(str(error))
         if not self._secure and not self._failure:
             self._fail("the peer closed the connection before its certificate check was known")
-        doubt = [u.item for u in self._in_flight if u.kind == "group" and u.item is not None]
+        units = (*self._in_flight, *(unit for unit, _ in self._controls))
+        doubt = [u.item for u in units if u.item is not None]
         if self._streaming is not None and self._streaming[0] not in doubt:
             doubt.append(self._streaming[0])
         self._link.take_back(doubt)
@@ -210,6 +217,7 @@ class LinkSession:
 
     def _hello_answered(self, event: cpq.HelloAnswered) -> None:
         reply = event.reply
+        self._greeted = True
         health = self._link.health
         health.up = True
         if reply.me.serial != self._peer.serial:
@@ -315,14 +323,24 @@ class LinkSession:
         detail = json.dumps({"hop": item.hop, "why": why})
         entry = audit(f"peer:{self._peer.serial}", "stuck", item.mid, item.cid, detail=detail)
         move = TransferStuck(item.cid, item.hop, why, True, (entry,))
-        self._services.store.submit(move).add_done_callback(lambda future: future.exception())
+        self._services.store.submit(move).add_done_callback(self._stuck_recorded)
         self._alarm(f"MID {item.mid} waits for a person: {why}; see `pratique show`", item.cid)
+
+    def _stuck_recorded(self, future: Submitted) -> None:
+        error = future.exception()
+        if error is not None:  # the transfer is still in doubt: it is offered again, and answered again
+            self._log(log.Fault(error=f"store: {error}; the transfer will be offered again"))
+            self._link.forget_queue()
 
     def _journal_answered(self, unit: Unit, verdict: Verdict) -> None:
         self._journal_out = False
         if verdict.keyword not in (Keyword.JACK, Keyword.GAP) or not verdict.words:
             return
-        move = JournalAcked(self._peer.serial, int(verdict.words[0]))
+        applied, sent_after = int(verdict.words[0]), self._journal_after
+        if verdict.keyword is Keyword.GAP and applied < sent_after:
+            self._alarm(f"it applied our journal up to {applied}, we knew of {sent_after}: one of the two was set back")
+            return  # nothing more is pushed on this session
+        move = JournalAcked(self._peer.serial, applied)
         self._services.store.submit(move).add_done_callback(lambda future: self._push_more(future.exception()))
 
     def _push_more(self, error: BaseException | None) -> None:
@@ -433,6 +451,7 @@ class LinkSession:
         self._journal_out = True
         last = rows[-1].seq
         after, wire = peer.journal_out, tuple(map(_wire_row, rows))
+        self._journal_after = after
         self._control(Unit("journal"), lambda unit: self._core.send_journal(unit, after, wire, last))
 
     def journal_changed(self) -> None:
@@ -467,9 +486,14 @@ class LinkSession:
         self._ready = False
         self._pause = max(self._pause, pause_seconds)
 
+    def carried(self) -> set[tuple[str, int]]:
+        """The hops that this session has sent and not had durably answered."""
+        units = (*self._in_flight, *(unit for unit, _ in self._controls))
+        return {(unit.item.cid, unit.item.hop) for unit in units if unit.item is not None}
+
     def finish(self) -> None:
         self._draining = True
-        if self._secure:
+        if self._secure and self._greeted:
             self.work()
         elif self.pump is not None:
             self.pump.abort()

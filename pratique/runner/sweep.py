@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from pratique.runner.services import Services
 from pratique.store.interface import Submitted
-from pratique.store.moves import LetGo
+from pratique.store.moves import LetGo, MoveRefused, StoreFailed
 from pratique.store.records import Extent
+from pratique.telemetry import events as log
 
 EVERY_SECONDS = 2.0
 BATCH = 500
@@ -22,7 +23,12 @@ class Sweeper:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            await self.sweep()
+            try:
+                await self.sweep()
+            except (StoreFailed, MoveRefused) as error:
+                if isinstance(error, StoreFailed) and error.fatal:
+                    raise
+                self._services.telemetry.emit(log.Fault(error=f"sweeper: {error}; tried again in {EVERY_SECONDS:g} s"))
 
     async def sweep(self) -> int:
         """Let go of what is disposable now; returns how many bodies."""

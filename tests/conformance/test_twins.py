@@ -18,11 +18,13 @@ from pratique.store.audit import broken_at
 from pratique.store.interface import Search, TextTest
 from pratique.store.moves import (
     Accept,
+    AcceptSetback,
     Acknowledged,
     Confirm,
     DelayExit,
     DotSent,
     DropQuarantine,
+    FoundOld,
     HelloFrom,
     Intend,
     JournalAcked,
@@ -221,11 +223,11 @@ class Twins(RuleBasedStateMachine):
     def stick(self, pick: int, hop: int, stuck: bool) -> None:
         self.both(lambda samples: TransferStuck(self.cid(pick), hop, "why", stuck, (entry("stuck"),)))
 
-    @rule(pick=PICK, hop=HOPS, more=st.sampled_from([0, 2]), serial=SERIALS)
-    def retarget(self, pick: int, hop: int, more: int, serial: str) -> None:
+    @rule(pick=PICK, hop=HOPS, more=st.sampled_from([0, 2]), serial=SERIALS, override=st.booleans())
+    def retarget(self, pick: int, hop: int, more: int, serial: str, override: bool) -> None:
         def build(samples: Samples) -> Retarget:
             transfer = samples.transfer(self.cid(pick), hop + more, peer=serial)
-            return Retarget(self.cid(pick), hop, transfer, (entry("retarget"),))
+            return Retarget(self.cid(pick), hop, transfer, (entry("retarget"),), override)
 
         self.both(build)
 
@@ -240,6 +242,27 @@ class Twins(RuleBasedStateMachine):
 
     @rule(
         serial=SERIALS,
+        inc=st.integers(1, 3),
+        numbers=st.tuples(*[st.integers(0, 50)] * 3),
+        here=st.booleans(),
+        there=st.booleans(),
+    )
+    def set_back(self, serial: str, inc: int, numbers: tuple[int, int, int], here: bool, there: bool) -> None:
+        seq, knows_inc, knows_seq = numbers
+        self.both(
+            lambda samples: HelloFrom(serial, NONCE, inc, seq, "", NOW, knows_inc % 4, knows_seq * 5, here, there)
+        )
+
+    @rule(inc=st.integers(1, 3), seq=st.integers(0, 200))
+    def found_old(self, inc: int, seq: int) -> None:
+        self.both(lambda samples: FoundOld(inc, seq, (entry("set-back"),)))
+
+    @rule(serial=SERIALS)
+    def accept_setback(self, serial: str) -> None:
+        self.both(lambda samples: AcceptSetback(serial, (entry("accept-setback"),)))
+
+    @rule(
+        serial=SERIALS,
         rows=st.lists(st.tuples(st.sampled_from(["FIN", "DEL", "LOC"]), PICK, HOPS), max_size=3),
         gap=st.booleans(),
     )
@@ -251,10 +274,10 @@ class Twins(RuleBasedStateMachine):
         )
         self.both(lambda samples: JournalIn(serial, after, after + len(told), told))
 
-    @rule(serial=SERIALS, number=st.integers(0, 60))
-    def acked(self, serial: str, number: int) -> None:
+    @rule(serial=SERIALS, number=st.integers(0, 60), gap=st.booleans())
+    def acked(self, serial: str, number: int, gap: bool) -> None:
         number = min(number, self.stores[0].committed_seq())  # nobody applies what was never written
-        self.both(lambda samples: JournalAcked(serial, number))
+        self.both(lambda samples: JournalAcked(serial, number, gap))
         self.both(lambda samples: Confirm(serial, number))
 
     @rule(serial=SERIALS, numbers=st.lists(st.integers(0, 60), min_size=5, max_size=5), locked=st.booleans())
@@ -330,6 +353,7 @@ class Twins(RuleBasedStateMachine):
             snapshot(store, samples, extents=False) for store, samples in zip(self.stores, self.samples, strict=True)
         )
         assert self.stores[0].committed_seq() == self.stores[1].committed_seq()
+        assert self.stores[0].identity.inc == self.stores[1].identity.inc
         for part in ours:
             assert ours[part] == theirs[part], part
 

@@ -87,8 +87,8 @@ def test_a_refusal_of_one_recipient_is_reported_for_that_one(world: World) -> No
     text = notice.octets.decode()
     assert text.count("Action: failed") == 1 and "gone@demo.example" in text and "here@demo.example" not in text
     line = world.gateway.logged(r"Bounced: ")[0]
-    shape = r"Info: Bounced: DCID \d+ MID \d+ to RID 0 - 5\.1\.1 - Bad destination mailbox address \('550', \['no such user'\]\) \[\]$"
-    assert re.search(shape, line), line
+    assert re.search(r"Info: Bounced: DCID \d+ MID \d+ to RID 0 - 5\.1\.1 - ", line), line
+    assert line.endswith(" - Bad destination mailbox address ('550', ['no such user']) []")
 
 
 def test_a_delay_is_reported_once_when_the_operator_wants_it(world: World) -> None:

@@ -105,7 +105,7 @@ def hello_from(tx: Tx, move: HelloFrom) -> HelloTaken:
         nonce=move.nonce,
         inc=inc,
         seq=seq,
-        endpoint=move.endpoint,
+        endpoint=move.endpoint or before.endpoint,
         journal_in=0 if anew else before.journal_in,
         confirmed=0 if anew else before.confirmed,
         knows_inc=knows_inc,

@@ -32,7 +32,7 @@ _TOMBS = Among("SELECT cid, hop, kind, seal, peer, inc, seq FROM tombstone WHERE
 _PEER = select(PEER_COLUMNS, "peer")
 _HELLO_VALUES = ("serial", "nonce", "inc", "seq", "endpoint", "knows_inc", "knows_seq", "set_back_there")
 _HELLO = (
-    "UPDATE peer SET nonce = :nonce, endpoint = :endpoint, inc = max(inc, :inc), "
+    "UPDATE peer SET nonce = :nonce, endpoint = iif(:endpoint = '', endpoint, :endpoint), inc = max(inc, :inc), "
     "seq = iif((:inc, :seq) > (inc, seq), :seq, seq), knows_inc = max(knows_inc, :knows_inc), "
     "knows_seq = iif((:knows_inc, :knows_seq) > (knows_inc, knows_seq), :knows_seq, knows_seq), "
     "journal_in = iif(:inc > inc, 0, journal_in), confirmed = iif(:inc > inc, 0, confirmed), "
