@@ -176,17 +176,18 @@ class Pump(asyncio.Protocol):
 
     def flush(self) -> None:
         data = self.machine.data_to_send()
-        if data and self.transport is not None and not self.transport.is_closing():
-            if self._tls is None:
-                self.transport.write(data)
-            else:
-                self._tls.send(data)
-                self._write_tls()
+        if not data or self._closing or self.transport is None:
+            return  # close() has written what was due
+        if self._tls is None:
+            self.transport.write(data)
+        else:
+            self._tls.send(data)
+            self._write_tls()
 
     def _write_tls(self) -> None:
         assert self._tls is not None and self.transport is not None
         data = self._tls.outgoing()
-        if data and not self.transport.is_closing():
+        if data and not self._lost:
             self.transport.write(data)
 
     def start_tls(self, context: ssl.SSLContext, *, server_side: bool) -> None:
