@@ -13,6 +13,7 @@ from pratique.checks.virus import YaraEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
+from pratique.front import recovery
 from pratique.front.files import BadConfiguration, compile_program, read_options
 from pratique.front.options import GatewayOptions, ManagerOptions, Options
 from pratique.gateway.app import Gateway, routes_of
@@ -53,8 +54,13 @@ class Appliance:
     closers: list[Callable[[], None]]
 
     async def start(self) -> None:
-        self.services.tasks.spawn(_flush(self.mail_log), "log flush")
+        """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
+        tasks = self.services.tasks
+        tasks.spawn(_flush(self.mail_log), "log flush")
+        recovery.report(self.services, self.store)
         await self.role.start()
+        if not self.store.clean:
+            tasks.spawn(recovery.verify_newest(self.services, self.store), "check of the newest bodies")
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""

@@ -175,6 +175,7 @@ def enroll(
     show: bool = False,
     withdraw: str = "",
     unlock: str = "",
+    accept_setback: str = "",
 ) -> int:
     """Print the appliance's enrolment (--show), or add the peer of FILE.
 
@@ -190,6 +191,9 @@ def enroll(
         Serial of a peer with which nothing is exchanged any more.
     unlock
         Serial of a locked peer that may exchange mail again.
+    accept_setback
+        Serial of a peer with which mail is exchanged again though one of the two was set back to an older state.
+        Messages may be lost or doubled by that; the log names what is known.
     """
     from pratique.front import enroll as enrolment
     from pratique.front.local import change_peer, enrol
@@ -197,10 +201,10 @@ def enroll(
     if show:
         _say(enrolment.own_enrolment(directory).to_json().rstrip())
         return 0
-    if withdraw or unlock:
-        action, serial = ("withdraw", withdraw) if withdraw else ("unlock", unlock)
-        _say(_run_text(change_peer(directory, serial, action)))
-        return 0
+    for action, serial in (("withdraw", withdraw), ("unlock", unlock), ("accept-setback", accept_setback)):
+        if serial:
+            _say(_run_text(change_peer(directory, serial, action)))
+            return 0
     if file is None:
         raise Refused("give the peer's enrolment file, or --show to print ours")
     _say(_run_text(enrol(directory, file.read_text(encoding="utf-8"))))

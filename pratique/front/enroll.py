@@ -1,6 +1,7 @@
-"""`pratique enroll`: print our own enrolment, add a peer's, lift a lock."""
+"""`pratique enroll`: print our own enrolment, add a peer's, lift a lock, accept a set-back."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,25 @@ from pratique.front.files import read_options
 from pratique.front.options import Options
 from pratique.front.stopped import opened
 from pratique.store.interface import Store
-from pratique.store.moves import PutPeer
+from pratique.store.moves import AcceptSetback, MoveRefused, PutPeer, SetbackAccepted
 from pratique.store.records import AuditEntry, Peer
+from pratique.telemetry import events as log
+
+ACTIONS = ("withdraw", "unlock", "accept-setback")
+# What an older store may have led to, by the role of the appliance that was set back.
+MEANING = {
+    "manager": (
+        "Possible loss: messages that came to the manager since that state was saved are in the shadows of their "
+        "gateways only, which name them in their logs. Possible duplicates: messages that were released or deleted "
+        "since are held again; a second release of one that a gateway has taken is refused there and waits for a "
+        "person, one that was deleted would be delivered"
+    ),
+    "gateway": (
+        "Possible loss: messages that the gateway accepted or got back from the manager since that state was saved and "
+        "had not yet delivered are gone. Possible duplicates: messages that it delivered since are delivered again"
+    ),
+}
+Tell = Callable[[log.Event], object]
 
 
 class EnrolRefused(Exception):
@@ -65,16 +83,48 @@ async def add_peer(store: Store, paper: Enrolment) -> Peer:
     return peer
 
 
-async def change_peer(store: Store, serial: str, *, action: str) -> Peer:
-    """`action`: withdraw (nothing more is exchanged) or unlock. Raises EnrolRefused."""
+async def change_peer(store: Store, serial: str, *, action: str, tell: Tell | None = None) -> Peer:
+    """`action`: one of ACTIONS. `tell` gets what belongs into the log. Raises EnrolRefused."""
     known = store.view.peer(serial)
     if known is None:
         names = ", ".join(f"{p.serial} ({p.name})" for p in store.view.peers()) or "none"
         raise EnrolRefused(f"no appliance {serial} is enrolled; enrolled are: {names}")
+    if action == "accept-setback":
+        return await _accept_setback(store, known, tell)
     peer = replace(known, withdrawn=True) if action == "withdraw" else replace(known, locked="", nonce="")
     detail = json.dumps({"serial": serial, "was_locked": known.locked})
     await store.submit(PutPeer(peer, (AuditEntry("local", f"{action}-peer", detail=detail),)))
     return peer
+
+
+async def _accept_setback(store: Store, known: Peer, tell: Tell | None) -> Peer:
+    """The audited override: nothing else ends the hold that a set-back puts between two appliances."""
+    before, reached = store.identity, store.committed_seq()
+    detail = json.dumps(
+        {
+            "serial": known.serial,
+            "here": known.set_back_here,
+            "there": known.set_back_there,
+            "ours": [before.inc, reached],
+            "peer_knows": [known.knows_inc, known.knows_seq],
+            "peer_was": [known.inc, known.seq],
+        }
+    )
+    try:
+        entry = AuditEntry("local", "accept-setback", detail=detail)
+        accepted: SetbackAccepted = await store.submit(AcceptSetback(known.serial, (entry,)))
+    except MoveRefused as refused:
+        raise EnrolRefused(f"nothing was changed: {refused.why}") from refused
+    if tell is not None:
+        meaning = MEANING[before.role if known.set_back_here else known.role]
+        who = "this appliance" if known.set_back_here else known.name
+        tell(
+            log.Alarm(
+                message=f"an administrator accepted that {who} was set back (towards {known.name}); our incarnation is "
+                f"now {accepted.inc}, our numbers go on above {accepted.seq}. {meaning}"
+            )
+        )
+    return store.view.peer(known.serial) or known
 
 
 async def enrol_stopped(directory: Path, paper: Enrolment) -> Peer:

@@ -14,7 +14,7 @@ from pratique.console.commands import decide, details, search, status
 from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
-from pratique.front.enroll import EnrolRefused, add_peer, change_peer
+from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
 from pratique.quarantine.lifecycle import Mark
 from pratique.store.interface import Search
 from pratique.store.moves import PutUser
@@ -148,10 +148,11 @@ async def _enrol(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any
 
 async def _change_peer(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     action = _text(arguments, "action")
-    if action not in ("withdraw", "unlock"):
-        raise BadArguments("the action is withdraw or unlock")
+    if action not in ACTIONS:
+        raise BadArguments(f"the action is one of {', '.join(ACTIONS)}")
+    store, tell = bench.desk.store, bench.desk.telemetry.emit
     try:
-        peer = await change_peer(bench.desk.store, _text(arguments, "serial"), action=action)
+        peer = await change_peer(store, _text(arguments, "serial"), action=action, tell=tell)
     except EnrolRefused as error:
         raise BadArguments(str(error)) from error
     bench.peers_changed()

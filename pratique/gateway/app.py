@@ -30,12 +30,14 @@ from pratique.runner.link_items import Item
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings, DeliverySettings
 from pratique.runner.sweep import Sweeper
+from pratique.store.interface import View
 from pratique.store.records import Copy, NewCopy, Peer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import Limits
 
 STOP_SECONDS = 10.0  # sessions may finish what they have begun
 UNJUDGED_ROWS = 100
+NAMED_MAX = 200  # MIDs in one alarm
 UNJUDGED_SECONDS = 60.0
 
 
@@ -86,11 +88,20 @@ class Gateway:
             manager_met=self._manager_met,
             let_go=self._let_go,
         )
-        self.cpq = CpqService(services, settings=parts.cpq, trust=parts.trust, taker=self.reinject, limits=Limits())
+        self.cpq = CpqService(
+            services,
+            settings=parts.cpq,
+            trust=parts.trust,
+            taker=self.reinject,
+            limits=Limits(),
+            set_back=self._set_back,
+        )
         self.sweeper = Sweeper(services, shadow_ms=parts.settings.shadow_days * 86_400_000)
         self.link: Link | None = None
         self.doors: list[Door] = []
         self._servers: list[asyncio.Server] = []
+        self._inc = services.store.identity.inc
+        self.set_back = False  # our store is older than others know it: it may have delivered what came back already
 
     # --- life
     async def start(self) -> None:
@@ -171,12 +182,18 @@ class Gateway:
 
     # --- the manager
     def peers_changed(self) -> None:
-        """An enrolment was added, withdrawn or unlocked. What waits for a manager to be enrolled is judged now."""
+        """An enrolment was added, withdrawn or unlocked, or a set-back was accepted. What waits for a manager to be
+        enrolled is judged now."""
         self.parts.trust.refresh()
         managers = [p for p in self.services.store.view.peers() if p.role == "manager" and not p.withdrawn]
         serial = managers[0].serial if managers else ""
+        renewed = self._inc != self.services.store.identity.inc
+        self._inc = self.services.store.identity.inc
+        self._look_back()
+        if renewed:
+            self.cpq.drop_all()
         if self.link is not None and self.link.serial == serial:
-            self.link.retry_now()
+            self.link.renew() if renewed else self.link.hello_again()
             return
         if self.link is not None:
             self.services.tasks.spawn(self.link.stop(), "old link")
@@ -197,7 +214,38 @@ class Gateway:
             endpoint=lambda peer: (peer.host, peer.port),
             moved=self._moved,
             readiness=self._manager_ready,
+            set_back=self._set_back,
             retry=self.parts.delivery.retry,
+        )
+
+    def _look_back(self) -> None:
+        """Is our own store an older one? When that has been accepted, what was kept back meanwhile is due."""
+        before, self.set_back = self.set_back, any(p.set_back_here for p in self.services.store.view.peers())
+        if before and not self.set_back:
+            self.deliverer.retry_now()
+
+    def _set_back(self, peer: Peer, number: int) -> None:
+        self._look_back()
+        if self.link is not None:
+            self.link.hold()
+        if peer.set_back_there and peer.role == "manager":
+            self.services.tasks.spawn(self._name_shadows(peer, number), "naming what the manager lost")
+
+    async def _name_shadows(self, peer: Peer, number: int) -> None:
+        """What the manager had acknowledged above the number that it states now is kept by our shadows alone."""
+
+        def read(view: View) -> list[int]:
+            return sorted(t.mid for t in view.acknowledged_above(peer.serial, number, NAMED_MAX + 1))
+
+        mids = await self.services.store.read(read)
+        if not mids:
+            return
+        named = ", ".join(map(str, mids[:NAMED_MAX])) + (" and more" if len(mids) > NAMED_MAX else "")
+        self._log(
+            log.Alarm(
+                message=f"{peer.name} acknowledged messages that it does not know any more; this gateway keeps their "
+                f"bodies for {self.settings.shadow_days} days from their transfer on: MID {named}"
+            )
         )
 
     def _manager_ready(self, ready: bool) -> None:
@@ -236,6 +284,11 @@ class Mailroom:
         self._gateway = gateway
 
     def compose(self, copy: Copy, job: Job) -> Outgoing:
+        if copy.hop and self._gateway.set_back:
+            raise OSError(
+                "it came back from the manager and this gateway was set back to an older state, so it may be delivered "
+                "already; `pratique enroll DIR --accept-setback`"
+            )
         return compose(copy, job, self._gateway.services.store.spool)
 
     def notice(self, copy: Copy, answers: tuple[Answered, ...], notices: Notices) -> tuple[NewCopy, ...]:

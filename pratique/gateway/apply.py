@@ -150,7 +150,7 @@ class Planner:
         body = share.reception.stored
         transfer = self._transfer(share.cid, 1, share.envelope, body.size, body.sha256, encode(metadata))
         self._add(plan, share, custody=transfer.state, transfer=transfer)
-        detail = json.dumps({"quarantine": [w.name for w in wishes]})
+        detail = msgspec.json.encode({"quarantine": [w.name for w in wishes]}).decode()
         plan.audit.append(AuditEntry(share.reception.actor, "accept", share.mid, share.cid, detail))
         for wish in wishes:
             reason = wish.reasons[0] if wish.reasons else share.disposition.policy
@@ -165,7 +165,7 @@ class Planner:
         group = sealed_group(
             xid=make_xid(cid, hop), envelope=envelope, size=size, sha256=sha256, seq=seq, metadata=metadata
         )
-        state = GatewayCopy.IN_DOUBT if self.ready else GatewayCopy.QUEUED
+        state = (GatewayCopy.IN_DOUBT if self.ready else GatewayCopy.QUEUED).value  # plain text: cheaper to store
         return NewTransfer(cid, hop, self.manager, seq, state, group.seal, group.command_octets, group.metadata)
 
     def _deliver(self, plan: Plan, share: _Share) -> None:

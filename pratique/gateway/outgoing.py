@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from pratique.gateway import context as stored
+from pratique.gateway.strip import STRIP_BYTES_MAX, CannotStrip, strip_attachments
 from pratique.mail.body import Body
 from pratique.mail.headers import read_headers
 from pratique.mail.received import received_line, rfc5322_date
@@ -27,7 +28,7 @@ class UnreadableBody(OSError):
 
 
 def compose(copy: Copy, job: Job, spool: Spool) -> Outgoing:
-    """Raises UnreadableBody (an OSError)."""
+    """Raises UnreadableBody or CannotStrip, both OSErrors."""
     if copy.extent is None:
         raise UnreadableBody("the body has been let go")
     body = spool.open(copy.extent, copy.sha256)
@@ -36,12 +37,25 @@ def compose(copy: Copy, job: Job, spool: Spool) -> Outgoing:
     prefix = _trace_headers(context, possible_duplicate=job.doubtful or context.may_duplicate)
     if not context.changes:
         return Outgoing(copy.envelope, len(prefix) + copy.size, _chain(prefix, body.pieces()))
-    head, rest = _split_head(body)
+    pieces, size = body.pieces(), copy.size
+    if any(change.op == "strip-attachments" for change in context.changes):
+        octets = _stripped(body)
+        pieces, size = iter((octets,)), len(octets)
+    head, rest = _split_head(pieces, size)
     if not head:  # no end of the header within the limit: passed on unchanged
-        return Outgoing(copy.envelope, len(prefix) + copy.size, _chain(prefix, rest))
+        return Outgoing(copy.envelope, len(prefix) + size, _chain(prefix, rest))
     changed = prefix + _change_head(head, context.changes)
-    size = len(changed) + copy.size - len(head)
-    return Outgoing(copy.envelope, size, _chain(changed, rest))
+    return Outgoing(copy.envelope, len(changed) + size - len(head), _chain(changed, rest))
+
+
+def _stripped(body: Body) -> bytes:
+    """Raises CannotStrip, an OSError: the message is held back with an alarm, not delivered with what it holds."""
+    if body.size > STRIP_BYTES_MAX:
+        raise CannotStrip(f"its attachments shall be removed, and it has more than {STRIP_BYTES_MAX} octets")
+    try:
+        return strip_attachments(b"".join(body.pieces()))
+    except CannotStrip as error:
+        raise CannotStrip(f"its attachments shall be removed, and that cannot be done safely: {error}") from error
 
 
 def _prove(body: Body, copy: Copy) -> None:
@@ -101,12 +115,11 @@ def encoded_value(value: str) -> bytes:
     return b"\r\n ".join(b"=?utf-8?b?" + b64encode(word) + b"?=" for word in words)
 
 
-def _split_head(body: Body) -> tuple[bytes, Iterator[bytes]]:
+def _split_head(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
     """The header block with its blank line, and what follows."""
-    pieces = body.pieces()
     head = next(pieces, b"")
     end = head.find(b"\r\n\r\n")
-    if end < 0 and body.size == len(head) <= HEAD_BYTES_MAX:
+    if end < 0 and size == len(head) <= HEAD_BYTES_MAX:
         return head, iter(())  # a message that is all header
     if end < 0 or end > HEAD_BYTES_MAX:
         return b"", _chain(head, pieces)

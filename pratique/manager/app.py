@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pratique.delivery.custody import Event
 from pratique.delivery.routes import RELEASE_HOST, RouteError, parse_hop
 from pratique.manager.expire import Expirer
+from pratique.manager.overflow import Pool
 from pratique.manager.receive import Reception
 from pratique.manager.release import Actor, Decided, Releaser
 from pratique.manager.settings import ManagerSettings
@@ -25,6 +26,8 @@ from pratique.telemetry import events as log
 from pratique.transfer.messages import Limits, Row
 
 STOP_SECONDS = 10.0
+CANCELLED_MAX = 10_000  # cancelled releases taken up at start
+ALTERNATE = Actor("policy:alternate@1", "timer", "timer")
 SHADOW_MS = 7 * 86_400_000
 
 
@@ -41,18 +44,29 @@ class Manager:
         self.services = services
         self.parts = parts
         self.releaser = Releaser(services, key=parts.signing_key, rescan=parts.settings.rescan)
-        self.reception = Reception(services, gateway_met=self._gateway_met, journal_heard=self._journal_heard)
-        self.cpq = CpqService(services, settings=parts.cpq, trust=parts.trust, taker=self.reception, limits=Limits())
+        self.pool = Pool(services, parts.settings.pool_bytes, overfull=self._overfull)
+        self.reception = Reception(
+            services, gateway_met=self._gateway_met, journal_heard=self._journal_heard, pool=self.pool
+        )
+        self.cpq = CpqService(
+            services,
+            settings=parts.cpq,
+            trust=parts.trust,
+            taker=self.reception,
+            limits=Limits(),
+            set_back=self._set_back,
+        )
         self.expirer = Expirer(
             services,
             self.decide,
             every_seconds=parts.settings.expiry_seconds,
-            pool_bytes=parts.settings.pool_bytes,
+            pool=self.pool,
             wrong_clocks=lambda: self.reception.wrong_clocks,
         )
         self.sweeper = Sweeper(services, shadow_ms=SHADOW_MS)
         self.links: dict[str, Link] = {}
         self._servers: list[asyncio.Server] = []
+        self._inc = services.store.identity.inc
 
     # --- life
     async def start(self) -> None:
@@ -60,6 +74,7 @@ class Manager:
         self.reception.refresh()
         self.peers_changed()
         self._servers.append(await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port))
+        self.services.tasks.spawn(self._cancelled_before(), "cancelled releases")
         self.services.tasks.spawn(self.expirer.run(), "scheduled exits")
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")
 
@@ -76,7 +91,7 @@ class Manager:
 
     # --- gateways
     def peers_changed(self) -> None:
-        """An enrolment was added, withdrawn or unlocked."""
+        """An enrolment was added, withdrawn or unlocked, or a set-back was accepted."""
         self.parts.trust.refresh()
         active = {p.serial for p in self.services.store.view.peers() if p.role == "gateway" and not p.withdrawn}
         for serial in active - self.links.keys():
@@ -85,8 +100,18 @@ class Manager:
         for serial in self.links.keys() - active:
             self.services.tasks.spawn(self.links.pop(serial).stop(), "old link")
             self.cpq.drop_peer(serial)
+        renewed = self._inc != self.services.store.identity.inc
+        self._inc = self.services.store.identity.inc
+        if renewed:
+            self.cpq.drop_all()
         for link in self.links.values():
-            link.retry_now()
+            link.renew() if renewed else link.hello_again()
+
+    def _set_back(self, peer: Peer, number: int) -> None:
+        """One of the two is older than the other knows it. An older store of ours concerns every gateway."""
+        for serial, link in self.links.items():
+            if peer.set_back_here or serial == peer.serial:
+                link.hold()
 
     def _new_link(self, serial: str) -> Link:
         return Link(
@@ -98,6 +123,7 @@ class Manager:
             trust=self.parts.trust,
             endpoint=release_endpoint,
             moved=self._moved,
+            set_back=self._set_back,
         )
 
     def _gateway_met(self, peer: Peer) -> None:
@@ -108,25 +134,41 @@ class Manager:
     def _moved(self, item: Item, event: Event) -> None:
         """A gateway has the released mail, or it cancelled the hop for good."""
         if event is Event.CANC:
-            self.services.tasks.spawn(self._to_alternate(item), f"alternate for MID {item.mid}")
+            self.services.tasks.spawn(self._to_alternate(item.mid, item.cid), f"alternate for MID {item.mid}")
 
-    async def _to_alternate(self, item: Item) -> None:
+    async def _to_alternate(self, mid: int, cid: str) -> None:
         alternate = self.parts.settings.alternate_release_gateway
-        copy = self.services.store.view.copy(item.mid)
-        if copy is None:
-            return
-        if not alternate or alternate == item_target(self, item) or alternate not in self.links:
-            self.services.telemetry.emit(
-                log.Alarm(
-                    message=f"MID {item.mid}: its gateway will not take the release and there is no alternate; "
-                    "set manager.alternate_release_gateway",
-                    cid=item.cid,
-                )
+        why = "there is none; set manager.alternate_release_gateway"
+        if alternate:
+            done = await self.retarget(mid, alternate, ALTERNATE)
+            if done.done:
+                return
+            why = done.why
+        self.services.telemetry.emit(
+            log.Alarm(
+                message=f"MID {mid}: its gateway has cancelled the release and it does not go to an alternate: {why}; "
+                "`pratique release DIR MID --to SERIAL` sends it to another one",
+                cid=cid,
             )
-            return
-        actor = Actor("policy:alternate@1", "timer", "timer")
-        await self.releaser.retarget(copy, item.hop, alternate, actor, may_duplicate=False)
-        self.links[alternate].wake_from_store()
+        )
+
+    async def _cancelled_before(self) -> None:
+        """Releases that were cancelled when the last run ended, before they went to an alternate."""
+        for transfer in await self.services.store.read(lambda view: view.unsettled_transfers(CANCELLED_MAX)):
+            if transfer.state == "CANC":
+                await self._to_alternate(transfer.mid, transfer.cid)
+
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool = False) -> Decided:
+        """A release that is on its way goes to another gateway: see Releaser.retarget."""
+        view = self.services.store.view
+        copy = view.copy(mid)
+        old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
+        done = await self.releaser.retarget(mid, to, actor, override=override)
+        if done.done and old is not None:
+            if old.peer in self.links:
+                self.links[old.peer].withdraw(old.seq)
+            self._wake_link(mid)
+        return done
 
     def _journal_heard(self, peer: Peer, rows: tuple[Row, ...]) -> None:
         for row in rows:
@@ -138,6 +180,8 @@ class Manager:
     async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
         """A reviewer's or a timer's decision; the transfer that follows from it is woken."""
         decided = await self.releaser.decide(mid, quarantine, mark, cause, actor)
+        if decided.done:
+            self.pool.refresh(self.services.store.view)
         if decided.exit == Exit.RELEASE:
             self._wake_link(mid)
         elif decided.exit == Exit.DELETE:
@@ -167,6 +211,9 @@ class Manager:
         if link is not None:
             link.journal_changed()
 
+    def _overfull(self) -> None:
+        self.expirer.make_room_soon()
+
     def suspend(self, why: str) -> None:
         self.reception.suspended = why
 
@@ -187,8 +234,3 @@ def release_endpoint(peer: Peer) -> tuple[str, int]:
     if hop.host in ("0.0.0.0", "::"):
         return peer.host, hop.port
     return hop.host, hop.port
-
-
-def item_target(manager: Manager, item: Item) -> str:
-    transfer = manager.services.store.view.transfer(item.cid, item.hop)
-    return transfer.peer if transfer is not None else ""

@@ -7,9 +7,11 @@ five minutes since the start stops them until an administrator has looked and re
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from pratique.manager.overflow import OVERFLOW_POLICY, Pool
 from pratique.manager.release import Actor, Decided
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.services import Services
+from pratique.store.interface import View
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Hold
 from pratique.telemetry import events as log
@@ -17,7 +19,7 @@ from pratique.telemetry import events as log
 BATCH = 200
 JUMP_MS_MAX = 300_000
 TIMER = Actor("policy:retention@1", "timer", "timer")
-OVERFLOW = Actor("policy:overflow@1", "timer", "timer")
+OVERFLOW = Actor(OVERFLOW_POLICY, "timer", "timer")
 
 
 Decide = Callable[[int, str, Mark, Cause, Actor], Awaitable[Decided]]
@@ -32,13 +34,14 @@ class Expirer:
         decide: Decide,
         *,
         every_seconds: int,
-        pool_bytes: int,
+        pool: Pool,
         wrong_clocks: Callable[[], set[str]] = set,
     ) -> None:
         self._services = services
         self._decide = decide
         self._every = every_seconds
-        self._pool_bytes = pool_bytes
+        self._pool = pool
+        self._overfull = asyncio.Event()
         self._offset = self._clock_offset()
         self._jumped = False
         self._wrong_clocks = wrong_clocks
@@ -48,9 +51,20 @@ class Expirer:
         return clock.now_ms() - int(clock.monotonic() * 1000)
 
     async def run(self) -> None:
+        self._pool.refresh(self._services.store.view)
         while True:
-            await asyncio.sleep(self._every)
-            await self.sweep()
+            try:
+                async with asyncio.timeout(self._every):
+                    await self._overfull.wait()
+            except TimeoutError:
+                await self.sweep()
+            else:
+                self._overfull.clear()
+                await self._make_room()
+
+    def make_room_soon(self) -> None:
+        """More is held than the pool allows, or a quarantine is exempt no more: do not wait for the next round."""
+        self._overfull.set()
 
     def clock_trusted(self) -> bool:
         jump = abs(self._clock_offset() - self._offset)
@@ -79,18 +93,27 @@ class Expirer:
 
     async def _make_room(self) -> int:
         """First in, first out, until the pool is below its limit (facts/pvo.md §3.3)."""
-        done = 0
-        while self._pool_bytes:
-            counts = await self._services.store.read(lambda view: dict(view.quarantine_counts()))
-            over = sum(octets for _, octets in counts.values()) - self._pool_bytes
-            if over <= 0:
-                break
-            holds = await self._services.store.read(lambda view: tuple(view.oldest_holds(10)))
-            given = await self._exit_all(holds, Cause.QUEUE_FULL, OVERFLOW)
+        done, view = 0, self._services.store.view
+        while (over := self._pool.refresh(view)) > 0:
+            holds = await self._services.store.read(lambda view: tuple(view.oldest_holds(BATCH)))
+            given = await self._exit_all(_enough(view, holds, over), Cause.QUEUE_FULL, OVERFLOW)
             done += given
             if not given:
-                break  # every quarantine is exempt: the port answers "full" and mail waits at the gateways
+                self._no_room()
+                break
         return done
+
+    def _no_room(self) -> None:
+        """The port answers "full", and mail waits at the gateways."""
+        if not self._pool.stuck:
+            self._pool.stuck = True
+            self._services.telemetry.emit(
+                log.Alarm(
+                    message="the quarantines are full and nothing in them may leave early: no more is taken, mail "
+                    "waits at the gateways. Release or delete messages, let a quarantine free space, or raise "
+                    "manager.pool_bytes"
+                )
+            )
 
     async def _exit_all(self, holds: tuple[Hold, ...], cause: Cause, actor: Actor) -> int:
         given = 0
@@ -105,3 +128,13 @@ class Expirer:
                 return given
             given += decided.done
         return given
+
+
+def _enough(view: View, holds: tuple[Hold, ...], over: int) -> tuple[Hold, ...]:
+    """The first of them that together hold `over` octets."""
+    for count, hold in enumerate(holds, 1):
+        copy = view.copy(hold.mid)
+        over -= copy.size if copy is not None else 0
+        if over <= 0:
+            return holds[:count]
+    return holds

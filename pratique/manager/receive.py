@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pratique.mail.headers import decode_value, read_headers
 from pratique.mail.ids import parse_xid
 from pratique.manager.attachments import list_attachments
+from pratique.manager.overflow import Pool
 from pratique.runner.cpq_parts import Decided, Offer
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
@@ -35,6 +36,7 @@ class Reception:
     services: Services
     gateway_met: Callable[[Peer], None]
     journal_heard: Callable[[Peer, tuple[Row, ...]], None]
+    pool: Pool
     side: str = "manager"
     suspended: str = ""
     quarantines: dict[str, Quarantine] = field(default_factory=dict)
@@ -43,11 +45,12 @@ class Reception:
     def refresh(self) -> None:
         """Quarantines were made, changed or dropped."""
         self.quarantines = {q.name: q for q in self.services.store.view.quarantines()}
+        self.pool.placed(0)  # one may free space now
 
     def standing(self) -> tuple[Keyword, str]:
         if self.suspended:
             return Keyword.SUSPENDED, self.suspended
-        if self.services.store.spool.free_bytes() <= 0:
+        if self.services.store.spool.free_bytes() <= 0 or self.pool.full:
             return Keyword.SUSPENDED, "full"
         return Keyword.READY, ""
 
@@ -56,7 +59,7 @@ class Reception:
 
     def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
         store = self.services.store
-        free = store.spool.free_bytes() > 0
+        free = store.spool.free_bytes() > 0 and not self.pool.full
         known = {p.serial for p in store.view.peers() if not p.withdrawn}
         missing = [m for m in members if m not in known]
         accepting = not self.suspended
@@ -105,7 +108,7 @@ class Reception:
         if any(self.quarantines[h.quarantine].suspended for h in holds if h.quarantine in self.quarantines):
             decided(V_SUSPENDED_QUARANTINE)
             return
-        if self.services.store.spool.free_bytes() <= 0:
+        if self.services.store.spool.free_bytes() <= 0 or self.pool.full:
             decided(V_FULL)
             return
         decided(self._move(offer, cid, hop, metadata, _merged(holds)))
@@ -172,6 +175,7 @@ class Reception:
     def taken(self, offer: Offer, move: Receive) -> None:
         copy = move.copy
         mid, icid, cid = copy.mid, copy.icid, copy.cid
+        self.pool.placed(offer.group.size * len(copy.holds))
         emit = self.services.telemetry.emit
         emit(log.StartMid(mid=mid, icid=icid, cid=cid))
         emit(log.MidFrom(mid=mid, icid=icid, sender=copy.envelope.sender, cid=cid))

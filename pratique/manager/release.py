@@ -5,20 +5,23 @@ one wins and the other is told. Nothing is sent before the release, its actor an
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pratique.mail.ids import make_xid
+from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
 from pratique.runner.services import Services, audit
 from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget
-from pratique.store.records import Copy, Hold, NewTransfer
+from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
-from pratique.transfer.metadata import HistoryEntry, Out, Release, forwarded
+from pratique.transfer.metadata import Change, HistoryEntry, MetadataError, Out, Release, decode, forwarded
 from pratique.transfer.release import sign_release
 from pratique.transfer.seal import sealed_group
 
+# What an older store still holds may have been released or deleted since (custody.md §2.4, rule 2).
+SET_BACK = "this manager was set back to an older state; accept that first: `pratique enroll --accept-setback {serial}`"
 TRIES = 5  # a reviewer's decision that meets others' changes is read and tried again
 
 
@@ -55,7 +58,13 @@ class Releaser:
             hold = next((h for h in holds if h.quarantine == quarantine), None)
             if copy is None or hold is None or copy.custody != "HELD" or hold.mark != Mark.HELD:
                 return Decided(False, why="not held in that quarantine any more")
-            move = self._move(copy, holds, hold, mark, cause, actor)
+            origin = view.peer(copy.origin_serial)
+            if origin is not None and origin.set_back_here:
+                return Decided(False, why=SET_BACK.format(serial=origin.serial))
+            try:
+                move = self._move(copy, holds, hold, mark, cause, actor)
+            except MetadataError as error:
+                return self._not_encoded(copy, error)
             try:
                 exited: Exited = await self._services.store.submit(move)
             except MoveRefused:
@@ -63,6 +72,12 @@ class Releaser:
             self._log(copy, hold, move, exited)
             return Decided(True, exited.exit)
         return Decided(False, why="others keep changing this message; try again")
+
+    def _not_encoded(self, copy: Copy, error: MetadataError) -> Decided:
+        """Too many declared changes, for instance: it stays held, and somebody hears of it."""
+        why = f"MID {copy.mid} cannot be released as it is ordered: its metadata would be refused ({error})"
+        self._services.telemetry.emit(log.Alarm(message=why, cid=copy.cid))
+        return Decided(False, why=why)
 
     def _move(
         self, copy: Copy, holds: tuple[Hold, ...], hold: Hold, mark: Mark, cause: Cause, actor: Actor
@@ -98,7 +113,12 @@ class Releaser:
         self, copy: Copy, holds: tuple[Hold, ...], last: Hold, cause: Cause, actor: Actor, now: int
     ) -> NewTransfer:
         outs = tuple(_out(h, now, cause, actor) if h is last else _out_of(h, now) for h in holds)
-        return self._sealed(copy, outs, actor, now, to=copy.origin_serial, may_duplicate=False)
+        ended = [replace(h, mark=Mark.RELEASED, cause=cause, decided_at=now) if h is last else h for h in holds]
+        changes = changes_of(ended, self._quarantines()) if any(h.cause == Cause.QUEUE_FULL for h in ended) else ()
+        return self._sealed(copy, outs, actor, now, to=copy.origin_serial, may_duplicate=False, changes=changes)
+
+    def _quarantines(self) -> dict[str, Quarantine]:
+        return {q.name: q for q in self._services.store.view.quarantines()}
 
     def _sealed(
         self,
@@ -110,6 +130,7 @@ class Releaser:
         to: str,
         may_duplicate: bool,
         hop: int = 0,
+        changes: tuple[Change, ...] = (),
     ) -> NewTransfer:
         store = self._services.store
         hop = hop or copy.hop + 1
@@ -138,21 +159,64 @@ class Releaser:
             cert=certificate,
         )
         entry = HistoryEntry(hop=copy.hop, serial=store.identity.serial, mid=copy.mid, at=copy.at, ended="released")
-        octets = forwarded(copy.context, xid=xid, release=release, history=entry)
+        octets = forwarded(copy.context, xid=xid, release=release, history=entry, changes=changes)
         group = sealed_group(
             xid=xid, envelope=copy.envelope, size=copy.size, sha256=copy.sha256, seq=seq, metadata=octets
         )
         return NewTransfer(copy.cid, hop, to, seq, "X", group.seal, group.command_octets, group.metadata)
 
-    async def retarget(self, copy: Copy, hop: int, to: str, actor: Actor, *, may_duplicate: bool) -> None:
-        """The first target cancelled the hop for good, or an actor overrides: the same hop goes to another gateway."""
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
+        """A release goes to the gateway `to` instead. Free when the present target has cancelled the hop for good;
+        while it may have it, only with `override`: then the copy says that it may be a duplicate, and so does the
+        record (I4). Durable on return."""
+        view = self._services.store.view
+        copy = view.copy(mid)
+        old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
+        why = self._no_retarget(copy, old, to, override)
+        if why:
+            return Decided(False, why=why)
+        assert copy is not None and old is not None
+        in_doubt = old.state != "CANC"
+        before = decode(old.metadata, hop=old.hop)
+        may_duplicate = in_doubt or (before.release is not None and before.release.may_duplicate)
+        own = len(
+            decode(copy.context, hop=copy.hop).changes
+        )  # those of the gateway; the rest was ordered by the release
         now = self._services.clock.now_ms()
-        holds = self._services.store.view.holds(copy.mid)
-        outs = tuple(_out_of(h, now) for h in holds)
-        transfer = self._sealed(copy, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=hop)
-        detail = json.dumps({"to": to, "may_duplicate": may_duplicate})
-        entry = audit(actor.name, "retarget", copy.mid, copy.cid, detail=detail)
-        await self._services.store.submit(Retarget(copy.cid, hop, transfer, (entry,)))
+        outs = tuple(_out_of(h, now) for h in view.holds(mid))
+        transfer = self._sealed(
+            copy, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=old.hop, changes=before.changes[own:]
+        )
+        detail = json.dumps({"from": old.peer, "to": to, "override": in_doubt, "may_duplicate": may_duplicate})
+        entry = audit(actor.name, "retarget", mid, copy.cid, detail=detail)
+        try:
+            await self._services.store.submit(Retarget(copy.cid, old.hop, transfer, (entry,), override=in_doubt))
+        except MoveRefused as refused:
+            return Decided(False, why=refused.why)
+        self._log_retarget(copy, old, to, actor, in_doubt=in_doubt)
+        return Decided(True, Exit.RELEASE)
+
+    def _no_retarget(self, copy: Copy | None, old: Transfer | None, to: str, override: bool) -> str:
+        """Why the release cannot go to `to`; "" when it can."""
+        peer = self._services.store.view.peer(to)
+        if copy is None or old is None or copy.custody != "REL":
+            return "it is not on its way to a gateway: release it first"
+        if peer is None or peer.withdrawn or peer.role != "gateway":
+            return f"{to} is no enrolled gateway"
+        if old.peer == to:
+            return f"{peer.name} is its target already"
+        if peer.set_back_here:
+            return SET_BACK.format(serial=to)
+        if old.state != "CANC" and not override:
+            return f"{old.peer} may have it and has not cancelled it; --override sends it to both, on record"
+        return ""
+
+    def _log_retarget(self, copy: Copy, old: Transfer, to: str, actor: Actor, *, in_doubt: bool) -> None:
+        text = f"MID {copy.mid}: its release goes to {to} instead of {old.peer}, by {actor.name}"
+        if in_doubt:
+            text = f"{text}, who overrides: {old.peer} may have it, so this is a possible duplicate"
+        make = log.Alarm if in_doubt else log.Note
+        self._services.telemetry.emit(make(message=text, cid=copy.cid))
 
     def _log(self, copy: Copy, hold: Hold, move: ExitHold, exited: Exited) -> None:
         emit = self._services.telemetry.emit
@@ -165,6 +229,7 @@ class Releaser:
                 cause=move.cause,
                 held_s=max(0, move.at - hold.received) // 1000,
                 actor=move.actor,
+                stripped=self._is_stripped(move),
                 cid=copy.cid,
             )
         )
@@ -173,6 +238,10 @@ class Releaser:
             emit(log.QueuedForDelivery(mid=copy.mid, cid=copy.cid))
         elif exited.exit == Exit.DELETE:
             emit(log.AllEnded(mid=copy.mid, mark="deleted", cid=copy.cid))
+
+    def _is_stripped(self, move: ExitHold) -> bool:
+        early = move.cause == Cause.QUEUE_FULL and move.mark == Mark.RELEASED
+        return early and early_release(self._quarantines().get(move.quarantine)).strip_attachments
 
 
 def _out(hold: Hold, now: int, cause: Cause, actor: Actor) -> Out:

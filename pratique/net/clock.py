@@ -17,7 +17,14 @@ class Clock(Protocol):
     def random(self, count: int) -> bytes: ...
 
 
+RANDOM_BYTES = 4096  # drawn from the kernel at once: each message needs some
+
+
 class SystemClock:
+    def __init__(self) -> None:
+        self._random = b""
+        self._at = 0
+
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
@@ -25,4 +32,10 @@ class SystemClock:
         return time.monotonic()
 
     def random(self, count: int) -> bytes:
-        return os.urandom(count)
+        """Each octet is given out once. One process, one loop: a fork would give the same out twice, and none is made
+        after the start (worker processes are spawned)."""
+        at = self._at
+        if at + count > len(self._random):
+            self._random, at = os.urandom(max(RANDOM_BYTES, count)), 0
+        self._at = at + count
+        return self._random[at : at + count]

@@ -180,7 +180,7 @@ class Pump(asyncio.Protocol):
             return  # close() has written what was due
         if self._tls is None:
             self.transport.write(data)
-        else:
+        elif self._tls_up:  # during the handshake nothing can be said: a session that ends there only closes
             self._tls.send(data)
             self._write_tls()
 

@@ -5,6 +5,7 @@ Nothing is answered before it is durable: a verdict follows the commit of its mo
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from pratique.net.pump import Pump
 from pratique.runner.cpq_parts import Live, Taker, Trusts
@@ -27,7 +28,14 @@ class CpqService:
     """All sessions of one quarantine port."""
 
     def __init__(
-        self, services: Services, *, settings: CpqSettings, trust: Trusts, taker: Taker, limits: Limits
+        self,
+        services: Services,
+        *,
+        settings: CpqSettings,
+        trust: Trusts,
+        taker: Taker,
+        limits: Limits,
+        set_back: Callable[[Peer, int], None] = lambda peer, number: None,
     ) -> None:
         self.services = services
         self.settings = settings
@@ -36,6 +44,10 @@ class CpqService:
         self.limits = limits
         self.sessions: set[Live] = set()
         self.strangers: Counter[str] = Counter()
+        self._set_back = set_back
+
+    def set_back(self, peer: Peer, number: int) -> None:
+        self._set_back(peer, number)
 
     def new_session(self) -> Pump:
         machine = ServerConnection(hostname=self.services.name, limits=self.limits, side=self.taker.side)
@@ -53,9 +65,13 @@ class CpqService:
             if session.serial == serial:
                 session.end(V_CLOSING)
 
-    def close(self) -> None:
+    def drop_all(self) -> None:
+        """Our incarnation is another: sessions are bound to the one of their hello."""
         for session in list(self.sessions):
             session.end(V_CLOSING)
+
+    def close(self) -> None:
+        self.drop_all()
 
     def hello_reply(self, keyword: Keyword, peer: Peer, *, why: str = "") -> HelloReply:
         store = self.services.store

@@ -235,7 +235,7 @@ class CpqSession:
     def _set_back(self, hello: Hello, before: Peer, peer: Peer) -> None:
         """One alarm when it is found; while it waits, every hello only says so."""
         if (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
-            self._log(log.DebugNote(message=f"{peer.name}: {held_as(peer)} until an administrator accepts the set-back"))
+            self._log(log.DebugNote(message=f"{peer.name}: {held_as(peer)} until somebody accepts the set-back"))
             return
         self._log(log.Alarm(message=set_back_text(peer, hello, self._me())))
         self._service.set_back(peer, hello.seq)

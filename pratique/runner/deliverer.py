@@ -337,9 +337,11 @@ class Deliverer:
 
     def _outcome(self, job: Job, answer: Answered, copy: Copy, jitter: float) -> Outcome:
         result = bounce.classify(answer.reply)
-        text = str(answer.reply) if not _in_doubt(job, answer) else f"{IN_DOUBT}{answer.reply}"
+        text = str(answer.reply)
         if result is Result.DELIVERED:
             return Outcome(answer.target.rid, "DELIVERED", text)
+        if _in_doubt(job, answer):
+            text = IN_DOUBT + text
         if result is Result.FAILED:
             return Outcome(answer.target.rid, "FAILED", text)
         at = next_attempt(

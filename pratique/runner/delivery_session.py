@@ -133,7 +133,7 @@ class DeliverySession:
         self.pump.start_tls(opportunistic_context(), server_side=False)
 
     def _ready(self, event: smtp.Ready) -> None:
-        self._usable = True
+        self._usable = self._destination.health.up = True
         self._speaks_dsn = "DSN" in event.extensions
         assert self.pump is not None
         self.pump.expect_within(REPLY_SECONDS)

@@ -53,8 +53,8 @@ def set_back_text(peer: Peer, hello: Hello, me: Memory) -> str:
     if peer.set_back_here:
         return (
             f"XQRECON: this appliance was set back to an older state: {peer.name} knows it at incarnation "
-            f"{hello.peer_inc} number {hello.peer_seq}, it is at {me.inc} number {me.seq}. Nothing is exchanged until an "
-            f"administrator accepts that, for each peer: `pratique enroll DIR --accept-setback {peer.serial}`"
+            f"{hello.peer_inc} number {hello.peer_seq}, it is at {me.inc} number {me.seq}. Nothing is exchanged until "
+            f"an administrator accepts that, for each peer: `pratique enroll DIR --accept-setback {peer.serial}`"
         )
     return (
         f"XQROLLED: {peer.name} was set back to an older state: it was at incarnation {peer.inc} number {peer.seq} and "

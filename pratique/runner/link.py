@@ -48,6 +48,7 @@ class Link:
         endpoint: Callable[[Peer], tuple[str, int]],
         moved: Callable[[Item, Event], None],
         readiness: Callable[[bool], None] = lambda ready: None,
+        set_back: Callable[[Peer, int], None] = lambda peer, number: None,
         retry: RetrySettings | None = None,
     ) -> None:
         self.services = services
@@ -60,10 +61,12 @@ class Link:
         self.health = Health()
         self.queue: deque[Item] = deque()
         self._readiness = readiness
+        self.set_back = set_back
         self.paused_until = 0.0
         self.suspended = False  # by an operator: nothing is dialled
         self._endpoint = endpoint
         self._moved = moved
+        self._withdrawn: set[int] = set()  # XQSEQ of transfers that another peer is offered now
         self._bytes = 0
         self._last_seq = 0
         self._behind = True  # the store may hold transfers that are not in the queue
@@ -125,8 +128,18 @@ class Link:
     def take_back(self, items: list[Item]) -> None:
         """Unanswered transfers go to the head of the queue again, in order."""
         for item in reversed(items):
+            if item.seq in self._withdrawn:
+                continue
             self._bytes += len(item.octets) if item.octets is not None else 0
             self.queue.appendleft(item)
+
+    def withdraw(self, seq: int) -> None:
+        """The transfer of that number goes to another peer: it is not sent from here any more."""
+        self._withdrawn.add(seq)
+        kept = [item for item in self.queue if item.seq != seq]
+        if len(kept) < len(self.queue):
+            self.queue = deque(kept)
+            self._bytes = sum(len(item.octets) for item in kept if item.octets is not None)
 
     def _refill(self) -> None:
         """Read the next open transfers; those that are not intended yet (Q) get their intent first."""
@@ -335,8 +348,27 @@ class Link:
         self._retry_now.set()
         self.wake()
 
-    def said_hello(self, *, ready: bool) -> None:
-        self._hello_wanted = False
+    def hello_again(self) -> None:
+        """Say hello now, whether or not there is work: what an administrator did may have changed the answer."""
+        self._hello_wanted = True
+        self.retry_now()
+
+    def hold(self) -> None:
+        """A set-back was found: no custody step on the session under way, and hello until it is accepted."""
+        self._hello_wanted = True
+        self._readiness(False)
+        if self.session is not None:
+            self.session.hold()
+        self.wake()
+
+    def renew(self) -> None:
+        """Our own incarnation is another: what is bound to the older one ends."""
+        if self.session is not None:
+            self.session.finish()
+        self.hello_again()
+
+    def said_hello(self, *, ready: bool, held: bool = False) -> None:
+        self._hello_wanted = held
         self._readiness(ready)
 
     async def stop(self) -> None:

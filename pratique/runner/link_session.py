@@ -17,7 +17,7 @@ from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
 from pratique.runner.cpq_parts import Trusts
-from pratique.runner.hello import Memory
+from pratique.runner.hello import Memory, compare, held_as, set_back_text
 from pratique.runner.link_items import Ended, Health, Item
 from pratique.runner.reactions import REACTIONS, React
 from pratique.runner.services import Services, audit
@@ -28,7 +28,7 @@ from pratique.store.records import JournalRow, Peer
 from pratique.telemetry import events as log
 from pratique.transfer import events as cpq
 from pratique.transfer.client import ClientConnection
-from pratique.transfer.messages import Hello, Keyword, Row, Verdict
+from pratique.transfer.messages import Hello, HelloReply, Keyword, Row, Verdict
 
 REPLY_SECONDS = 60.0  # the oldest unanswered unit waits no longer
 HANDSHAKE_SECONDS = 10.0
@@ -56,7 +56,8 @@ class LinkOwner(Protocol):
     def answered(
         self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[bool], None]
     ) -> None: ...
-    def said_hello(self, *, ready: bool) -> None: ...
+    def said_hello(self, *, ready: bool, held: bool = False) -> None: ...
+    def set_back(self, peer: Peer, number: int) -> None: ...
     def confirmable(self) -> int: ...
     def forget_queue(self) -> None: ...
 
@@ -224,11 +225,10 @@ class LinkSession:
             self._alarm(f"it says serial {reply.me.serial}, enrolled is {self._peer.serial}")
             self._stop(REFUSED_PAUSE)
             return
-        if self._memory > Memory(reply.me.inc, reply.me.seq):
-            self._alarm("it was set back to an older state; its transfers wait for an administrator, see docs/cpq.md")
-            self._stop(HELLO_PAUSE[Keyword.RECON])
+        if self._set_back(reply):
+            self._link.said_hello(ready=False, held=True)
+            self._stop(SET_BACK_PAUSE)
             return
-        self._remember(reply.me)
         if reply.keyword is Keyword.READY:
             self._ready = True
             self._link.said_hello(ready=True)
@@ -237,24 +237,48 @@ class LinkSession:
             return
         self._link.said_hello(ready=False)
         health.last_error = f"{reply.keyword} {reply.why}".strip()
-        if reply.keyword in (Keyword.RECON, Keyword.ROLLED):
-            self._alarm(f"it answered {reply.keyword}: one of the two was set back; an administrator must decide")
-        else:
-            self._log(log.Note(message=f"{self._link.destination}: {self._peer.name} answers {health.last_error}"))
+        self._log(log.Note(message=f"{self._link.destination}: {self._peer.name} answers {health.last_error}"))
         if reply.keyword is Keyword.SUSPENDED:
             self._push_journal()
         self._stop(HELLO_PAUSE.get(reply.keyword, REFUSED_PAUSE))
 
-    def _remember(self, me: Hello) -> None:
+    def _set_back(self, reply: HelloReply) -> bool:
+        """Remember the hello, and whether it showed a set-back on either side. True while one waits to be accepted."""
+        me, known, said = self._me(), self._link.peer() or self._peer, reply.me
+        found = compare(me=me, peer_before=self._memory, hello=said)
+        here = found.here or reply.keyword is Keyword.ROLLED
+        there = found.there or reply.keyword is Keyword.RECON
         move = HelloFrom(
-            serial=me.serial,
-            nonce=me.nonce,
-            inc=me.inc,
-            seq=me.seq,
-            endpoint=me.endpoint,
+            serial=said.serial,
+            nonce=said.nonce,
+            inc=said.inc,
+            seq=said.seq,
+            endpoint=said.endpoint,
             at=self._services.clock.now_ms(),
+            knows_inc=said.peer_inc,
+            knows_seq=said.peer_seq,
+            set_back_here=here,
+            set_back_there=there,
         )
-        self._services.store.submit(move).add_done_callback(lambda future: future.exception())
+        self._services.store.submit(move).add_done_callback(lambda future: self._remembered(future, said, me))
+        still = known.set_back_here or (known.set_back_there and said.inc <= known.inc)
+        if here or there or still:
+            self._link.health.last_error = "a set-back waits for an administrator: `pratique enroll --accept-setback`"
+        return here or there or still
+
+    def _remembered(self, future: Submitted, said: Hello, me: Memory) -> None:
+        if future.exception() is not None:
+            return  # the store is failing: the next hello finds the same
+        before, peer = future.result().before, self._link.peer()
+        if peer is None or (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
+            return
+        if held_as(peer) is not None:
+            self._log(log.Alarm(message=set_back_text(peer, said, me)))
+            self._link.set_back(peer, said.seq)
+
+    def _me(self) -> Memory:
+        store = self._services.store
+        return Memory(store.identity.inc, store.committed_seq())
 
     def _unit_answered(self, event: cpq.UnitAnswered) -> None:
         unit = self._in_flight.popleft()
@@ -322,7 +346,7 @@ class LinkSession:
     def _stuck(self, item: Item, why: str) -> None:
         detail = json.dumps({"hop": item.hop, "why": why})
         entry = audit(f"peer:{self._peer.serial}", "stuck", item.mid, item.cid, detail=detail)
-        move = TransferStuck(item.cid, item.hop, why, True, (entry,))
+        move = TransferStuck(item.cid, item.hop, why, True, (entry,), self._peer.serial)
         self._services.store.submit(move).add_done_callback(self._stuck_recorded)
         self._alarm(f"MID {item.mid} waits for a person: {why}; see `pratique show`", item.cid)
 
@@ -333,17 +357,22 @@ class LinkSession:
             self._link.forget_queue()
 
     def _journal_answered(self, unit: Unit, verdict: Verdict) -> None:
-        self._journal_out = False
+        """The next rows go out when it is durable how far the peer is."""
         if verdict.keyword not in (Keyword.JACK, Keyword.GAP) or not verdict.words:
+            self._journal_out = False
             return
         applied, sent_after = int(verdict.words[0]), self._journal_after
-        if verdict.keyword is Keyword.GAP and applied < sent_after:
-            self._alarm(f"it applied our journal up to {applied}, we knew of {sent_after}: one of the two was set back")
+        lost = verdict.keyword is Keyword.GAP and applied <= sent_after
+        if lost and applied == sent_after:
+            self._alarm(f"it says that it lacks our journal above {applied}, and does not take it from there")
             return  # nothing more is pushed on this session
-        move = JournalAcked(self._peer.serial, applied)
+        if lost:
+            self._log(log.Note(message=f"{self._peer.name} lacks our journal above {applied}: sent again from there"))
+        move = JournalAcked(self._peer.serial, applied, gap=lost)
         self._services.store.submit(move).add_done_callback(lambda future: self._push_more(future.exception()))
 
     def _push_more(self, error: BaseException | None) -> None:
+        self._journal_out = False
         if error is None:
             self._push_journal()
             self._flush()
@@ -372,8 +401,8 @@ class LinkSession:
 
     def work(self) -> None:
         """Send what the window takes; when nothing is left, end after the idle time."""
-        if self.pump is None or self._quit_sent or not self._secure:
-            return
+        if self.pump is None or self._quit_sent or not self._secure or self.ended.done():
+            return  # an ended session takes nothing: what it took would be nobody's
         self._send_controls()
         if self._ready and not self._draining:
             self._fill()
@@ -385,7 +414,7 @@ class LinkSession:
             self._keep()
         elif self._draining:
             self._quit()
-        elif self._idle_timer is None and (self._ready or self._link.health.up):
+        elif self._idle_timer is None and self._greeted:
             self._idle_timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._idle_over)
 
     def _fill(self) -> None:
@@ -455,7 +484,7 @@ class LinkSession:
         self._control(Unit("journal"), lambda unit: self._core.send_journal(unit, after, wire, last))
 
     def journal_changed(self) -> None:
-        if self._secure and self._ready:
+        if self._secure and self._ready and not self.ended.done():
             self._push_journal()
             self.work()
 
@@ -490,6 +519,11 @@ class LinkSession:
         """The hops that this session has sent and not had durably answered."""
         units = (*self._in_flight, *(unit for unit, _ in self._controls))
         return {(unit.item.cid, unit.item.hop) for unit in units if unit.item is not None}
+
+    def hold(self) -> None:
+        """No new unit; what is under way is read to its end."""
+        self._stop(SET_BACK_PAUSE)
+        self.work_soon()
 
     def finish(self) -> None:
         self._draining = True
@@ -543,8 +577,9 @@ class LinkSession:
         self._services.telemetry.emit(event)
 
 
-HELLO_PAUSE = {Keyword.SUSPENDED: 30.0, Keyword.RECON: 10.0, Keyword.ROLLED: 10.0}
+HELLO_PAUSE = {Keyword.SUSPENDED: 30.0}
 REFUSED_PAUSE = 60.0
+SET_BACK_PAUSE = 60.0  # an administrator takes longer
 
 
 def _wire_row(row: JournalRow) -> Row:

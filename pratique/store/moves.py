@@ -118,13 +118,15 @@ class TransfersAnswered:
 @value
 class TransferStuck:
     """A transfer is X and the answer needs a person (conflict, defect, poison) -> STUCK with `error`, or, with
-    `stuck=False`, stays X with `error` and attempts + 1 recorded. None."""
+    `stuck=False`, stays X with `error` and attempts + 1 recorded. `peer`: who answered; an answer of one that the hop
+    is no longer offered to is left alone. "" = not said. None."""
 
     cid: str
     hop: int
     error: str
     stuck: bool
     audit: tuple[AuditEntry, ...] = ()
+    peer: str = ""
 
 
 @value

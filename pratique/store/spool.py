@@ -157,6 +157,7 @@ class FileSpool:
         self._live_rows: Callable[[int], int] = lambda _: 1  # until adopt(): everything is needed
         self._dirty: set[int] = set()
         self._failed = ""
+        self.given_back = (0, 0)  # files, octets that no row named at the start
         self._room = Room(self._directory_fd, monotonic, reserve_bytes)
         self._find()
 
@@ -185,6 +186,8 @@ class FileSpool:
             if state is not None and segment.shared:
                 segment.used = min(state.used, segment.capacity)
             if segment.live <= 0:
+                if state is None:
+                    self.given_back = (self.given_back[0] + 1, self.given_back[1] + segment.capacity)
                 self._free_segment(segment)
         shared = [s for s in self._segments.values() if s.shared and s.used < s.capacity]
         self._current = max(shared, key=lambda s: s.number, default=None)

@@ -219,9 +219,9 @@ class Twins(RuleBasedStateMachine):
         answers = (Acknowledged(self.cid(pick), hop, event, 1, 5, serial),) * (1 + twice)
         self.both(lambda samples: TransfersAnswered(answers, self.role))
 
-    @rule(pick=PICK, hop=HOPS, stuck=st.booleans())
-    def stick(self, pick: int, hop: int, stuck: bool) -> None:
-        self.both(lambda samples: TransferStuck(self.cid(pick), hop, "why", stuck, (entry("stuck"),)))
+    @rule(pick=PICK, hop=HOPS, stuck=st.booleans(), serial=ANSWERERS)
+    def stick(self, pick: int, hop: int, stuck: bool, serial: str) -> None:
+        self.both(lambda samples: TransferStuck(self.cid(pick), hop, "why", stuck, (entry("stuck"),), serial))
 
     @rule(pick=PICK, hop=HOPS, more=st.sampled_from([0, 2]), serial=SERIALS, override=st.booleans())
     def retarget(self, pick: int, hop: int, more: int, serial: str, override: bool) -> None:

@@ -87,6 +87,8 @@ def _answered(tx: Tx, answer: Acknowledged, role: str, number: int) -> None:
 @applies(TransferStuck)
 def transfer_stuck(tx: Tx, move: TransferStuck) -> None:
     transfer = tx.rows.transfers.get((move.cid, move.hop))
+    if transfer is not None and move.peer not in ("", transfer.peer):
+        return
     require(transfer is not None and transfer.state == "X", f"hop {move.cid}.{move.hop} is not in doubt")
     assert transfer is not None
     tx.rows.transfers[move.cid, move.hop] = replace(

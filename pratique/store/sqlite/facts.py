@@ -25,7 +25,8 @@ _PEER = Into(
     "endpoint = iif(endpoint = '', excluded.endpoint, endpoint), inc = max(inc, excluded.inc), "
     "seq = iif((excluded.inc, excluded.seq) > (inc, seq), excluded.seq, seq), "
     "knows_inc = max(knows_inc, excluded.knows_inc), "
-    "knows_seq = iif((excluded.knows_inc, excluded.knows_seq) > (knows_inc, knows_seq), excluded.knows_seq, knows_seq), "
+    "knows_seq = iif((excluded.knows_inc, excluded.knows_seq) > (knows_inc, knows_seq), "
+    "excluded.knows_seq, knows_seq), "
     "journal_in = max(journal_in, excluded.journal_in), "
     "journal_out = max(journal_out, excluded.journal_out), watermark = max(watermark, excluded.watermark), "
     "confirmed = max(confirmed, excluded.confirmed)",

@@ -116,6 +116,10 @@ def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list
 
 def transfer_stuck(tx: Tx, item: Item[TransferStuck]) -> None:
     move = item.move
+    if move.peer:
+        row = tx.row("SELECT peer FROM transfer WHERE cid = ? AND hop = ?", blob(move.cid), move.hop)
+        if row is not None and row[0] != move.peer:
+            return
     changed = tx.run(
         "UPDATE transfer SET state = ?, error = ?, attempts = attempts + 1 WHERE cid = ? AND hop = ? AND state = 'X'",
         "STUCK" if move.stuck else "X",

@@ -31,6 +31,15 @@ _HOLD = codec.select(codec.HOLD_COLUMNS, "hold")
 _DELIVERY = codec.select(codec.DELIVERY_COLUMNS, "delivery")
 _SIZE = "(SELECT length FROM copy WHERE copy.mid = transfer.mid)"
 _TRANSFER = codec.select(f"{codec.TRANSFER_COLUMNS}, {_SIZE}", "transfer")
+_UNSETTLED = (
+    "INDEXED BY transfer_ended_otherwise WHERE state IN ('CANC', 'STUCK', 'DOUBT') "
+    "AND (state = 'STUCK' OR (SELECT custody FROM copy WHERE copy.mid = transfer.mid) IN ('REL', 'LOC')) "
+    "ORDER BY mid, hop LIMIT ?"
+)
+_ACKNOWLEDGED = (
+    "WHERE peer = ? AND state = 'DONE' AND ack_seq > ? "
+    "AND (SELECT segment FROM copy WHERE copy.mid = transfer.mid) IS NOT NULL ORDER BY ack_seq DESC LIMIT ?"
+)
 _JOURNAL = codec.select(codec.JOURNAL_COLUMNS, "journal")
 _PEER = codec.select(codec.PEER_COLUMNS, "peer")
 _QUARANTINE = codec.select(codec.QUARANTINE_COLUMNS, "quarantine")
@@ -164,22 +173,11 @@ class SqliteView:
         return [codec.transfer_of(row, row[13]) for row in rows]
 
     def unsettled_transfers(self, limit: int) -> Sequence[Transfer]:
-        rows = self._all(
-            _TRANSFER + "INDEXED BY transfer_ended_otherwise WHERE state IN ('CANC', 'STUCK', 'DOUBT') "
-            "AND (state = 'STUCK' OR (SELECT custody FROM copy WHERE copy.mid = transfer.mid) IN ('REL', 'LOC')) "
-            "ORDER BY mid, hop LIMIT ?",
-            limit,
-        )
+        rows = self._all(_TRANSFER + _UNSETTLED, limit)
         return [codec.transfer_of(row, row[13]) for row in rows]
 
     def acknowledged_above(self, peer: str, seq: int, limit: int) -> Sequence[Transfer]:
-        rows = self._all(
-            _TRANSFER + "WHERE peer = ? AND state = 'DONE' AND ack_seq > ? "
-            "AND (SELECT segment FROM copy WHERE copy.mid = transfer.mid) IS NOT NULL ORDER BY ack_seq DESC LIMIT ?",
-            peer,
-            seq,
-            limit,
-        )
+        rows = self._all(_TRANSFER + _ACKNOWLEDGED, peer, seq, limit)
         return [codec.transfer_of(row, row[13]) for row in rows]
 
     def journal(self, peer: str, after: int, limit: int) -> Sequence[JournalRow]:

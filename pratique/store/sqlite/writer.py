@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from pratique.store.interface import Identity
@@ -75,9 +76,8 @@ class Writer:
         self._now_ms = now_ms
         self._tell = tell  # called in either thread; `begin()` is called once the loop has heard it
         self._queue: deque[Item[Any]] = deque()
-        self._wake = threading.Event()
         self._busy = False
-        self._handed: tuple[Sequence[Item[Any]], Sequence[Any], Head] | None = None
+        self._handed: SimpleQueue[tuple[Sequence[Item[Any]], Sequence[Any], Head] | None] = SimpleQueue()
         self._failed: StoreFailed | None = None
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
 
@@ -101,8 +101,7 @@ class Writer:
         if isinstance(applied, StoreFailed):
             self._tell(Done(items, [applied] * len(items), self._head))
         else:
-            self._handed = (items, *applied)
-            self._wake.set()
+            self._handed.put((items, *applied))
 
     @property
     def busy(self) -> bool:
@@ -115,18 +114,13 @@ class Writer:
     def end(self) -> None:
         """Stop the thread. Only when nothing is busy."""
         assert not self._busy
-        self._handed = None
-        self._wake.set()
+        self._handed.put(None)
         self._thread.join()
 
     # --- the thread --------------------------------------------------------------------------------------------
     def _work(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            if self._handed is None:
-                return
-            items, results, head = self._handed
+        while (handed := self._handed.get()) is not None:
+            items, results, head = handed
             failed = self._attempt(lambda items=items: self._make_durable(items))  # type: ignore[misc]
             if isinstance(failed, StoreFailed):
                 results = [failed] * len(items)

@@ -1,0 +1,113 @@
+"""What a start says: how the last end was, what waits, what is corrupt."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pratique.front import recovery
+from pratique.store.corrupt import cleared, corrupt_copies
+from tests.front.pair import Pair, pair, until
+
+
+async def _crash(both: Pair) -> None:
+    """The gateway ends as a kill ends it, as far as its files show: the witness says "not clean"."""
+    gateway = both.gateway
+    before = (gateway.directory / "store" / "witness").read_bytes()
+    await gateway.stop()
+    (gateway.directory / "store" / "witness").write_bytes(before)
+
+
+def _damage(both: Pair, mid: int) -> None:
+    copy = both.gateway.view.copy(mid)
+    path = both.gateway.directory / "spool" / f"{copy.extent.segment:08d}.seg"
+    with path.open("r+b") as file:
+        file.seek(copy.extent.offset + 5)
+        octet = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([octet[0] ^ 1]))
+
+
+async def test_a_start_says_how_the_last_end_was(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await gateway.stop()
+        assert gateway.grep("Info: started after a clean end")
+        await gateway.start()
+        await _crash(both)
+        assert not gateway.grep("not clean")
+        await gateway.start()
+        assert gateway.grep("Warning: started after an end that was not clean")
+        await until(lambda: gateway.grep(r"the newest \d+ bodies \(\d+ B\) are what was accepted"))
+
+
+async def test_a_body_that_the_disk_lost_is_named_kept_and_never_sent(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()  # the manager is away: mail waits here
+        await both.send("good", "bad")
+        mids = [mid for mid, _, _ in gateway.view.live_bodies()]
+        _damage(both, mids[1])
+        await _crash(both)
+        await gateway.start()
+        await until(lambda: gateway.grep(f"Critical: MID {mids[1]} is CORRUPT: its stored body does not match"))
+        await until(lambda: corrupt_copies(gateway.view))
+        assert list(corrupt_copies(gateway.view)) == [mids[1]]
+        assert [row.mid for row in gateway.view.audit(0, 1000) if row.action == "corrupt"] == [mids[1]]
+        await both.manager.start()
+        await both.held(1)
+        assert both.manager.view.copy(both.mid_of("good")).subject == "good"
+        await gateway.stop()
+        await gateway.start()
+        assert gateway.grep(f"Critical: known to be CORRUPT, kept and never delivered: MID {mids[1]};")
+        await gateway.appliance.store.submit(cleared(gateway.view, [mids[1]], "carol"))
+        assert corrupt_copies(gateway.view) == {}
+
+
+async def test_a_start_names_what_waits(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both:
+        manager, gateway = both.manager, both.gateway
+        await both.start()
+        await both.send("one", "two")
+        await both.held(2)
+        await manager.stop()
+        await both.send("three")
+        await gateway.stop()
+        await manager.start()
+        assert manager.grep("Info: 2 messages are held; 0 scheduled exits have passed")
+        await gateway.start()
+        assert gateway.grep("Info: 1 transfers to manager.test are open, in doubt or not yet offered")
+
+
+async def test_no_more_is_read_than_the_limit_and_the_newest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await both.send(*"abcde")
+        size = gateway.view.copy(next(mid for mid, _, _ in gateway.view.live_bodies())).size
+        monkeypatch.setattr(recovery, "VERIFY_BYTES_MAX", size * 2 + 1)
+        monkeypatch.setattr(recovery, "CHUNK_BYTES", 1)
+        first, *_, newest = [mid for mid, _, _ in gateway.view.live_bodies()]
+        for mid in (first, newest):
+            _damage(both, mid)
+        appliance = gateway.appliance
+        assert list(await recovery.verify_newest(appliance.services, appliance.store)) == [newest]
+
+
+async def test_a_body_that_was_let_go_meanwhile_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await both.send("one")
+        (mid,) = [mid for mid, _, _ in gateway.view.live_bodies()]
+        _damage(both, mid)
+        appliance = gateway.appliance
+        copy = appliance.store.view.copy(mid)
+        monkeypatch.setattr(type(appliance.store.view), "copy", lambda self, mid: None)
+        assert copy is not None
+        assert await recovery.verify_newest(appliance.services, appliance.store) == {}
+        monkeypatch.undo()
+        await asyncio.sleep(0)

@@ -1,0 +1,132 @@
+"""Decisions that end in a release, and releases that go to another gateway than the one that caught the message."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pratique.manager.release import Actor
+from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.store.moves import Acknowledged, HelloFrom, PutPeer, TransfersAnswered, TransferStuck
+from pratique.transfer.metadata import Change
+from tests.conformance.samples import GATEWAY, NONCE, NOW, OTHER_GATEWAY
+from tests.manager.desk import CAROL, Desk
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    made = Desk()
+    await made.enrol()
+    return made
+
+
+async def _cancelled(desk: Desk, cid: str) -> None:
+    await desk.store.submit(TransfersAnswered((Acknowledged(cid, 2, "CANC", 1, 5, GATEWAY),), "manager"))
+
+
+async def test_a_release_that_was_cancelled_goes_to_another_gateway_without_a_mark(desk: Desk) -> None:
+    copy = await desk.released()
+    await _cancelled(desk, copy.cid)
+    done = await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=False)
+    assert done.done
+    transfer, metadata = desk.offered(copy)
+    assert (transfer.peer, transfer.state, metadata.release.may_duplicate) == (OTHER_GATEWAY, "X", False)
+    assert json.loads(metadata.release.cert.signed)["to"] == OTHER_GATEWAY
+    assert not desk.lines("Critical")
+    row = desk.store.view.audit(0, 100)[-1]
+    assert (row.actor, row.action) == ("carol", "retarget")
+    assert json.loads(row.detail) == {"from": GATEWAY, "to": OTHER_GATEWAY, "override": False, "may_duplicate": False}
+
+
+async def test_while_the_first_gateway_may_have_it_only_a_named_override_sends_it_to_another(desk: Desk) -> None:
+    copy = await desk.released()
+    refused = await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=False)
+    assert (refused.done, "--override" in refused.why) == (False, True)
+    assert desk.offered(copy)[0].peer == GATEWAY
+    assert (await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)).done
+    transfer, metadata = desk.offered(copy)
+    assert (transfer.peer, metadata.release.may_duplicate) == (OTHER_GATEWAY, True)
+    assert any("carol, who overrides" in line and "possible duplicate" in line for line in desk.lines("Critical"))
+    assert json.loads(desk.store.view.audit(0, 100)[-1].detail)["override"] is True
+
+
+async def test_what_the_first_gateway_says_after_an_override_changes_nothing(desk: Desk) -> None:
+    copy = await desk.released()
+    await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)
+    await desk.store.submit(TransfersAnswered((Acknowledged(copy.cid, 2, "ACC", 1, 5, GATEWAY),), "manager"))
+    await desk.store.submit(TransferStuck(copy.cid, 2, "XQCONFLICT", True, (), GATEWAY))
+    assert desk.offered(copy)[0].state == "X"
+    assert desk.store.view.copy(copy.mid).custody == "REL"
+
+
+async def test_a_possible_duplicate_stays_one_at_the_next_gateway(desk: Desk) -> None:
+    copy = await desk.released()
+    await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)
+    await desk.store.submit(TransfersAnswered((Acknowledged(copy.cid, 2, "CANC", 1, 5, OTHER_GATEWAY),), "manager"))
+    assert (await desk.releaser.retarget(copy.mid, GATEWAY, CAROL, override=False)).done
+    assert desk.offered(copy)[1].release.may_duplicate is True
+
+
+async def test_a_transfer_that_is_stuck_may_be_overridden(desk: Desk) -> None:
+    copy = await desk.released()
+    await desk.store.submit(TransferStuck(copy.cid, 2, "554 XQCONFLICT", True))
+    assert not (await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=False)).done
+    assert (await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)).done
+
+
+@pytest.mark.parametrize("to", [GATEWAY, "564D00000000000000XX", "withdrawn"])
+async def test_a_target_must_be_another_enrolled_gateway(desk: Desk, to: str) -> None:
+    copy = await desk.released()
+    if to == "withdrawn":
+        to = OTHER_GATEWAY
+        await desk.store.submit(PutPeer(replace(desk.store.view.peer(to), withdrawn=True), ()))
+    refused = await desk.releaser.retarget(copy.mid, to, CAROL, override=True)
+    assert not refused.done
+    assert refused.why
+    assert desk.offered(copy)[0].peer == GATEWAY
+
+
+async def test_only_what_is_on_its_way_has_a_target(desk: Desk) -> None:
+    held = await desk.held("Policy")
+    for mid in (held.mid, 4711):
+        refused = await desk.releaser.retarget(mid, OTHER_GATEWAY, CAROL, override=True)
+        assert (refused.done, "not on its way" in refused.why) == (False, True)
+    copy = await desk.released()
+    await desk.store.submit(TransfersAnswered((Acknowledged(copy.cid, 2, "ACC", 1, 5, GATEWAY),), "manager"))
+    assert not (await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)).done
+
+
+async def test_changes_that_a_release_ordered_go_along_and_are_not_doubled(desk: Desk) -> None:
+    kept = Change(op="add-header", name="X-From-Gateway", value="1")
+    await desk.samples.opened("Policy", overflow='{"free_space": true, "header": {"name": "X-Early", "text": "yes"}}')
+    copy = await desk.held("Policy", changes=(kept,))
+    await desk.releaser.decide(
+        copy.mid, "Policy", Mark.RELEASED, Cause.QUEUE_FULL, Actor("policy:overflow@1", "timer", "timer")
+    )
+    before = desk.offered(copy)[1].changes
+    assert [change.name for change in before] == ["X-From-Gateway", "X-Early"]
+    await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)
+    assert desk.offered(copy)[1].changes == before
+
+
+@pytest.mark.parametrize("mark", [Mark.RELEASED, Mark.DELETED])
+async def test_a_manager_that_was_set_back_decides_nothing(desk: Desk, mark: Mark) -> None:
+    """What its older store still holds may have been released or deleted since."""
+    copy = await desk.held("Policy")
+    hello = HelloFrom(GATEWAY, NONCE, 1, 5, "", NOW, knows_inc=1, knows_seq=900, set_back_here=True)
+    await desk.store.submit(hello)
+    refused = await desk.releaser.decide(copy.mid, "Policy", mark, Cause.MANUAL, CAROL)
+    assert (refused.done, "--accept-setback" in refused.why) == (False, True)
+    assert desk.store.view.copy(copy.mid).custody == "HELD"
+
+
+async def test_a_release_whose_metadata_cannot_be_written_stays_held_and_is_named(desk: Desk) -> None:
+    many = tuple(Change(op="add-header", name=f"X-{n}", value="1") for n in range(32))
+    await desk.samples.opened("Policy", overflow='{"free_space": true, "header": {"name": "X-Early", "text": "yes"}}')
+    copy = await desk.held("Policy", changes=many)
+    actor = Actor("policy:overflow@1", "timer", "timer")
+    refused = await desk.releaser.decide(copy.mid, "Policy", Mark.RELEASED, Cause.QUEUE_FULL, actor)
+    assert not refused.done
+    assert any(f"MID {copy.mid} cannot be released" in line for line in desk.lines("Critical"))
+    assert desk.store.view.copy(copy.mid).custody == "HELD"
+    assert (await desk.releaser.decide(copy.mid, "Policy", Mark.RELEASED, Cause.MANUAL, CAROL)).done
