@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from pratique.fleet.identity import SERIAL_CHARS, fingerprint_of_pem
 from pratique.store.records import Peer
 
 FORMAT = 1
+_SERIAL = re.compile(rf"[0-9A-Za-z]{{{SERIAL_CHARS}}}\Z")
+_HOST = re.compile(r"[0-9A-Za-z._:-]{1,255}\Z")  # a name, or an address of either kind
+_SIGN_KEY = re.compile(r"(?:[0-9A-Za-z+/]{43}=)?\Z")  # base64 of 32 octets; a gateway has none
 FILE_BYTES_MAX = 65_536  # an enrolment is about 1.5 KiB
 
 
@@ -54,14 +58,16 @@ def read_enrolment(text: str, *, own_role: str) -> Enrolment:
     except KeyError as error:
         raise EnrolmentError(f"the enrolment lacks {error}; make it with `pratique enroll DIR --show`") from error
     texts = (found.name, found.role, found.serial, found.host, found.certificate, found.fingerprint, found.sign_key)
-    if not all(isinstance(v, str) for v in texts) or not isinstance(found.port, int):
+    if not all(isinstance(v, str) for v in texts) or type(found.port) is not int:  # True is no port
         raise EnrolmentError("a field of the enrolment has the wrong type; make the file anew")
+    if not (found.name.isprintable() and found.name and _HOST.match(found.host)):
+        raise EnrolmentError("name or host of the enrolment is not valid; make the file anew")
     wanted = "manager" if own_role == "gateway" else "gateway"
     if found.role != wanted:
         raise EnrolmentError(f"a {own_role} enrols {wanted}s; this file is of a {found.role}")
-    if len(found.serial) != SERIAL_CHARS or not found.serial.isalnum() or not 0 < found.port < 65536:
+    if not _SERIAL.match(found.serial) or not 0 < found.port < 65536:
         raise EnrolmentError("serial or port of the enrolment is not valid; make the file anew")
-    if (wanted == "manager") != bool(found.sign_key):
+    if bool(found.sign_key) != (wanted == "manager") or not _SIGN_KEY.match(found.sign_key):
         raise EnrolmentError("the release-signing key is missing or misplaced; make the file anew")
     try:
         actual = fingerprint_of_pem(found.certificate)

@@ -125,8 +125,8 @@ async def verify_newest(services: Services, store: SqliteStore) -> dict[int, str
     for mid, why in wrong.items():
         emit(
             log.Alarm(
-                message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk, restore the "
-                "spool"
+                message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk, restore "
+                "the spool"
             )
         )
     try:

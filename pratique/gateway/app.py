@@ -268,7 +268,7 @@ class Gateway:
 
     def _manager_met(self, peer: Peer) -> None:
         if self.link is not None:
-            self.link.retry_now()
+            self.link.met()
 
     def _let_go(self, mids: tuple[int, ...]) -> None:
         self.sweeper.let_go(mids)

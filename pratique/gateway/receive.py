@@ -34,6 +34,8 @@ from pratique.telemetry import events as log
 from pratique.transfer.metadata import Client, Tls, Trace
 
 HOUR_MS = 3_600_000
+BY_SENDER = "Receiving aborted by sender"  # contract: mail log
+SENDERS_WISHES = frozenset({"RSET", "EHLO", "HELO", "QUIT", "connection lost"})
 R452_RATE = Reply(452, "4.7.1", "too many recipients from your address this hour, try again later")
 
 
@@ -188,7 +190,7 @@ class Session:
         if door.per_address[address] <= 0:
             del door.per_address[address]
         if not self._deciding:
-            self._abort("Receiving aborted by sender")
+            self._abort(BY_SENDER)
         self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
 
     def shut_down(self) -> None:
@@ -339,8 +341,10 @@ class Session:
         self._core.reply(reply)
 
     def _message_aborted(self, event: smtp.MessageAborted) -> None:
-        reason = event.reason if event.reply is None else f"refused: {event.reply}"
-        self._abort(reason)
+        if event.reply is not None:
+            self._abort(f"refused: {event.reply}")
+        else:
+            self._abort(BY_SENDER if event.reason in SENDERS_WISHES else event.reason)
 
     def _abort(self, reason: str) -> None:
         if self._writer is not None:

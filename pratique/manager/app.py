@@ -129,7 +129,7 @@ class Manager:
     def _gateway_met(self, peer: Peer) -> None:
         link = self.links.get(peer.serial)
         if link is not None:
-            link.retry_now()
+            link.met()
 
     def _moved(self, item: Item, event: Event) -> None:
         """A gateway has the released mail, or it cancelled the hop for good."""

@@ -79,6 +79,7 @@ class Link:
         self.session: LinkSession | None = None
         self._retry_now = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._paused_by = ""  # the instance of the peer that asked us to wait
 
     # --- work comes in
     def offer(self, item: Item) -> None:
@@ -282,6 +283,7 @@ class Link:
             if not ended.good:
                 self._readiness(False)  # what is accepted meanwhile stays Q: any route is still open to it
             attempt = 0 if ended.good else attempt + 1
+            self._paused_by = self._instance() if ended.pause_seconds else ""
             await self._sleep(ended.pause_seconds or self._back_off(attempt, ended.refused))
             self._wake.set()
 
@@ -344,9 +346,20 @@ class Link:
             self.health.connections -= 1
 
     def retry_now(self) -> None:
-        """An operator, or the peer's own hello, says that waiting is over."""
+        """An operator says that waiting is over."""
         self._retry_now.set()
         self.wake()
+
+    def met(self) -> None:
+        """The peer said hello: it can be reached again. A wait that this very instance asked for goes on, or two peers
+        that both wait would call each other without end."""
+        if not self._paused_by or self._paused_by != self._instance():
+            self.retry_now()
+
+    def _instance(self) -> str:
+        """With its incarnation: a new one ends a set-back while the peer runs on."""
+        peer = self.peer()
+        return f"{peer.nonce} {peer.inc}" if peer is not None else ""
 
     def hello_again(self) -> None:
         """Say hello now, whether or not there is work: what an administrator did may have changed the answer."""

@@ -521,9 +521,11 @@ class LinkSession:
         return {(unit.item.cid, unit.item.hop) for unit in units if unit.item is not None}
 
     def hold(self) -> None:
-        """No new unit; what is under way is read to its end."""
-        self._stop(SET_BACK_PAUSE)
-        self.work_soon()
+        """No new unit; what is under way is read to its end. Before the hello is answered nothing is: its answer is
+        judged by what is stored by then."""
+        if self._greeted:
+            self._stop(SET_BACK_PAUSE)
+            self.work_soon()
 
     def finish(self) -> None:
         self._draining = True

@@ -174,22 +174,27 @@ class FileSpool:
                 os.unlink(entry.path)
         self._next_number = max(self._segments, default=0) + 1
 
-    def adopt(self, states: Mapping[int, SegmentState], live_rows: Callable[[int], int]) -> None:
+    def adopt(
+        self, states: Mapping[int, SegmentState], live_rows: Callable[[int], int], *, untouched: bool = False
+    ) -> None:
         """At start, once: what the rows refer to. All else is free, and the newest segment is written on.
-        `live_rows` tells how many bodies of a segment are named by committed rows, now."""
-        self._live_rows = live_rows
+        `live_rows` tells how many bodies of a segment are named by committed rows, now. `untouched`: the rows may be
+        older than the files (a store that was put back from a copy), so nothing that lies here is freed or written on:
+        the newer store may still be found."""
+        kept = frozenset(self._segments) if untouched else frozenset()
+        self._live_rows = lambda number: live_rows(number) + (number in kept)
         for number in states:
             self._next_number = max(self._next_number, number + 1)
         for segment in list(self._segments.values()):
             state = states.get(segment.number)
-            segment.live = state.live if state is not None else 0
+            segment.live = (state.live if state is not None else 0) + (segment.number in kept)
             if state is not None and segment.shared:
                 segment.used = min(state.used, segment.capacity)
             if segment.live <= 0:
                 if state is None:
                     self.given_back = (self.given_back[0] + 1, self.given_back[1] + segment.capacity)
                 self._free_segment(segment)
-        shared = [s for s in self._segments.values() if s.shared and s.used < s.capacity]
+        shared = [s for s in self._segments.values() if s.shared and s.used < s.capacity and s.number not in kept]
         self._current = max(shared, key=lambda s: s.number, default=None)
 
     # --- writing (the loop's thread) --------------------------------------------------------------------------

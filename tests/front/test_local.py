@@ -73,7 +73,7 @@ async def test_what_cannot_be_done_says_why(manager: Path, is_running: bool) -> 
         ("passwd", {"user": "nobody", "hash": "$argon2id$x"}, "there is no user nobody; there are: admin"),
         ("passwd", {"user": "admin", "hash": "plain"}, "argon2id"),
         ("change-peer", {"serial": "X", "action": "unlock"}, "no appliance X is enrolled"),
-        ("change-peer", {"serial": "X", "action": "eat"}, "withdraw or unlock"),
+        ("change-peer", {"serial": "X", "action": "eat"}, "withdraw, unlock"),
         ("enrol", {"text": "{}"}, "enrol"),
     ]
 

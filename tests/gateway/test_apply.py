@@ -210,7 +210,7 @@ def test_verdicts_are_logged_and_carried(virus: object, lines: list[str]) -> Non
     assert [
         t.partition(f"MID {mid} ")[2]
         for t in _texts(plan, mid)
-        if "AV verdict" in t or "antivirus " in t and "enq" not in t
+        if "AV verdict" in t or ("antivirus " in t and "enq" not in t)
     ] == lines
     assert transfer is not None
     results = [v.result for v in decode(transfer.metadata, hop=1).verdicts]

@@ -8,7 +8,7 @@ import pytest
 from pratique.delivery.custody import Event
 from pratique.runner import link as link_module
 from pratique.runner import link_session
-from pratique.store.moves import PutPeer, StoreFailed, TakeBack
+from pratique.store.moves import HelloFrom, PutPeer, StoreFailed, TakeBack
 from pratique.telemetry import events as log
 from pratique.transfer.messages import V_STORE, Keyword
 from tests.conformance.samples import MESSAGE, NOW, delivery, entry
@@ -321,3 +321,32 @@ async def test_the_waits_of_a_dial_grow_and_those_after_a_refusal_are_a_minute(p
         assert 0.79 * min(60, 2 ** (attempt - 1)) <= seconds <= 1.21 * min(60, 2 ** (attempt - 1))
     assert 48 <= pair.link._back_off(1, True) <= 72
     assert V_STORE.code == 451
+
+
+async def test_a_peers_hello_ends_a_wait_for_a_peer_that_could_not_be_reached(pair: Pair) -> None:
+    pair.network.listening.clear()
+    pair.run()
+    item = await pair.offered()
+    await until(lambda: pair.gateway.log.of(log.ConnectionFailed))
+    await turns()
+    pair.listen()
+    pair.link.met()
+    await pair.settled(item)
+
+
+async def test_a_peers_hello_does_not_end_a_wait_that_it_asked_for_but_its_restart_does(pair: Pair) -> None:
+    pair.taker.stands = (Keyword.SUSPENDED, "full")
+    pair.run()
+    item = await pair.offered()
+    await until(lambda: pair.network.connections and pair.link.session is None)
+    await turns()
+    pair.taker.stands = (Keyword.READY, "")
+    pair.link.met()
+    await turns(200)
+    assert len(pair.network.dialled) == 1 and pair.state(item) == "X"
+    peer = pair.link.peer()
+    assert peer is not None
+    hello = HelloFrom(peer.serial, "0c" * 16, peer.inc, peer.seq, "", NOW)  # a new instance says hello
+    await pair.gateway.store.submit(hello)
+    pair.link.met()
+    await pair.settled(item)

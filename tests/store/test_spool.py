@@ -495,3 +495,31 @@ def test_whatever_is_written_and_dropped_the_rest_is_whole(
         assert text(spool, stored) == octets
         assert spool.verify(stored.extent, stored.sha256)
     spool.close()
+
+
+def test_what_was_given_back_at_the_start_is_counted(tmp_path: Path) -> None:
+    before = make(tmp_path)
+    put(before, bytes(MEMORY + 1))
+    put(before, b"small")
+    after = make(tmp_path)
+    after.adopt({2: SegmentState(1, 5)}, lambda _: 1)
+    assert after.given_back == (1, MEMORY + 1)
+
+
+def test_beside_a_store_that_was_put_back_nothing_that_lies_here_is_touched(tmp_path: Path) -> None:
+    """The newer store may still be found: its bodies are worth as much as they were."""
+    before = make(tmp_path)
+    before.adopt({}, lambda _: 0)
+    known, newer, large = put(before, b"known"), put(before, b"newer"), put(before, bytes(MEMORY + 1))
+    files = segments(before)
+    after = make(tmp_path)
+    live = {1: 1}
+    after.adopt({1: SegmentState(1, 5)}, lambda number: live.get(number, 0), untouched=True)
+    assert put(after, b"written now").extent.segment not in (known.extent.segment, large.extent.segment)
+    live[1] = 0
+    after.drop([known.extent])
+    assert set(files) <= set(segments(after))
+    assert after.given_back == (0, 0)
+    again = make(tmp_path)
+    again.adopt({1: SegmentState(2, 10), 2: SegmentState(1, 0)}, lambda _: 1)
+    assert [text(again, stored) for stored in (known, newer, large)] == [b"known", b"newer", bytes(MEMORY + 1)]

@@ -100,7 +100,7 @@ class SqliteStore:
         self.clean = self._witness.clean  # the last end was in order
         self.mid_before = min(self._witness.mid, meta.mid)  # the highest MID when the last life began
         self._seq = meta.seq
-        self._mid = meta.mid if self.clean else meta.mid + MID_SKIP
+        self._mid = max(meta.mid, self._witness.mid) + (0 if self.clean else MID_SKIP)
         files.testify(Reached(meta.inc, meta.seq, mid=meta.mid), identity.nonce)
         # Only a manager holds messages, so only a manager searches.
         self._index = SearchIndex(files.index, files.database) if identity.role == "manager" else None
@@ -108,7 +108,8 @@ class SqliteStore:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._reader_view: SqliteView | None = None
         rows = db.execute("SELECT number, live, used FROM segment WHERE live > 0").fetchall()
-        spool.adopt({number: SegmentState(live, used) for number, live, used in rows}, self._view.live_in_segment)
+        states = {number: SegmentState(live, used) for number, live, used in rows}
+        spool.adopt(states, self._view.live_in_segment, untouched=self.possibly_old)
         self._writer = Writer(db, spool, identity=identity, head=self._head, now_ms=clock.now_ms, tell=self._tell)
         self._outbox: list[Item[Any]] = []
         self._soon = False

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pratique.store.moves import StoreFailed
+from pratique.store.moves import AcceptSetback, StoreFailed
 from pratique.store.sqlite.opening import Files, Reached
-from tests.conformance.samples import SampleClock, Samples
+from tests.conformance.samples import GATEWAY, OTHER_GATEWAY, SampleClock, Samples
 from tests.store.sqlite.conftest import Opener
 
 
@@ -117,3 +117,73 @@ async def test_the_loop_may_be_handed_in(tmp_path: Path, clock: SampleClock) -> 
     store = await SqliteStore.open(tmp_path, spool=spool, role="gateway", serial="S", clock=clock, loop=loop)
     await store.close()
     await store.close()
+
+
+async def _put_back(opener: Opener, tmp_path: Path) -> None:
+    """A manager's store as it was when two peers were enrolled, beside a witness that has seen more."""
+    store = await opener()
+    samples = Samples(store)
+    await samples.enrolled()
+    await samples.enrolled(OTHER_GATEWAY)
+    await store.close()
+    shutil.copy(tmp_path / "store" / "store.db", tmp_path / "store.db")
+    store = await opener()
+    for _ in range(3):
+        await Samples(store).accepted("HELD")
+    copy = await Samples(store).accepted("HELD")
+    await store.submit(Samples(store).cancel(copy.cid, 3))  # takes a number
+    await store.close()
+    shutil.copy(tmp_path / "store.db", tmp_path / "store" / "store.db")
+
+
+async def test_a_store_behind_its_witness_holds_every_peer_until_each_is_accepted(
+    opener: Opener, tmp_path: Path
+) -> None:
+    await _put_back(opener, tmp_path)
+    for _ in range(2):
+        store = await opener()
+        assert store.possibly_old
+        assert [peer.set_back_here for peer in store.view.peers()] == [True, True]
+        assert [row.action for row in store.view.audit(0, 100)].count("set-back") == 1
+        await store.close()
+    store = await opener()
+    seen = store.view.peers()[0].knows_seq
+    await store.submit(AcceptSetback(GATEWAY, ()))
+    assert store.identity.inc == 2
+    assert store.next_seq() > seen > 0
+    told = json.loads((tmp_path / "store" / "witness").read_bytes())
+    assert (told["inc"], told["clean"]) == (2, False)
+    await store.close()
+    store = await opener()
+    assert not store.possibly_old
+    assert [peer.set_back_here for peer in store.view.peers()] == [False, True]
+
+
+async def test_mids_that_the_newer_store_had_drawn_are_not_drawn_again(opener: Opener, tmp_path: Path) -> None:
+    await _put_back(opener, tmp_path)
+    store = await opener()
+    assert store.view.copy(4) is None
+    assert store.next_mid() > 4
+
+
+async def test_the_spool_beside_an_old_store_is_not_touched(opener: Opener, tmp_path: Path) -> None:
+    await _put_back(opener, tmp_path)
+    files = {path: path.read_bytes() for path in (tmp_path / "store" / "spool").glob("*.seg")}
+    store = await opener()
+    await Samples(store).accepted("HELD")
+    await store.close()
+    assert files
+    assert all(path.read_bytes() == octets for path, octets in files.items())
+
+
+async def test_a_start_knows_how_the_last_end_was_and_where_it_began(opener: Opener, tmp_path: Path) -> None:
+    store = await opener("gateway")
+    assert (store.clean, store.mid_before) == (True, 0)
+    first = await Samples(store).accepted()
+    await store.close()
+    store = await opener("gateway")
+    assert (store.clean, store.mid_before) == (True, first.mid)
+    await Samples(store).accepted()
+    shutil.copytree(tmp_path / "store", tmp_path / "crashed")
+    after = await opener("gateway", tmp_path / "crashed")
+    assert (after.clean, after.mid_before) == (False, first.mid)

@@ -1,0 +1,179 @@
+"""From a group and its metadata to a held copy."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pratique.policy.decision import QuarantineWish
+from pratique.store.moves import PutQuarantine, Receive
+from pratique.transfer.messages import Keyword, Verdict
+from tests.conformance.samples import DAY, MESSAGE, NOW
+from tests.manager.fleet import POLICY, Desk
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+async def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
+    desks: list[Desk] = []
+
+    async def one(**settings: Any) -> Desk:
+        desks.append(Desk(tmp_path / str(len(desks)), monkeypatch, **settings))
+        return await desks[-1].made()
+
+    yield one
+    for desk in desks:
+        await desk.close()
+
+
+def _refusal(desk: Desk, offer: Any) -> Keyword:
+    verdict = desk.decided(offer)
+    assert isinstance(verdict, Verdict)
+    return verdict.keyword
+
+
+async def test_a_group_becomes_a_held_copy_with_what_reviewers_search_for(make: Make) -> None:
+    desk = await make()
+    move = desk.decided(desk.offer())
+    assert isinstance(move, Receive)
+    copy = move.copy
+    assert (copy.custody, copy.hop, copy.subject, copy.from_header) == ("HELD", 1, "Offer", "Alice <alice@example.org>")
+    assert (copy.origin_host, copy.origin_ip, copy.origin_mid) == ("gateway.example.net", "192.0.2.1", 1)
+    (hold,) = copy.holds
+    assert (hold.quarantine, hold.kind, hold.reasons) == ("Policy", "policy", ("message filter:big",))
+    assert (hold.exit_at, hold.default_action) == (NOW + 3_600_000, "delete")
+    assert json.loads(hold.matched) == [{"part": "1", "text": "Offer"}]
+    assert [(e.actor, e.action) for e in move.audit] == [(f"peer:{desk.sender.serial}", "hold")]
+
+
+async def test_a_quarantines_own_retention_serves_where_the_gateway_states_none(make: Make) -> None:
+    desk = await make()
+    move = desk.decided(desk.offer(replace(POLICY, retention_s=0)))
+    assert isinstance(move, Receive)
+    assert move.copy.holds[0].exit_at == NOW + 10 * DAY
+
+
+async def test_a_name_that_is_unknown_goes_to_unclassified_and_two_of_them_make_one_hold(make: Make) -> None:
+    desk = await make()
+    wishes = (QuarantineWish("Gone", "policy", ("f:1",)), QuarantineWish("Away", "policy", ("f:2",)), POLICY)
+    move = desk.decided(desk.offer(*wishes))
+    assert isinstance(move, Receive)
+    assert sorted(hold.quarantine for hold in move.copy.holds) == ["Policy", "Unclassified"]
+
+
+async def test_the_log_leads_from_the_gateways_number_to_ours(make: Make) -> None:
+    desk = await make()
+    mid = await desk.held()
+    texts = desk.lines(f"MID {mid} ")
+    assert f"MID {mid} received from the ESA gateway.example.net MID 1 ({desk.sender.serial})" in texts
+    assert texts[-1] == f'MID {mid} quarantined to "Policy" (message filter:big)'
+    assert texts[0] == f"Start MID {mid} ICID 3"
+
+
+async def test_attachments_are_listed_by_name(make: Make) -> None:
+    desk = await make()
+    lines = [
+        "Content-Type: multipart/mixed; boundary=b",
+        "",
+        "--b",
+        "",
+        "x",
+        "--b",
+        'Content-Disposition: attachment; filename="a b.txt"',
+        "Content-Transfer-Encoding: base64",
+        "",
+        "aGk=",
+        "--b--",
+        "",
+    ]
+    move = desk.decided(desk.offer(octets="\r\n".join(lines).encode()))
+    assert isinstance(move, Receive)
+    assert [name for name, _ in json.loads(move.copy.attachments)] == ["a b.txt"]
+
+
+async def test_metadata_that_cannot_be_read_is_refused_and_alarmed(make: Make) -> None:
+    desk = await make()
+    offer = desk.offer()
+    bad = replace_group(offer, metadata=b"{}")
+    assert _refusal(desk, bad) is Keyword.META_BAD
+    newer = replace_group(
+        offer, metadata=offer.group.metadata.replace(b'"v":1', b'"v":9').replace(b'"min":1', b'"min":9')
+    )
+    assert _refusal(desk, newer) is Keyword.VERSION
+    assert len(desk.lines("from gateway.example.net refused: metadata")) == 2
+
+
+def replace_group(offer: Any, **fields: Any) -> Any:
+    return replace(offer, group=replace(offer.group, **fields))
+
+
+async def test_a_gateway_offers_only_its_own_mail(make: Make) -> None:
+    desk = await make()
+    offer = replace(desk.offer(), peer=replace(desk.peer(), serial="564DAAAA00000000GW09"))
+    assert _refusal(desk, offer) is Keyword.DENIED
+    assert desk.lines("refused: it offers mail of")
+
+
+async def test_a_later_hop_needs_a_release_to_that_gateway_before_it(make: Make) -> None:
+    desk = await make()
+    offer = desk.offer()
+    cid = offer.group.xid[:32]
+    metadata = offer.group.metadata.replace(offer.group.xid.encode(), f"{cid}.3".encode())
+    later = replace_group(offer, xid=f"{cid}.3", metadata=metadata)
+    assert _refusal(desk, later) is Keyword.DENIED
+    assert desk.lines("hop 3 does not follow a release to this gateway")
+
+
+async def test_a_suspended_quarantine_takes_nothing_and_others_go_on(make: Make) -> None:
+    desk = await make()
+    quarantine = {q.name: q for q in desk.node.store.view.quarantines()}["Policy"]
+    await desk.node.store.submit(PutQuarantine(replace(quarantine, suspended=True), ()))
+    desk.manager.reception.refresh()
+    assert _refusal(desk, desk.offer()) is Keyword.SUSPENDED_QUARANTINE
+    assert desk.manager.reception.suspended_quarantines() == ("Policy",)
+    assert isinstance(desk.decided(desk.offer(QuarantineWish("Virus", "virus", ("x",)))), Receive)
+
+
+async def test_without_space_nothing_is_taken_and_every_hello_says_so(make: Make) -> None:
+    desk = await make()
+    offer = desk.offer()
+    assert desk.manager.reception.standing() == (Keyword.READY, "")
+    desk.node.store.spool.capacity = 0
+    assert desk.manager.reception.standing() == (Keyword.SUSPENDED, "full")
+    assert _refusal(desk, offer) is Keyword.FULL
+    desk.manager.suspend("offline")
+    assert desk.manager.reception.standing() == (Keyword.SUSPENDED, "offline")
+    desk.manager.resume()
+
+
+async def test_the_readiness_checks_have_their_fixed_names_and_each_no_has_its_cure(make: Make) -> None:
+    desk = await make()
+    desk.manager.suspend("transfers")
+    desk.node.store.spool.capacity = 0
+    checks = desk.manager.reception.checks(desk.peer(), ("UNKNOWN0000000000001",))
+    found = {name: answer for name, answer, _ in checks}
+    assert {
+        "enrolled",
+        "service",
+        "committed",
+        "migration",
+        "accepting",
+        "space",
+        "version",
+        "members",
+        "watermark",
+    } <= set(found)
+    assert (found["accepting"], found["space"], found["members"]) == ("NO", "NO", "NO")
+    assert all(cure for _, answer, cure in checks if answer == "NO")
+
+
+async def test_a_hostile_subject_is_kept_as_text_and_a_long_header_costs_little(make: Make) -> None:
+    desk = await make()
+    octets = b"Subject: =?utf-8?q?a=0D=0Ab?=\r\nX-Long: " + b"y" * 300_000 + b"\r\n\r\n" + MESSAGE
+    move = desk.decided(desk.offer(octets=octets))
+    assert isinstance(move, Receive)
+    assert "a" in move.copy.subject
