@@ -1,4 +1,4 @@
-"""P1: the whole path, accept -> policy with 200 content patterns -> durable -> TLS -> durable hold, against two Postfix.
+"""P1: the whole path, accept, policy with 200 content patterns, durable, TLS, durable hold, against two Postfix.
 
 Both sides run at the same time on the same machine and are loaded in turn (A B A B ...); what counts is the median of
 the pairwise ratios. The figure is messages per second from the first octet sent until the last message is held.

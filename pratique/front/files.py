@@ -76,6 +76,8 @@ def _place_checks(options: Options, path: Path) -> list[Problem]:
     try:
         if options.cpq.announce:
             parse_hop(options.cpq.announce)
+            if not options.cpq.announce.rpartition(":")[2].isdigit():
+                raise RouteError(f"{options.cpq.announce!r} names no port")
     except RouteError as error:
         problems.append(_problem(path, "cpq.announce", str(error), 'write "host:port", as in "gw1.example.org:7025"'))
     places = {"cpq.port": (options.cpq.address, options.cpq.port)}

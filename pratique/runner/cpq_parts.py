@@ -89,6 +89,7 @@ class Port(Protocol):
     taker: Taker
     sessions: set[Live]
     strangers: Counter[str]
+    closing: bool  # the appliance stops: a connection that comes now is only refused
 
     def fence(self, serial: str, nonce: str, *, but: Live) -> None: ...
     def drop_peer(self, serial: str) -> None: ...

@@ -44,6 +44,7 @@ class CpqService:
         self.limits = limits
         self.sessions: set[Live] = set()
         self.strangers: Counter[str] = Counter()
+        self.closing = False
         self._set_back = set_back
 
     def set_back(self, peer: Peer, number: int) -> None:
@@ -71,6 +72,7 @@ class CpqService:
             session.end(V_CLOSING)
 
     def close(self) -> None:
+        self.closing = True
         self.drop_all()
 
     def hello_reply(self, keyword: Keyword, peer: Peer, *, why: str = "") -> HelloReply:

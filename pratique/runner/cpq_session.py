@@ -93,7 +93,7 @@ class CpqSession:
         keep_alive(pump)
         pump.live_at_most(WALL_SECONDS)
         pump.expect_within(HELLO_SECONDS)
-        if service.strangers[pump.peer[0]] > STRANGERS_PER_ADDRESS:
+        if service.closing or service.strangers[pump.peer[0]] > STRANGERS_PER_ADDRESS:
             self._core.refuse_busy()
         else:
             self._core.greet()

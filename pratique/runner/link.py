@@ -16,7 +16,7 @@ from pratique.delivery.settings import RetrySettings
 from pratique.mail.ids import make_xid
 from pratique.net.listener import dial
 from pratique.runner.cpq_parts import Trusts
-from pratique.runner.link_items import Ended, Health, Item
+from pratique.runner.link_items import Ended, Health, Item, instance_of
 from pratique.runner.link_session import LinkSession
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
@@ -79,7 +79,8 @@ class Link:
         self.session: LinkSession | None = None
         self._retry_now = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._paused_by = ""  # the instance of the peer that asked us to wait
+        self._answered_by = ""  # the instance of the peer that answered the last hello
+        self._paused_by = ""  # the one that asked us to wait
 
     # --- work comes in
     def offer(self, item: Item) -> None:
@@ -283,7 +284,7 @@ class Link:
             if not ended.good:
                 self._readiness(False)  # what is accepted meanwhile stays Q: any route is still open to it
             attempt = 0 if ended.good else attempt + 1
-            self._paused_by = self._instance() if ended.pause_seconds else ""
+            self._paused_by = self._answered_by if ended.pause_seconds else ""
             await self._sleep(ended.pause_seconds or self._back_off(attempt, ended.refused))
             self._wake.set()
 
@@ -342,6 +343,7 @@ class Link:
                 session.not_connected(error)
             return await session.ended
         finally:
+            self._answered_by = session.answered_by
             self.session = None
             self.health.connections -= 1
 
@@ -359,7 +361,7 @@ class Link:
     def _instance(self) -> str:
         """With its incarnation: a new one ends a set-back while the peer runs on."""
         peer = self.peer()
-        return f"{peer.nonce} {peer.inc}" if peer is not None else ""
+        return instance_of(peer.nonce, peer.inc) if peer is not None else ""
 
     def hello_again(self) -> None:
         """Say hello now, whether or not there is work: what an administrator did may have changed the answer."""

@@ -41,3 +41,8 @@ class Ended:
     refused: bool = False
     pause_seconds: float = 0.0
     why: str = ""
+
+
+def instance_of(nonce: str, inc: int) -> str:
+    """One life of a peer, as far as waiting for it is concerned."""
+    return f"{nonce} {inc}"

@@ -18,7 +18,7 @@ from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
 from pratique.runner.cpq_parts import Trusts
 from pratique.runner.hello import Memory, compare, held_as, set_back_text
-from pratique.runner.link_items import Ended, Health, Item
+from pratique.runner.link_items import Ended, Health, Item, instance_of
 from pratique.runner.reactions import REACTIONS, React
 from pratique.runner.services import Services, audit
 from pratique.runner.settings import CpqSettings
@@ -95,6 +95,7 @@ class LinkSession:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._secure = False
         self._greeted = False  # the hello was answered
+        self.answered_by = ""  # and by which instance
         self._failure = ""
         self._refused = False
         self._memory = Memory(0, 0)
@@ -219,6 +220,7 @@ class LinkSession:
     def _hello_answered(self, event: cpq.HelloAnswered) -> None:
         reply = event.reply
         self._greeted = True
+        self.answered_by = instance_of(reply.me.nonce, reply.me.inc)
         health = self._link.health
         health.up = True
         if reply.me.serial != self._peer.serial:

@@ -104,7 +104,7 @@ def test_kill_9_of_either_side_again_and_again_loses_and_doubles_nothing(world: 
     gateway, manager, hop = world.gateway, world.manager, world.hop
     world.start()
     stream = Stream(gateway, senders=3)
-    for victim in (gateway, manager, manager, gateway, manager):
+    for victim in (gateway, manager, gateway, manager):
         stream.more(25)
         victim.kill()
         victim.launch()

@@ -1,4 +1,4 @@
-"""House rules that no linter knows (design of the house, size budget). Each exception is listed; the list may only shrink."""
+"""House rules that no linter knows (size budget, door plates). Each exception is listed; the list may only shrink."""
 
 import ast
 import re
@@ -49,13 +49,15 @@ def test_no_left_over_words() -> None:
 
 def test_every_pure_file_has_its_own_test_file() -> None:
     """The tests mirror the source (house rule 23) where no socket stands in the way."""
-    rooms = ("mail", "smtp", "delivery", "quarantine", "transfer", "policy")
+    rooms = ("mail", "smtp", "delivery", "quarantine", "transfer", "policy", "gateway", "manager", "runner", "net")
     missing = []
     for room in rooms:
         names = {p.stem for p in (ROOT / "tests" / room).glob("test_*.py")}
-        for source in (PACKAGE / room).glob("*.py"):
-            if source.stem != "__init__" and not any(n.startswith(f"test_{source.stem}") for n in names):
-                missing.append(f"{room}/{source.name}")
+        missing += [
+            f"{room}/{source.name}"
+            for source in (PACKAGE / room).glob("*.py")
+            if source.stem != "__init__" and not any(n.startswith(f"test_{source.stem}") for n in names)
+        ]
     assert not missing, missing
 
 

@@ -247,15 +247,16 @@ class SqliteStore:
         """Commit what was submitted, then end. Harmless the second time."""
         if not self._writer.is_alive():
             return
-        self._hand_over()
-        while self._writer.busy:  # noqa: ASYNC110 - at the end only; the batches that are left tell nobody else
+        while self._outbox or self._writer.busy:  # at the end only; the batches that are left tell nobody else
+            self._hand_over()
             await asyncio.sleep(0.001)
+        clean = self.failed is None
+        if clean:  # before anything is awaited: a move that comes now is refused, not left behind
+            self.failed = StoreFailed("the store is closed", fatal=True)
         await self._loop.run_in_executor(None, self._writer.end)
         if self._index is not None:
             await self._loop.run_in_executor(None, self._index.end)
-        await asyncio.sleep(0)  # the writer's last word was put into the loop before this coroutine
-        if self.failed is None:
-            self.failed = StoreFailed("the store is closed", fatal=True)
+        if clean:
             reached = Reached(self.identity.inc, self._head.seq, clean=True, mid=self._head.mid)
             self._files.testify(reached, self.identity.nonce)
         self._reader.shutdown(wait=True)

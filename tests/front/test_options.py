@@ -1,0 +1,28 @@
+"""The configuration as a whole: every option says what it is for, in every section of both roles."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+from pratique.front.options import GatewayOptions, ManagerOptions
+
+
+def _all(kind: type, path: str = "") -> Iterator[tuple[str, str]]:
+    for one in fields(kind):
+        yield f"{path}{one.name}", one.metadata.get("doc", "")
+        made = one.default_factory() if callable(one.default_factory) else None
+        if is_dataclass(made):
+            yield from _all(type(made), f"{path}{one.name}.")
+
+
+@pytest.mark.parametrize("kind", [GatewayOptions, ManagerOptions])
+def test_every_option_is_documented(kind: type) -> None:
+    found = dict(_all(kind))
+    assert {"appliance.role", "cpq.port", "web.port", "store.reserve_bytes", "log.json"} <= found.keys()
+    assert [name for name, doc in found.items() if not doc.endswith(".")] == []
+
+
+def test_the_roles_share_what_is_common() -> None:
+    shared = {f.name for f in fields(GatewayOptions)} & {f.name for f in fields(ManagerOptions)}
+    assert shared == {"appliance", "cpq", "web", "store", "log"}
