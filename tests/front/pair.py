@@ -166,6 +166,11 @@ class Pair:
     async def held(self, count: int) -> None:
         await until(lambda: self.manager.custody("HELD") == count, f"{count} messages held")
 
+    async def handed_over(self, count: int) -> None:
+        """So many are held, and the gateway has read the acknowledgements: now it knows how far the manager was."""
+        await self.held(count)
+        await until(lambda: self.gateway.custody("DONE") == count, f"{count} acknowledged")
+
     def mid_of(self, subject: str) -> int:
         found = [mid for mid, _, _ in self.manager.view.live_bodies() if self.manager.view.copy(mid).subject == subject]
         return int(found[-1])

@@ -11,17 +11,20 @@ from pratique.front.local import change_peer as change_peer_locally
 from pratique.quarantine.lifecycle import Mark
 from tests.front.pair import Pair, pair, until
 
+# asyncio itself leaves a connection open that it accepts while its server closes.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 async def _set_back_manager(both: Pair, *, keep_witness: bool = False) -> None:
     """Two messages are held when the store is saved; two more come; the old store is put back."""
     await both.start()
     await both.send("one", "two")
-    await both.held(2)
+    await both.handed_over(2)
     await both.manager.stop()
     saved = both.manager.save("old")
     await both.manager.start()
     await both.send("three", "four")
-    await both.held(4)
+    await both.handed_over(4)
     await both.manager.stop()
     both.manager.put_back(saved, keep_witness=keep_witness)
     await both.manager.start()
@@ -84,12 +87,12 @@ async def test_a_gateway_that_was_set_back_exchanges_nothing_until_that_is_accep
         await both.start()
         manager, gateway = both.manager, both.gateway
         await both.send("one")
-        await both.held(1)
+        await both.handed_over(1)
         await gateway.stop()
         saved = gateway.save("old")
         await gateway.start()
         await both.send("two")
-        await both.held(2)
+        await both.handed_over(2)
         assert (await both.decide("two")).done
         await until(lambda: both.delivered() == ["two"])
         await until(lambda: manager.custody("CLOSED") == 1)
@@ -117,13 +120,13 @@ async def test_both_were_set_back_and_each_is_accepted_for_itself(tmp_path: Path
         manager, gateway = both.manager, both.gateway
         await both.start()
         await both.send("one")
-        await both.held(1)
+        await both.handed_over(1)
         for place in (gateway, manager):
             await place.stop()
         saved = [(place, place.save("old")) for place in (manager, gateway)]
         await both.start()
         await both.send("two")
-        await both.held(2)
+        await both.handed_over(2)
         for place in (gateway, manager):
             await place.stop()
         for place, copy in saved:
