@@ -172,6 +172,7 @@ class CpqSession:
             knows_seq=hello.peer_seq,
             set_back_here=found.here,
             set_back_there=found.there,
+            compared=(self._me().inc, before.inc),
         )
         self._submit(move, lambda result: self._hello_taken(hello, result), lambda: self._hello_failed())
 

@@ -8,20 +8,18 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from pratique.delivery.custody import Event
 from pratique.delivery.retry import transfer_delay_ms
-from pratique.delivery.settings import RetrySettings
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.cpq_parts import Trusts
 from pratique.runner.hello import Memory, compare, held_as, set_back_text
-from pratique.runner.link_items import Ended, Health, Item, instance_of
+from pratique.runner.link_items import Ended, Item, instance_of
+from pratique.runner.link_parts import LinkOwner, Unit
 from pratique.runner.reactions import REACTIONS, React
-from pratique.runner.services import Services, audit
-from pratique.runner.settings import CpqSettings
+from pratique.runner.services import audit
 from pratique.store.interface import Submitted
 from pratique.store.moves import HelloFrom, JournalAcked, TransferStuck
 from pratique.store.records import JournalRow, Peer
@@ -37,39 +35,6 @@ WALL_SECONDS = 840.0  # no new unit after that: the server stops at 900 s
 BODY_IN_ONE_PIECE = 1_048_576
 JOURNAL_ROWS = 500
 STORE_PAUSE_SECONDS = 5.0  # after our own store refused an acknowledgement
-
-
-class LinkOwner(Protocol):
-    """What a session needs of its link."""
-
-    services: Services
-    destination: str
-    settings: CpqSettings
-    trust: Trusts
-    health: Health
-    retry: RetrySettings
-
-    def peer(self) -> Peer | None: ...
-    def next_item(self) -> Item | None: ...
-    def take_back(self, items: list[Item]) -> None: ...
-    def pieces(self, item: Item) -> Iterator[bytes]: ...
-    def answered(
-        self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[bool], None]
-    ) -> None: ...
-    def said_hello(self, *, ready: bool, held: bool = False) -> None: ...
-    def set_back(self, peer: Peer, number: int) -> None: ...
-    def confirmable(self) -> int: ...
-    def forget_queue(self) -> None: ...
-
-
-class Unit:
-    """What a unit's token says: an item's group, its cancel, or a journal push."""
-
-    __slots__ = ("item", "kind")
-
-    def __init__(self, kind: str, item: Item | None = None) -> None:
-        self.kind = kind
-        self.item = item
 
 
 class LinkSession:
@@ -98,7 +63,8 @@ class LinkSession:
         self.answered_by = ""  # and by which instance
         self._failure = ""
         self._refused = False
-        self._memory = Memory(0, 0)
+        self._memory = Memory(0, 0)  # what was remembered of the peer when the hello was written
+        self._own_inc = 0  # and our own incarnation then
         self._quit_sent = False
         self._work_due = False
 
@@ -200,7 +166,7 @@ class LinkSession:
             log.DcidTls(dcid=self.dcid, protocol=info.protocol, cipher=info.cipher, domain=self._link.destination)
         )
         store, peer = self._services.store, self._link.peer() or self._peer
-        self._memory = Memory(peer.inc, peer.seq)
+        self._memory, self._own_inc = Memory(peer.inc, peer.seq), store.identity.inc
         settings = self._link.settings
         self._core.hello(
             Hello(
@@ -261,18 +227,25 @@ class LinkSession:
             knows_seq=said.peer_seq,
             set_back_here=here,
             set_back_there=there,
+            compared=(self._own_inc, self._memory.inc),
         )
-        self._services.store.submit(move).add_done_callback(lambda future: self._remembered(future, said, me))
         still = known.set_back_here or (known.set_back_there and said.inc <= known.inc)
-        if here or there or still:
+        held = here or there or still
+        self._services.store.submit(move).add_done_callback(lambda future: self._remembered(future, said, me, held))
+        if held:
             self._link.health.last_error = "a set-back waits for an administrator: `pratique enroll --accept-setback`"
-        return here or there or still
+        return held
 
-    def _remembered(self, future: Submitted, said: Hello, me: Memory) -> None:
+    def _remembered(self, future: Submitted, said: Hello, me: Memory, held: bool) -> None:
         if future.exception() is not None:
             return  # the store is failing: the next hello finds the same
         before, peer = future.result().before, self._link.peer()
-        if peer is None or (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
+        if peer is None:
+            return
+        if held and not peer.set_back:  # it was accepted while this hello was under way: the next one tells
+            self._link.hello_again()
+            return
+        if (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
             return
         if held_as(peer) is not None:
             self._log(log.Alarm(message=set_back_text(peer, said, me)))

@@ -196,8 +196,9 @@ class HelloFrom:
     are remembered; pairs are compared incarnation first and only rise. With a higher incarnation than before the peer's
     journal begins anew for us (journal_in, confirmed = 0: it sends all rows again) and set_back_there ends.
     `set_back_here`, `set_back_there`: what the comparison of this hello showed. The first concerns our whole store, so
-    it is written to every peer, once; either is audited once. Result: HelloTaken; a nonce that was replaced earlier is
-    fenced and changes nothing."""
+    it is written to every peer, once; either is audited once. `compared`: the incarnations, ours and the peer's, that
+    the comparison was made with; when either is another by now, the comparison says nothing. None: the present ones.
+    Result: HelloTaken; a nonce that was replaced earlier is fenced and changes nothing."""
 
     serial: str
     nonce: str
@@ -209,6 +210,7 @@ class HelloFrom:
     knows_seq: int = 0
     set_back_here: bool = False
     set_back_there: bool = False
+    compared: tuple[int, int] | None = None
 
 
 @value

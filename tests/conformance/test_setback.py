@@ -130,6 +130,23 @@ async def test_a_peer_that_was_set_back_is_held_until_it_comes_with_a_new_incarn
     assert not manager.view.peer(GATEWAY).set_back
 
 
+@pytest.mark.parametrize("compared", [(1, 1), (2, 2), (1, 0)])
+async def test_a_comparison_of_another_incarnation_says_nothing(manager: Bench, compared: tuple[int, int]) -> None:
+    """Its hello was under way when the set-back was accepted, or when the peer came with a new incarnation."""
+    await manager.samples.enrolled()
+    await found_here(manager)
+    await manager.do(AcceptSetback(GATEWAY, ()))
+    await manager.do(hello())
+    late = hello(knows_inc=1, knows_seq=900, set_back_here=True, set_back_there=True, compared=compared)
+    rows = len(manager.actions())
+    await manager.do(late)
+    assert not manager.view.peer(GATEWAY).set_back
+    assert len(manager.actions()) == rows
+    await manager.do(replace(late, compared=(2, 1)))
+    peer = manager.view.peer(GATEWAY)
+    assert (peer.set_back_here, peer.set_back_there) == (True, True)
+
+
 async def test_a_new_incarnation_sends_its_journal_again(manager: Bench) -> None:
     await manager.samples.enrolled()
     await manager.do(JournalIn(GATEWAY, 0, 40, ()))

@@ -244,14 +244,15 @@ class Twins(RuleBasedStateMachine):
         serial=SERIALS,
         inc=st.integers(1, 3),
         numbers=st.tuples(*[st.integers(0, 50)] * 3),
-        here=st.booleans(),
-        there=st.booleans(),
+        found=st.tuples(st.booleans(), st.booleans()),
+        compared=st.none() | st.tuples(st.integers(0, 3), st.integers(0, 3)),
     )
-    def set_back(self, serial: str, inc: int, numbers: tuple[int, int, int], here: bool, there: bool) -> None:
+    def set_back(
+        self, serial: str, inc: int, numbers: tuple[int, int, int], found: Any, compared: tuple[int, int] | None
+    ) -> None:
         seq, knows_inc, knows_seq = numbers
-        self.both(
-            lambda samples: HelloFrom(serial, NONCE, inc, seq, "", NOW, knows_inc % 4, knows_seq * 5, here, there)
-        )
+        knows = (knows_inc % 4, knows_seq * 5)
+        self.both(lambda samples: HelloFrom(serial, NONCE, inc, seq, "", NOW, *knows, *found, compared))
 
     @rule(inc=st.integers(1, 3), seq=st.integers(0, 200))
     def found_old(self, inc: int, seq: int) -> None:

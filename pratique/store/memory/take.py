@@ -98,6 +98,8 @@ def hello_from(tx: Tx, move: HelloFrom) -> HelloTaken:
     if before.nonce not in ("", move.nonce):
         tx.rows.old_nonces[move.serial, before.nonce] = True
     anew = move.inc > before.inc
+    counts = move.compared in (None, (tx.inc, before.inc))
+    found_here, found_there = counts and move.set_back_here, counts and move.set_back_there
     inc, seq = max((before.inc, before.seq), (move.inc, move.seq))
     knows_inc, knows_seq = max((before.knows_inc, before.knows_seq), (move.knows_inc, move.knows_seq))
     tx.rows.peers[move.serial] = replace(
@@ -110,10 +112,10 @@ def hello_from(tx: Tx, move: HelloFrom) -> HelloTaken:
         confirmed=0 if anew else before.confirmed,
         knows_inc=knows_inc,
         knows_seq=knows_seq,
-        set_back_there=move.set_back_there or (before.set_back_there and not anew),
+        set_back_there=found_there or (before.set_back_there and not anew),
     )
-    here = move.set_back_here and not before.set_back_here
-    there = move.set_back_there and not before.set_back_there
+    here = found_here and not before.set_back_here
+    there = found_there and not before.set_back_there
     if here:
         _set_back_everywhere(tx)
     if here or there:

@@ -30,7 +30,7 @@ FENCED = Received("FENCED")
 HELD = Received("HELD")
 _TOMBS = Among("SELECT cid, hop, kind, seal, peer, inc, seq FROM tombstone WHERE cid IN ({})")
 _PEER = select(PEER_COLUMNS, "peer")
-_HELLO_VALUES = ("serial", "nonce", "inc", "seq", "endpoint", "knows_inc", "knows_seq", "set_back_there")
+_HELLO_VALUES = ("serial", "nonce", "inc", "seq", "endpoint", "knows_inc", "knows_seq")
 _HELLO = (
     "UPDATE peer SET nonce = :nonce, endpoint = iif(:endpoint = '', endpoint, :endpoint), inc = max(inc, :inc), "
     "seq = iif((:inc, :seq) > (inc, seq), :seq, seq), knows_inc = max(knows_inc, :knows_inc), "
@@ -166,9 +166,11 @@ def hello_from(tx: Tx, item: Item[HelloFrom]) -> HelloTaken:
         return HelloTaken(before, fenced=True)
     if before.nonce not in ("", move.nonce):
         tx.run("INSERT OR IGNORE INTO peer_nonce VALUES (?, ?, ?)", move.serial, before.nonce, move.at)
-    tx.db.execute(_HELLO, {name: getattr(move, name) for name in _HELLO_VALUES})
-    here = move.set_back_here and not before.set_back_here
-    there = move.set_back_there and not before.set_back_there
+    counts = move.compared in (None, (tx.inc, before.inc))
+    found_here, found_there = counts and move.set_back_here, counts and move.set_back_there
+    tx.db.execute(_HELLO, {name: getattr(move, name) for name in _HELLO_VALUES} | {"set_back_there": found_there})
+    here = found_here and not before.set_back_here
+    there = found_there and not before.set_back_there
     if here:
         tx.run("UPDATE peer SET set_back_here = 1")  # our store is one: it is older towards every peer
     if here or there:
