@@ -1,5 +1,5 @@
-"""The workers' code limits the CPU time of its process. Where a test calls it in this process, the limit is lifted again:
-else the test runner itself would die some seconds later."""
+"""The workers' code limits the CPU time of its process. Where a test calls it in this process, the limit is lifted
+again: else the test runner itself would die some seconds later."""
 
 import resource
 from collections.abc import Iterator
