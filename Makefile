@@ -39,7 +39,7 @@ demo: venv
 	.venv/bin/pratique demo $(ARGS)
 
 test: .venv/.stamp-dev
-	$(PY) -m pytest -q -n 2 $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 format: .venv/.stamp-dev
 	.venv/bin/ruff format -q .
