@@ -15,13 +15,13 @@ from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail.ids import parse_xid
 from pratique.policy.decision import QuarantineWish
 from pratique.quarantine.kinds import VIRUS
-from pratique.runner.cpq_parts import Decided, Offer
+from pratique.runner.cpq_parts import Decided, Offer, alarm_refused, read_metadata
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import NewCopy, Peer
 from pratique.telemetry import events as log
-from pratique.transfer.messages import V_DENIED, V_META_BAD, V_STORE, V_VERSION, Keyword, Row, Verdict
-from pratique.transfer.metadata import Metadata, MetadataError, Release, Trace, decode
+from pratique.transfer.messages import V_DENIED, V_STORE, Keyword, Row, Verdict
+from pratique.transfer.metadata import Metadata, Release, Trace, decode
 from pratique.transfer.release import verify_release
 
 # Policy would drop at the door what a reviewer has let go: it goes back to a person, never away unseen.
@@ -71,11 +71,9 @@ class Reinject:
 
     def take(self, offer: Offer, decided: Decided) -> None:
         cid, hop = parse_xid(offer.group.xid)
-        try:
-            metadata = decode(offer.group.metadata, hop=hop)
-        except MetadataError as error:
-            self._refuse(offer, f"metadata: {error}")
-            decided(V_VERSION if error.newer else V_META_BAD)
+        metadata = read_metadata(self.services, offer)
+        if isinstance(metadata, Verdict):
+            decided(metadata)
             return
         release = metadata.release
         assert release is not None  # decode() demands it on even hops
@@ -98,7 +96,7 @@ class Reinject:
                 to=self.services.store.identity.serial,
             )
         except ValueError as error:
-            self._refuse(offer, f"release certificate: {error}")
+            alarm_refused(self.services, offer, f"release certificate: {error}")
             return V_DENIED
         return None
 
@@ -214,8 +212,3 @@ class Reinject:
         else:
             emit(log.QueuedForDelivery(mid=copy.mid, cid=copy.cid))
             self.outlets.deliver(copy)
-
-    def _refuse(self, offer: Offer, why: str) -> None:
-        self.services.telemetry.emit(
-            log.Alarm(message=f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}")
-        )

@@ -11,7 +11,7 @@ from pratique.mail.headers import decode_value, read_headers
 from pratique.mail.ids import parse_xid
 from pratique.manager.attachments import list_attachments
 from pratique.manager.overflow import Pool
-from pratique.runner.cpq_parts import Decided, Offer
+from pratique.runner.cpq_parts import Decided, Offer, alarm_refused, read_metadata
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import NewCopy, NewHold, Peer, Quarantine
@@ -19,13 +19,12 @@ from pratique.telemetry import events as log
 from pratique.transfer.messages import (
     V_DENIED,
     V_FULL,
-    V_META_BAD,
     V_SUSPENDED_QUARANTINE,
-    V_VERSION,
     Keyword,
     Row,
+    Verdict,
 )
-from pratique.transfer.metadata import Metadata, MetadataError, QuarantineRef, decode
+from pratique.transfer.metadata import Metadata, QuarantineRef
 
 UNCLASSIFIED = "Unclassified"
 HEAD_BYTES_MAX = 262_144
@@ -90,18 +89,16 @@ class Reception:
 
     def take(self, offer: Offer, decided: Decided) -> None:
         cid, hop = parse_xid(offer.group.xid)
-        try:
-            metadata = decode(offer.group.metadata, hop=hop)
-        except MetadataError as error:
-            self._refuse(offer, f"metadata: {error}")
-            decided(V_VERSION if error.newer else V_META_BAD)
+        metadata = read_metadata(self.services, offer)
+        if isinstance(metadata, Verdict):
+            decided(metadata)
             return
         if metadata.origin.serial != offer.peer.serial and hop == 1:
-            self._refuse(offer, f"it offers mail of {metadata.origin.serial}")
+            alarm_refused(self.services, offer, f"it offers mail of {metadata.origin.serial}")
             decided(V_DENIED)
             return
         if hop > 1 and not self._was_released_to(offer.peer, cid, hop):
-            self._refuse(offer, f"hop {hop} does not follow a release to this gateway")
+            alarm_refused(self.services, offer, f"hop {hop} does not follow a release to this gateway")
             decided(V_DENIED)
             return
         holds = tuple(self._hold(q, offer) for q in metadata.quarantines)
@@ -192,11 +189,6 @@ class Reception:
         )
         for hold in copy.holds:
             emit(log.Quarantined(mid=mid, quarantine=hold.quarantine, reason=hold.reasons[0], cid=cid))
-
-    def _refuse(self, offer: Offer, why: str) -> None:
-        self.services.telemetry.emit(
-            log.Alarm(message=f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}")
-        )
 
 
 def _merged(holds: tuple[NewHold, ...]) -> tuple[NewHold, ...]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pratique.mail.ids import parse_xid
 from pratique.mail.values import value
 from pratique.net.tls import TlsInfo
 from pratique.runner.services import Services
@@ -11,7 +12,9 @@ from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Stored
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import Peer
-from pratique.transfer.messages import Group, Hello, HelloReply, Keyword, Row, Verdict
+from pratique.telemetry import events as log
+from pratique.transfer.messages import V_META_BAD, V_VERSION, Group, Hello, HelloReply, Keyword, Row, Verdict
+from pratique.transfer.metadata import Metadata, MetadataError, decode
 
 
 @value
@@ -28,6 +31,20 @@ class Offer:
 
 
 Decided = Callable[[Receive | Verdict], None]
+
+
+def read_metadata(services: Services, offer: Offer) -> Metadata | Verdict:
+    """What the offer says of its message; or, with an alarm in the log, the verdict on metadata that cannot be read."""
+    try:
+        return decode(offer.group.metadata, hop=parse_xid(offer.group.xid)[1])
+    except MetadataError as error:
+        alarm_refused(services, offer, f"metadata: {error}")
+        return V_VERSION if error.newer else V_META_BAD
+
+
+def alarm_refused(services: Services, offer: Offer, why: str) -> None:
+    text = f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}"
+    services.telemetry.emit(log.Alarm(message=text))
 
 
 class Taker(Protocol):
