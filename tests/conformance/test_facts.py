@@ -107,6 +107,14 @@ async def test_moves_apply_in_order_and_a_refused_one_fails_alone(gateway: Bench
     assert gateway.actions() == ["accept", "deliver", "last"]
 
 
+async def test_a_dot_that_names_no_delivery_is_refused_whoever_shares_its_batch(gateway: Bench) -> None:
+    copy = await gateway.samples.accepted(deliveries=(delivery(0),))
+    futures = [gateway.store.submit(DotSent(copy.mid, rids)) for rids in ((), (0,))]
+    results = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(result) is MoveRefused for result in results] == [True, False]
+    assert [one.state for one in gateway.view.deliveries(copy.mid)] == ["DOT"]
+
+
 async def test_many_moves_at_once_are_all_durable(gateway: Bench) -> None:
     copies = [gateway.samples.copy() for _ in range(150)]
     await asyncio.gather(*(gateway.do(Accept((copy,), (entry("accept", copy.mid),))) for copy in copies))

@@ -62,7 +62,8 @@ _DOT = Among(
 
 def dot_sent(tx: Tx, items: Sequence[Item[DotSent]]) -> list[Any]:
     entries = [(item.move.mid, rid) for item in items for rid in item.move.rids]
-    if not entries or _DOT.update(tx.db, entries) != len(entries):
+    named = all(item.move.rids for item in items)  # one that names nothing is refused, whoever shares its batch
+    if not named or _DOT.update(tx.db, entries) != len(entries):
         raise MoveRefused(f"MID {items[0].move.mid} has no such delivery that is due")
     return [None] * len(items)
 
