@@ -1,7 +1,6 @@
 """The gateway role, assembled: listeners, judging, delivery, the link to the manager, the port for released mail."""
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +8,14 @@ from pratique.checks.interface import Engines
 from pratique.delivery.bounce import Notices
 from pratique.delivery.custody import Event
 from pratique.delivery.routes import CPQ_HOST, Routes
-from pratique.gateway.access import HostTable, RecipientTable
-from pratique.gateway.apply import Planner
+from pratique.gateway.apply import Planner, item_of
 from pratique.gateway.bounce import Bouncer
+from pratique.gateway.intake import Intake
 from pratique.gateway.judging import Judging, Outlets
 from pratique.gateway.outgoing import compose
 from pratique.gateway.pipeline import Pipeline
-from pratique.gateway.receive import Door
 from pratique.gateway.reinject import Reinject
-from pratique.gateway.settings import GatewaySettings, Listener
+from pratique.gateway.settings import GatewaySettings
 from pratique.net.listener import listen
 from pratique.net.resolver import Resolver
 from pratique.policy.evaluate import Program
@@ -98,7 +96,7 @@ class Gateway:
         )
         self.sweeper = Sweeper(services, shadow_ms=parts.settings.shadow_days * 86_400_000)
         self.link: Link | None = None
-        self.doors: list[Door] = []
+        self.intake = Intake(services, parts.settings, judging=self.judging, resolver=self.resolver, tls=parts.smtp_tls)
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
         self.set_back = False  # our store is older than others know it: it may have delivered what came back already
@@ -109,10 +107,7 @@ class Gateway:
         address cannot be bound."""
         self.peers_changed()
         self._servers.append(await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port))
-        for listener in self.settings.listeners:
-            door = self._door(listener)
-            self.doors.append(door)
-            self._servers.append(await listen(door.new_session, listener.address, listener.port))
+        await self.intake.start()
         waiting = self.deliverer.load()
         if waiting:
             self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
@@ -124,30 +119,7 @@ class Gateway:
         restart, in words."""
         self.pipeline.use(program)
         self.deliverer.use(routes)
-        by_name = {listener.name: listener for listener in settings.listeners}
-        later = []
-        for door in self.doors:
-            new = by_name.pop(door.listener.name, None)
-            if new is None:
-                later.append(f"listener {door.listener.name} goes")
-                continue
-            if (new.address, new.port, new.kind, new.tls) != _place(door.listener):
-                later.append(f"listener {new.name} moves or changes its kind or TLS")
-            door.hosts, door.recipients = HostTable(new), RecipientTable(new.recipients)
-        return later + [f"listener {name} comes" for name in by_name]
-
-    def _door(self, listener: Listener) -> Door:
-        return Door(
-            services=self.services,
-            listener=listener,
-            hosts=HostTable(listener),
-            recipients=RecipientTable(listener.recipients),
-            judging=self.judging,
-            resolver=self.resolver,
-            tls_context=self.parts.smtp_tls,
-            sessions=set(),
-            per_address=Counter(),
-        )
+        return self.intake.reconfigure(settings)
 
     async def _judge_left_over(self) -> None:
         """What was accepted unjudged is looked for again and again, until it is judged."""
@@ -163,19 +135,18 @@ class Gateway:
         """Take nothing new, let sessions end, keep everything else for the next start."""
         for server in self._servers:
             server.close()
+        self.intake.close()
         self.deliverer.stop()
         if self.link is not None:
             await self.link.stop()
         self.cpq.close()
-        for door in self.doors:
-            for session in list(door.sessions):
-                session.shut_down()
+        self.intake.shut_down()
         await self._sessions_gone()
         await self.services.tasks.close()
 
     async def _sessions_gone(self) -> None:
         deadline = self.services.clock.monotonic() + STOP_SECONDS
-        while any(door.sessions for door in self.doors) or self.cpq.sessions or self.deliverer.sessions:
+        while self.intake.busy or self.cpq.sessions or self.deliverer.sessions:
             if self.services.clock.monotonic() > deadline:
                 return
             await asyncio.sleep(0.02)
@@ -251,9 +222,9 @@ class Gateway:
     def _manager_ready(self, ready: bool) -> None:
         self.planner.ready = ready
 
-    def _transfer(self, item: Item) -> None:
+    def _transfer(self, copy: NewCopy, octets: bytes | None) -> None:
         if self.link is not None:
-            self.link.offer(item)
+            self.link.offer(item_of(copy, octets))
 
     def _moved(self, item: Item, event: Event) -> None:
         if event is Event.ACC:
@@ -298,10 +269,6 @@ class Mailroom:
         copy = self._gateway.services.store.view.copy(mid)
         if copy is not None and copy.hop and self._gateway.link is not None:
             self._gateway.link.journal_changed()
-
-
-def _place(listener: Listener) -> tuple[str, int, str, str]:
-    return listener.address, listener.port, listener.kind, listener.tls
 
 
 def routes_of(lines: tuple[str, ...]) -> Routes:

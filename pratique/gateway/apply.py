@@ -65,7 +65,6 @@ class Plan:
 
     copies: list[NewCopy] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)  # transfers to offer to the manager
     lines: list[log.Event] = field(default_factory=list)
     bounced: list[tuple[NewCopy, Disposition]] = field(default_factory=list)
 
@@ -88,10 +87,12 @@ class _Share:
 
 class Planner:
     """Makes plans. `manager` is the serial of the enrolled manager, "" = none; `ready` tells whether its last hello
-    was READY (then the intent X is part of the verdict's commit)."""
+    was READY (then the intent X is part of the verdict's commit). `seals`: transfers get their number and seal here;
+    an edge process leaves both to custody (`Planner.transfer`), where numbers are drawn in the order of commits."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, seals: bool = True) -> None:
         self._services = services
+        self._seals = seals
         self.manager = ""
         self.ready = False
 
@@ -148,19 +149,20 @@ class Planner:
     def _hold(self, plan: Plan, share: _Share, wishes: tuple[QuarantineWish, ...], *, duplicate: bool) -> None:
         metadata = self._metadata(share, wishes, duplicate=duplicate)
         body = share.reception.stored
-        transfer = self._transfer(share.cid, 1, share.envelope, body.size, body.sha256, encode(metadata))
+        transfer = self.transfer(share.cid, 1, share.envelope, body.size, body.sha256, encode(metadata))
         self._add(plan, share, custody=transfer.state, transfer=transfer)
         detail = msgspec.json.encode({"quarantine": [w.name for w in wishes]}).decode()
         plan.audit.append(AuditEntry(share.reception.actor, "accept", share.mid, share.cid, detail))
         for wish in wishes:
             reason = wish.reasons[0] if wish.reasons else share.disposition.policy
             plan.lines.append(log.Enqueued(mid=share.mid, quarantine=wish.name, reason=reason, cid=share.cid))
-        plan.items.append(item_of(plan.copies[-1], share.reception.octets))
 
-    def _transfer(self, cid: str, hop: int, envelope: Envelope, size: int, sha256: str, metadata: bytes) -> NewTransfer:
+    def transfer(self, cid: str, hop: int, envelope: Envelope, size: int, sha256: str, metadata: bytes) -> NewTransfer:
         """Number, seal and state of a hop to the manager. Raises NoManager."""
         if not self.manager:
             raise NoManager
+        if not self._seals:
+            return NewTransfer(cid, hop, self.manager, 0, GatewayCopy.QUEUED.value, "", b"", metadata)
         seq = self._services.store.next_seq()
         group = sealed_group(
             xid=make_xid(cid, hop), envelope=envelope, size=size, sha256=sha256, seq=seq, metadata=metadata
@@ -232,7 +234,7 @@ class Planner:
             history=(*metadata.history, ended)[-HISTORY_MAX:],
             release=None,
         )
-        transfer = self._transfer(copy.cid, hop, copy.envelope, size, copy.sha256, encode(again))
+        transfer = self.transfer(copy.cid, hop, copy.envelope, size, copy.sha256, encode(again))
         return replace(copy, custody=transfer.state, deliveries=(), transfer=transfer)
 
     def _new_cid(self, reception: Reception) -> str:

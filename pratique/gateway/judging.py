@@ -17,7 +17,6 @@ from pratique.mail import reply as replies
 from pratique.mail.reply import Reply
 from pratique.policy.decision import Decision, Disposition
 from pratique.policy.facts import Message
-from pratique.runner.link_items import Item
 from pratique.runner.services import Services
 from pratique.store.interface import Stored, Submitted
 from pratique.store.moves import Accept, Judge, MoveRefused, StoreFailed
@@ -32,7 +31,7 @@ Answer = Callable[[int, Reply], None]
 class Outlets:
     """Where committed work goes on."""
 
-    transfer: Callable[[Item], None]
+    transfer: Callable[[NewCopy, bytes | None], None]  # with the body, when it is in memory
     deliver: Callable[[NewCopy], None]
 
 
@@ -112,7 +111,7 @@ class Judging:
             error = future.exception()
             if error is None:
                 answer(reception.mid, accepted_reply(reception.mid))
-                self._go_on(plan)
+                self._go_on(plan, reception.octets)
             else:
                 self._services.store.spool.drop([reception.stored.extent])
                 self._fault(error)
@@ -135,14 +134,14 @@ class Judging:
         self._bouncer.add_bounces(plan)
         return plan
 
-    def _go_on(self, plan: Plan) -> None:
+    def _go_on(self, plan: Plan, octets: bytes | None) -> None:
         emit = self._services.telemetry.emit
         for event in plan.lines:
             emit(event)
-        for item in plan.items:
-            self._outlets.transfer(item)
         for copy in plan.copies:
-            if copy.custody == "ACTIVE":
+            if copy.transfer is not None:
+                self._outlets.transfer(copy, octets)
+            elif copy.custody == "ACTIVE":
                 self._outlets.deliver(copy)
 
     # --- accepting without it
@@ -206,7 +205,7 @@ class Judging:
         except StoreFailed as error:
             self._fault(error)
             return  # the copy stays RECEIVED and is judged again at the next start
-        self._go_on(plan)
+        self._go_on(plan, reception.octets)
 
     def _fault(self, error: BaseException) -> None:
         self._services.telemetry.emit(log.Fault(error=f"store: {error}; the sender keeps its mail and tries again"))

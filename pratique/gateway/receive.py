@@ -5,7 +5,6 @@
 judging goes on from the queue. A filter never changes the SMTP reply.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from pratique.gateway.apply import Reception
 from pratique.gateway.judging import Judging
 from pratique.gateway.pipeline import Source
 from pratique.gateway.settings import Listener
+from pratique.gateway.tally import Tally
 from pratique.mail import reply as replies
 from pratique.mail.address import domain_of
 from pratique.mail.envelope import Envelope, Recipient
@@ -51,9 +51,7 @@ class Door:
     resolver: Resolver
     tls_context: Any
     sessions: set["Session"]
-    per_address: Counter[str]
-    rate_hour: int = 0
-    rate: Counter[str] | None = None
+    tally: Tally
     suspended: bool = False
 
     def new_session(self) -> Pump:
@@ -71,11 +69,7 @@ class Door:
         limit = self.listener.recipients_per_hour
         if not limit:
             return True
-        hour = self.services.clock.now_ms() // HOUR_MS
-        if self.rate is None or hour != self.rate_hour:
-            self.rate, self.rate_hour = Counter(), hour
-        self.rate[address] += 1
-        return self.rate[address] <= limit
+        return self.tally.recipient(address, self.services.clock.now_ms() // HOUR_MS) <= limit
 
     @property
     def table(self) -> str:
@@ -96,6 +90,7 @@ class Session:
         self._extended = False
         self._tls: TlsInfo | None = None
         self.icid = 0
+        self._crowd = (0, 0)  # connections when this one began: all, and those from its address
         self._quit = False
         self._refused_last: smtp.CommandRefused | None = None
         self._forget()
@@ -115,7 +110,7 @@ class Session:
         self.icid = next(self._services.numbers.icid)
         door = self._door
         door.sessions.add(self)
-        door.per_address[pump.peer[0]] += 1
+        self._crowd = door.tally.enter(pump.peer[0])
         pump.expect_within(door.listener.limits.command_seconds)
         pump.live_at_most(door.listener.limits.session_seconds)
         keep_alive(pump)
@@ -150,10 +145,7 @@ class Session:
             self._pump.abort()
         elif action == "REJECT":
             self._core.refuse(replies.R554_ACCESS_DENIED)
-        elif (
-            len(door.sessions) > door.listener.connections_max
-            or door.per_address[address] > door.listener.connections_per_address
-        ):
+        elif self._crowd[0] > door.listener.connections_max or self._crowd[1] > door.listener.connections_per_address:
             self._core.refuse(replies.R421_TOO_MANY)
         elif door.suspended:
             self._core.refuse(replies.R421_SHUTTING_DOWN)
@@ -185,10 +177,7 @@ class Session:
         door = self._door
         door.sessions.discard(self)
         assert self._pump is not None
-        address = self._pump.peer[0]
-        door.per_address[address] -= 1
-        if door.per_address[address] <= 0:
-            del door.per_address[address]
+        door.tally.leave(self._pump.peer[0])
         if not self._deciding:
             self._abort(BY_SENDER)
         self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))

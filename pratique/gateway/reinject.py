@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pratique.gateway import context as stored
-from pratique.gateway.apply import Planner, deliveries_for, item_of
+from pratique.gateway.apply import Planner, deliveries_for
 from pratique.gateway.judging import Outlets
 from pratique.gateway.pipeline import Judged, Pipeline, Source
 from pratique.mail.ids import parse_xid
@@ -208,7 +208,7 @@ class Reinject:
             )
         )
         if copy.transfer is not None:
-            self.outlets.transfer(item_of(copy, offer.octets))
+            self.outlets.transfer(copy, offer.octets)
         else:
             emit(log.QueuedForDelivery(mid=copy.mid, cid=copy.cid))
             self.outlets.deliver(copy)

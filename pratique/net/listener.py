@@ -17,6 +17,28 @@ async def listen(factory: Callable[[], Pump], address: str, port: int) -> asynci
     return await loop.create_server(factory, address, port, backlog=BACKLOG, reuse_address=True)
 
 
+def bind(address: str, port: int) -> socket.socket:
+    """A bound socket that several processes may each have one of: the kernel deals connections out between those that
+    are bound alike. Raises OSError."""
+    family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(place)
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+async def listen_on(factory: Callable[[], Pump], bound: socket.socket) -> asyncio.Server:
+    """On a socket that is bound already. It must know its protocol (TCP), or asyncio leaves Nagle's delay on."""
+    return await asyncio.get_running_loop().create_server(factory, sock=bound, backlog=BACKLOG)
+
+
 async def dial(factory: Callable[[], Pump], address: str, port: int, *, source: str = "") -> Pump:
     """Connect within CONNECT_SECONDS. Raises OSError (TimeoutError is one)."""
     loop = asyncio.get_running_loop()

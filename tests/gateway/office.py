@@ -88,8 +88,7 @@ class Office:
             smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
         )
         self.gateway = Gateway(self.node.services, self.parts)
-        self.door = self.gateway._door(listener)
-        self.gateway.doors.append(self.door)
+        (self.door,) = self.gateway.intake.doors
         self.ends: list[Any] = []
 
     async def made(self, *, manager: bool = True) -> "Office":

@@ -47,7 +47,7 @@ async def test_mail_that_passes_is_one_copy_with_its_deliveries() -> None:
         (0, "r0@example.com", "example.com", NOW),
         (1, "r1@example.com", "example.com", NOW),
     ]
-    assert copy.transfer is None and plan.items == []
+    assert copy.transfer is None
     assert stored.decode(copy.context).trace == (desk.reception.trace,)
     assert [(e.actor, e.action, e.mid) for e in plan.audit] == [("smtp:198.51.100.7", "accept", copy.mid)]
     assert _texts(plan, copy.mid) == [
@@ -82,7 +82,7 @@ async def test_held_mail_is_one_copy_whose_transfer_is_sealed_over_envelope_meta
     assert metadata.quarantines[1].exit == 0  # the quarantine's own retention
     assert [(m.part, m.text) for m in metadata.quarantines[0].matched] == [("1", "Offer")]
     assert metadata.policy.name == "Staff" and not metadata.copy
-    (item,) = plan.items
+    item = item_of(copy, MESSAGE)
     assert (item.mid, item.hop, item.seq, item.octets, item.intended) == (copy.mid, 1, transfer.seq, MESSAGE, True)
     assert _texts(plan, copy.mid)[-2:] == [
         f'MID {copy.mid} enqueued for transfer to centralized quarantine "Policy" (message filter:big)',
@@ -94,7 +94,7 @@ async def test_held_mail_is_one_copy_whose_transfer_is_sealed_over_envelope_meta
 def test_while_the_manager_is_not_ready_the_copy_stays_ours() -> None:
     plan = Desk(ready=False).plan(Disposition((0,), "DEFAULT", "deliver", quarantines=(POLICY,)))
     assert plan.copies[0].custody == "Q"
-    assert not plan.items[0].intended
+    assert not item_of(plan.copies[0], None).intended
 
 
 def test_without_a_manager_nothing_can_be_held() -> None:

@@ -1,0 +1,91 @@
+"""The listeners of a gateway: their doors, what a new configuration changes at them, and how they close.
+
+One process takes the mail of all listeners, or several edge processes do (edge.py); either way each has one Intake.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pratique.gateway.access import HostTable, RecipientTable
+from pratique.gateway.judging import Judging
+from pratique.gateway.receive import Door
+from pratique.gateway.settings import GatewaySettings, Listener
+from pratique.gateway.tally import OwnTally, Tally
+from pratique.net.listener import listen, listen_on
+from pratique.net.resolver import Resolver
+from pratique.runner.services import Services
+
+
+class Intake:
+    """`tally(listener's number)` counts for its limits; `tls` is the ssl.SSLContext for STARTTLS."""
+
+    def __init__(
+        self,
+        services: Services,
+        settings: GatewaySettings,
+        *,
+        judging: Judging,
+        resolver: Resolver,
+        tls: Any,
+        tally: Callable[[int], Tally] = lambda number: OwnTally(),
+    ) -> None:
+        self.doors: list[Door] = []
+        self._servers: list[asyncio.Server] = []
+        for number, listener in enumerate(settings.listeners):
+            door = Door(
+                services=services,
+                listener=listener,
+                hosts=HostTable(listener),
+                recipients=RecipientTable(listener.recipients),
+                judging=judging,
+                resolver=resolver,
+                tls_context=tls,
+                sessions=set(),
+                tally=tally(number),
+            )
+            self.doors.append(door)
+
+    async def start(self, sockets: Mapping[int, socket.socket] | None = None) -> None:
+        """Listen; on `sockets`, by the listener's number, when another process has bound them. Raises OSError when an
+        address cannot be bound."""
+        for number, door in enumerate(self.doors):
+            if sockets is None:
+                place = door.listener.address, door.listener.port
+                self._servers.append(await listen(door.new_session, *place))
+            else:
+                self._servers.append(await listen_on(door.new_session, sockets[number]))
+
+    def reconfigure(self, settings: GatewaySettings) -> list[str]:
+        """Access tables take effect for the next message; returns what needs a restart, in words."""
+        by_name = {listener.name: listener for listener in settings.listeners}
+        later = []
+        for door in self.doors:
+            new = by_name.pop(door.listener.name, None)
+            if new is None:
+                later.append(f"listener {door.listener.name} goes")
+                continue
+            if _place(new) != _place(door.listener):
+                later.append(f"listener {new.name} moves or changes its kind or TLS")
+            door.hosts, door.recipients = HostTable(new), RecipientTable(new.recipients)
+        return later + [f"listener {name} comes" for name in by_name]
+
+    def close(self) -> None:
+        """Take no new connections."""
+        for server in self._servers:
+            server.close()
+
+    def shut_down(self) -> None:
+        """Every session says 421 where the protocol allows it, and ends."""
+        for door in self.doors:
+            for session in list(door.sessions):
+                session.shut_down()
+
+    @property
+    def busy(self) -> bool:
+        return any(door.sessions for door in self.doors)
+
+
+def _place(listener: Listener) -> tuple[str, int, str, str]:
+    return listener.address, listener.port, listener.kind, listener.tls
