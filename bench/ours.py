@@ -62,6 +62,7 @@ class Pair:
                 "gateway.listeners.0.connections_max": "10000",
                 "gateway.policy.filters": filters(),
                 "gateway.virus.builtin": "false",
+                "gateway.edges": os.environ.get("EDGES", "0"),
             },
         )  # fmt: skip
         papers = {name: own_enrolment(self._base / name) for name in ("sma", "gw")}

@@ -1,6 +1,8 @@
 """One running appliance: its store, its log, its role and its faces, put together and taken apart in order."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from pratique.front.files import BadConfiguration, compile_program, read_options
 from pratique.front.options import GatewayOptions, ManagerOptions, Options
 from pratique.gateway.app import Gateway, routes_of
 from pratique.gateway.app import Parts as GatewayParts
+from pratique.gateway.edges import Edges, Handed
+from pratique.gateway.settings import GatewaySettings
 from pratique.manager.app import Manager
 from pratique.manager.app import Parts as ManagerParts
 from pratique.net.clock import SystemClock
@@ -27,13 +31,16 @@ from pratique.quarantine.kinds import SYSTEM_MADE
 from pratique.runner.services import NUMBERS_GAP, Numbers, Services
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
 from pratique.store.records import Quarantine
+from pratique.store.remote.fence import Fence
 from pratique.store.spool import FileSpool
+from pratique.store.sqlite.opening import Files
 from pratique.store.sqlite.store import SqliteStore
 from pratique.telemetry import events as log
 from pratique.telemetry.counters import Counters
 from pratique.telemetry.mail_log import MailLog
 
 LOG_FLUSH_SECONDS = 0.5  # a line is at most 1 s late (contract: mail log)
+EDGES_LAG_MS = 400  # and ours come after those of the edge processes, which write every 0.2 s
 FREES_SPACE = '{"free_space": true}'  # a full pool takes the oldest first; an administrator may exempt one
 BUILD = "001"  # the third part of the version in the log's header
 
@@ -101,44 +108,62 @@ async def _flush(mail_log: MailLog) -> None:
         mail_log.flush()
 
 
+def mail_log_of(
+    directory: Path, options: Options, clock: SystemClock, counters: Counters, *, lag_ms: int = 0
+) -> MailLog:
+    return MailLog(
+        directory / options.log.directory,
+        version=f"{__version__}-{BUILD}",
+        serial=options.appliance.serial,
+        clock=clock.now_ms,
+        host=options.appliance.name,
+        counters=counters,
+        rollover_bytes=options.log.rollover_bytes,
+        keep_files=options.log.keep_files,
+        json=options.log.json,
+        lag_ms=lag_ms,
+    )
+
+
 async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreFailed], None]) -> Appliance:
     """Open store and log and assemble the role. Raises StoreFailed, ProgramError, OSError, ValueError: each says what
     to do."""
     clock = SystemClock()
     appliance = options.appliance
     counters = Counters()
-    mail_log = MailLog(
-        directory / options.log.directory,
-        version=f"{__version__}-{BUILD}",
-        serial=appliance.serial,
-        clock=clock.now_ms,
-        host=appliance.name,
-        counters=counters,
-        rollover_bytes=options.log.rollover_bytes,
-        keep_files=options.log.keep_files,
-        json=options.log.json,
-    )
-    spool = FileSpool(
-        directory / options.store.spool,
-        monotonic=clock.monotonic,
-        reserve_bytes=options.store.reserve_bytes or None,
-    )
-    store = await SqliteStore.open(
-        directory / options.store.directory, spool=spool, role=appliance.role, serial=appliance.serial, clock=clock
-    )
+    edges = options.gateway.edges if isinstance(options, GatewayOptions) else 0
+    mail_log = mail_log_of(directory, options, clock, counters, lag_ms=EDGES_LAG_MS if edges else 0)
+    Files(str(directory / options.store.directory)).unlock()  # a running appliance is refused at once, by its name
+    fence = Fence(directory / options.store.spool)
+    store = await _open_store(directory, options, clock, fence)
     store.on_fatal = on_fatal
     tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
     services = Services(appliance.name, store, mail_log, clock, tasks, await _numbers(store))
     keys = Keys(directory / "keys")
     trust = Trust(keys, store.view.peers)
-    closers: list[Callable[[], None]] = []
+    closers: list[Callable[[], None]] = [fence.close]
     role: Gateway | Manager
     if isinstance(options, GatewayOptions):
-        role = _gateway(directory, options, services, keys, trust, closers)
+        processes = _edges(directory, options, services, store, counters, fence)
+        role = _gateway(directory, options, services, trust=trust, edges=processes, closers=closers)
     else:
         await _make_quarantines(store, clock.now_ms())
         role = _manager(options, services, keys, trust)
     return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers)
+
+
+async def _open_store(directory: Path, options: Options, clock: SystemClock, fence: Fence) -> SqliteStore:
+    try:
+        spool = FileSpool(
+            directory / options.store.spool,
+            monotonic=clock.monotonic,
+            reserve_bytes=options.store.reserve_bytes or None,
+        )
+        place, appliance = directory / options.store.directory, options.appliance
+        return await SqliteStore.open(place, spool=spool, role=appliance.role, serial=appliance.serial, clock=clock)
+    except BaseException:
+        fence.close()
+        raise
 
 
 async def _numbers(store: SqliteStore) -> Numbers:
@@ -153,15 +178,17 @@ def _gateway(
     directory: Path,
     options: GatewayOptions,
     services: Services,
-    keys: Keys,
+    *,
     trust: Trust,
+    edges: Edges | None,
     closers: list[Callable[[], None]],
 ) -> Gateway:
     settings = options.gateway
     program = compile_program(directory, options)
     content = Content(scan_bytes_max=settings.policy.scan_bytes_max)
     closers.append(content.close)
-    engines = Engines(_virus_engines(directory, options, closers), content)
+    engines = Engines(virus_engines(directory, settings, closers), content)
+    keys = Keys(directory / "keys")
     parts = GatewayParts(
         settings=settings,
         cpq=options.cpq,
@@ -170,14 +197,29 @@ def _gateway(
         engines=engines,
         trust=trust,
         smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
+        edges=edges,
     )
     return Gateway(services, parts)
 
 
-def _virus_engines(
-    directory: Path, options: GatewayOptions, closers: list[Callable[[], None]]
+def _edges(
+    directory: Path, options: GatewayOptions, services: Services, store: SqliteStore, counters: Counters, fence: Fence
+) -> Edges | None:
+    """The processes that take mail, when the configuration wants some."""
+    if not options.gateway.edges:
+        return None
+
+    def command(handed: Handed) -> list[str]:
+        return [sys.executable, "-m", "pratique", "edge", str(directory), handed.text(), str(os.getpid())]
+
+    return Edges(services, store, count=options.gateway.edges, command=command, count_up=counters.add, fence=fence.fd)
+
+
+def virus_engines(
+    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]]
 ) -> tuple[VirusEngine, ...]:
-    virus = options.gateway.virus
+    """The engines of the configuration; what ends them is added to `closers`."""
+    virus = settings.virus
     engines: list[VirusEngine] = []
     if virus.builtin:
         rules = compile_rules([directory / name for name in virus.rules_files])

@@ -149,6 +149,14 @@ def run(directory: Path, /) -> int:
     return _run(run_appliance(directory))
 
 
+@app.command(show=False)
+def edge(directory: Path, handed: str, parent: int, /) -> int:
+    """A process of the gateway of DIRECTORY that takes mail; started by `pratique run` alone."""
+    from pratique.front.edge import run_edge
+
+    return _run(run_edge(directory, handed, parent))
+
+
 @app.command(name="check-config")
 def check_config(directory: Path, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
     """Check the configuration of DIRECTORY; every problem with file, line and cure."""

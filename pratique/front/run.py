@@ -4,7 +4,6 @@ Mail is taken before the console loads: the REST API's libraries cost more to im
 """
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from pratique.front.appliance import Appliance, build
 from pratique.front.files import BadConfiguration, read_options
+from pratique.front.memory import settle_memory
 from pratique.front.options import GatewayOptions
 from pratique.policy.evaluate import ProgramError
 from pratique.store.moves import StoreFailed
@@ -64,7 +64,7 @@ async def _serve(appliance: Appliance, ending: Ending) -> int:
         await faces.start()
     except OSError as error:
         appliance.mail_log.emit(log.Fault(error=f"console: {error}; mail flows, the REST API does not"))
-    _settle_memory()
+    settle_memory()
     _say(ready_line(appliance))
     _tell_systemd("READY=1")
     await ending.event.wait()
@@ -72,14 +72,6 @@ async def _serve(appliance: Appliance, ending: Ending) -> int:
     await faces.stop()
     await appliance.stop()
     return _failed(ending.failure) if ending.failure else 0
-
-
-def _settle_memory() -> None:
-    """What was loaded stays: the collector of cycles need not look at it again. Mail makes many short-lived values and
-    hardly a cycle, so it looks less often, too."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
 
 
 def ready_line(appliance: Appliance) -> str:

@@ -10,6 +10,7 @@ from pratique.delivery.custody import Event
 from pratique.delivery.routes import CPQ_HOST, Routes
 from pratique.gateway.apply import Planner, item_of
 from pratique.gateway.bounce import Bouncer
+from pratique.gateway.edges import Edges
 from pratique.gateway.intake import Intake
 from pratique.gateway.judging import Judging, Outlets
 from pratique.gateway.outgoing import compose
@@ -50,6 +51,7 @@ class Parts:
     engines: Engines
     trust: Trusts
     smtp_tls: Any  # ssl.SSLContext for STARTTLS
+    edges: Edges | None = None  # the processes that take mail; None = this one does
 
 
 class Gateway:
@@ -107,7 +109,10 @@ class Gateway:
         address cannot be bound."""
         self.peers_changed()
         self._servers.append(await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port))
-        await self.intake.start()
+        if self.parts.edges is not None:
+            await self.parts.edges.start(self.settings.listeners, self.planner, Onward(self))
+        else:
+            await self.intake.start()
         waiting = self.deliverer.load()
         if waiting:
             self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
@@ -119,6 +124,8 @@ class Gateway:
         restart, in words."""
         self.pipeline.use(program)
         self.deliverer.use(routes)
+        if self.parts.edges is not None:
+            self.parts.edges.reload()
         return self.intake.reconfigure(settings)
 
     async def _judge_left_over(self) -> None:
@@ -136,6 +143,8 @@ class Gateway:
         for server in self._servers:
             server.close()
         self.intake.close()
+        if self.parts.edges is not None:
+            await self.parts.edges.stop()
         self.deliverer.stop()
         if self.link is not None:
             await self.link.stop()
@@ -170,6 +179,8 @@ class Gateway:
             self.services.tasks.spawn(self.link.stop(), "old link")
             self.cpq.drop_peer(self.link.serial)
         self.planner.manager = serial
+        if self.parts.edges is not None:
+            self.parts.edges.know(serial)
         self.link = self._new_link(serial) if serial else None
         if self.link is not None:
             self.services.tasks.spawn(self.link.run(), f"link to {CPQ_HOST}")
@@ -246,6 +257,25 @@ class Gateway:
 
     def _log(self, event: log.Event) -> None:
         self.services.telemetry.emit(event)
+
+
+class Onward:
+    """Where copies go on that an edge process accepted."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def transfer(self, copy: NewCopy, octets: bytes | None) -> None:
+        self._gateway._transfer(copy, octets)
+
+    def deliver(self, copy: NewCopy) -> None:
+        self._gateway.deliverer.offer(copy)
+
+    def unjudged(self, copy: NewCopy) -> None:
+        gateway = self._gateway
+        stored = gateway.services.store.view.copy(copy.mid)
+        if stored is not None:
+            gateway.services.tasks.spawn(gateway.judging.judge_queued(stored), f"late verdict of MID {copy.mid}")
 
 
 class Mailroom:

@@ -46,7 +46,9 @@ class Judging:
         outlets: Outlets,
         deadline_seconds: float,
         hops_max: int,
+        late: bool = True,
     ) -> None:
+        """`late`: go on with a verdict that comes after its message was accepted; else another process judges it."""
         self._services = services
         self._pipeline = pipeline
         self._planner = planner
@@ -54,6 +56,7 @@ class Judging:
         self._outlets = outlets
         self._deadline = deadline_seconds
         self._hops_max = hops_max
+        self._late = late
         self._judging: set[int] = set()  # MIDs whose late verdict is under way
 
     def take(self, reception: Reception, answer: Answer) -> None:
@@ -78,9 +81,11 @@ class Judging:
             judging.cancel()
             return
         self._services.telemetry.emit(log.NotJudgedInTime(mid=reception.mid, seconds=self._deadline, cid=reception.cid))
-        copy = self._services.store.view.copy(reception.mid)
+        copy = self._services.store.view.copy(reception.mid) if self._late else None
         if copy is not None:
             await self._judge_late(copy, reception, judging)
+        else:
+            judging.cancel()
 
     async def _judge(self, reception: Reception) -> Judged:
         body = self._services.store.spool.open(reception.stored.extent, reception.stored.sha256)

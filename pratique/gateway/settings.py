@@ -87,6 +87,9 @@ class GatewaySettings:
     quarantines: tuple[str, ...] = option(
         ("Policy",), "Names of policy quarantines that filters may use; Virus, Outbreak and Unclassified always exist."
     )
+    edges: int = option(
+        0, "Processes that take and judge mail beside the one that keeps it; 0 = that one does all.", min=0, max=64
+    )
     judge_deadline_seconds: float = option(
         5.0, "How long a client waits for the verdict before its mail is taken unjudged and judged from the queue."
     )

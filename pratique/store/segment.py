@@ -15,6 +15,7 @@ from pratique.store.moves import StoreFailed
 MESSAGE_BYTES_MAX = 100 << 20  # the largest message we accept; the reserve holds two
 RESERVE_SHARE = 0.05  # of the disk: the database, its log and the operating system need room to recover
 FREE_CACHE_S = 0.5  # how long one statvfs answer is believed
+CHUNKS_MAX = 512  # below IOV_MAX (1,024): more chunks are joined before the write
 HANDLES_MAX = 512  # open segment files; older ones are reopened when read
 
 
@@ -38,6 +39,7 @@ class Segment:
     used: int = 0
     live: int = 0
     shared: bool = True  # False: a file that belongs to one large body
+    lent: bool = False  # another process writes it (spool.lend)
     retired: bool = False
     handle: Handle | None = None
 
@@ -118,6 +120,34 @@ def allocate(handle: Handle, path: str, size: int) -> None:
     except OSError as error:
         os.unlink(path)
         raise failure("cannot allocate a segment of the spool", error) from error
+
+
+def write_all(fd: int, offset: int, chunks: list[bytes], size: int) -> None:
+    """All `size` octets of the chunks, or StoreFailed."""
+    if not size:
+        return
+    if len(chunks) > CHUNKS_MAX:
+        chunks = [b"".join(chunks)]
+    try:
+        done = os.pwritev(fd, chunks, offset)
+        if done != size:
+            rest = memoryview(b"".join(chunks))[done:]
+            while rest:
+                count = os.pwrite(fd, rest, offset + size - len(rest))
+                rest = rest[count:]
+    except OSError as error:
+        raise failure("cannot write to the spool", error) from error
+
+
+def pread_all(fd: int, number: int, offset: int, length: int) -> bytes:
+    """`length` octets of a segment. Raises OSError when it ends before."""
+    octets = os.pread(fd, length, offset)
+    while len(octets) < length:
+        more = os.pread(fd, length - len(octets), offset + len(octets))
+        if not more:
+            raise OSError(f"segment {number} ends before the body does")
+        octets += more
+    return octets
 
 
 def failure(what: str, error: OSError) -> StoreFailed:

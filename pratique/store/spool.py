@@ -20,19 +20,28 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from pratique.mail.body import PIECE_BYTES, Body
-from pratique.store.interface import BodyWriter, Stored
+from pratique.mail.body import Body
+from pratique.store.bodies import MEMORY_BYTES, FileBodyWriter, SpoolBody
+from pratique.store.interface import BodyWriter
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
-from pratique.store.segment import Handle, Handles, Room, Segment, allocate, failure, make_directory
+from pratique.store.segment import (
+    Handle,
+    Handles,
+    Room,
+    Segment,
+    allocate,
+    failure,
+    make_directory,
+    pread_all,
+    write_all,
+)
 
 SEGMENT_BYTES = 64 << 20  # about 6,500 messages of 10 KB per file, allocation and directory fsync
-MEMORY_BYTES = 1 << 20  # what one incoming body may take in memory before it is streamed to a file of its own
 SPARES_MAX = 2  # empty segments kept for use again; more are deleted
-CHUNKS_MAX = 512  # below IOV_MAX (1,024): more chunks are joined before the write
 _NAME = re.compile(r"(\d{8,})\.seg\Z")
 
 
@@ -42,90 +51,6 @@ class SegmentState:
 
     live: int
     used: int
-
-
-class SpoolBody:
-    """A body in the spool (mail.body.Body)."""
-
-    __slots__ = ("_extent", "_segment", "_spool", "sha256", "size")
-
-    def __init__(self, spool: "FileSpool", segment: Segment, extent: Extent, sha256: str) -> None:
-        self._spool = spool
-        self._segment = segment
-        self._extent = extent
-        self.size = extent.length
-        self.sha256 = sha256
-
-    def pieces(self) -> Iterator[bytes]:
-        for start in range(0, self.size, PIECE_BYTES):
-            length = min(PIECE_BYTES, self.size - start)
-            yield self._spool.read_segment(self._segment, self._extent.offset + start, length)
-
-
-class FileBodyWriter:
-    """One body on its way into the spool (interface.BodyWriter)."""
-
-    __slots__ = ("_chunks", "_digest", "_done", "_segment", "_spool", "_waiting", "size")
-
-    def __init__(self, spool: "FileSpool") -> None:
-        self._spool = spool
-        self._chunks: list[bytes] = []
-        self._digest = hashlib.sha256()
-        self._segment: Segment | None = None  # set once the body has outgrown memory
-        self._waiting = 0  # octets in _chunks
-        self._done = False
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        assert not self._done, "write after finish or abort"
-        if not self._chunks:
-            self._spool.check_room()
-        self._digest.update(data)
-        self._chunks.append(data)
-        self.size += len(data)
-        self._waiting += len(data)
-        if self._segment is not None:
-            if self._waiting >= PIECE_BYTES:
-                self._flush(self._segment)
-        elif self.size > self._spool.memory_bytes:
-            self._segment = self._spool.make_own()
-            self._flush(self._segment)
-
-    def _flush(self, segment: Segment) -> None:
-        self._spool.write_at(segment, segment.used, self._chunks, self._waiting)
-        segment.used += self._waiting
-        self._chunks = []
-        self._waiting = 0
-
-    def finish(self) -> Stored:
-        assert not self._done, "finish twice"
-        self._done = True
-        if self._segment is not None:
-            try:
-                if self._waiting:
-                    self._flush(self._segment)
-            except StoreFailed:
-                self._spool.discard(self._segment)
-                raise
-            extent = self._spool.seal_own(self._segment)
-        else:
-            extent = self._spool.append(self._chunks, self.size)
-        return Stored(extent=extent, size=self.size, sha256=self._digest.hexdigest())
-
-    def abort(self) -> None:
-        if self._done:
-            return
-        self._done = True
-        self._chunks = []
-        if self._segment is not None:
-            self._spool.discard(self._segment)
-
-    def octets(self) -> bytes | None:
-        if self._segment is not None:
-            return None
-        if len(self._chunks) != 1:
-            self._chunks = [b"".join(self._chunks)]
-        return self._chunks[0]
 
 
 class FileSpool:
@@ -156,6 +81,7 @@ class FileSpool:
         self._forgotten: set[tuple[int, int]] = set()  # dropped because their move failed
         self._live_rows: Callable[[int], int] = lambda _: 1  # until adopt(): everything is needed
         self._dirty: set[int] = set()
+        self._lends = False  # segments are lent out: the next must be at hand
         self._failed = ""
         self.given_back = (0, 0)  # files, octets that no row named at the start
         self._room = Room(self._directory_fd, monotonic, reserve_bytes)
@@ -248,24 +174,20 @@ class FileSpool:
 
     def write_at(self, segment: Segment, offset: int, chunks: list[bytes], size: int) -> None:
         """All of it, or StoreFailed. The space behind the last extent belongs to nobody, so a part does no harm."""
-        if not size:
-            return
-        if len(chunks) > CHUNKS_MAX:
-            chunks = [b"".join(chunks)]
-        fd = self._handles.of(segment).fd
-        try:
-            done = os.pwritev(fd, chunks, offset)
-            if done != size:
-                rest = memoryview(b"".join(chunks))[done:]
-                while rest:
-                    count = os.pwrite(fd, rest, offset + size - len(rest))
-                    rest = rest[count:]
-        except OSError as error:
-            raise failure("cannot write to the spool", error) from error
-        self._dirty.add(segment.number)
+        if size:
+            write_all(self._handles.of(segment).fd, offset, chunks, size)
+            self._dirty.add(segment.number)
 
     def _turn(self, size: int) -> Segment:
-        """Begin the next segment, from a spare when there is one."""
+        """Begin the next segment."""
+        before, segment = self._current, self._next_segment(size)
+        self._current = segment
+        if before is not None and before.live <= 0:
+            self._let_go(before)
+        return segment
+
+    def _next_segment(self, size: int) -> Segment:
+        """An empty segment, a spare when there is one."""
         self.check_room()
         number = self._take_number()
         path = self._path(number)
@@ -280,14 +202,10 @@ class FileSpool:
         else:
             handle = self._create(path)
             allocate(handle, path, capacity)
-        before = self._current
         segment = Segment(number, path, capacity, handle=handle)
         self._segments[number] = segment
-        self._current = segment
         self._handles.remember(segment)
         self._directory_dirty = True
-        if before is not None and before.live <= 0:
-            self._let_go(before)
         return segment
 
     def _take_number(self) -> int:
@@ -304,6 +222,41 @@ class FileSpool:
             return Handle(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise failure("cannot make a segment of the spool", error) from error
+
+    # --- segments that another process writes (the loop's thread) ----------------------------------------------
+    def lend(self, *, own: bool = False) -> tuple[Segment, int]:
+        """A segment, and its file, for an edge process to write bodies to; `own`: an empty file for one large body.
+        Nothing in it is a body before take_in(); it stays until the loan ends. Raises StoreFailed."""
+        segment = self.make_own() if own else self._next_segment(0)
+        segment.lent = True
+        self._segments[segment.number] = segment
+        self._lends = True
+        return segment, self._handles.of(segment).fd
+
+    def take_in(self, extent: Extent) -> None:
+        """A body that a borrower has written is from here on like one of ours: live, and durable with the commit of a
+        move that names it. Raises StoreFailed when it does not lie in a segment that is lent."""
+        segment = self._segments.get(extent.segment)
+        if segment is None or not segment.lent:
+            raise StoreFailed(f"segment {extent.segment} is not lent to anybody")
+        end = extent.offset + extent.length
+        if not segment.shared:
+            segment.capacity = os.fstat(self._handles.of(segment).fd).st_size
+        if extent.offset < 0 or extent.length < 0 or end > segment.capacity:
+            raise StoreFailed(f"a body reaches beyond segment {extent.segment}")
+        segment.used = max(segment.used, end)
+        segment.live += 1
+        self._pending.add((segment.number, extent.offset))
+        self._dirty.add(segment.number)
+
+    def end_loan(self, number: int) -> None:
+        """The borrower writes no more to this segment. Harmless the second time."""
+        segment = self._segments.get(number)
+        if segment is None or not segment.lent:
+            return
+        segment.lent = False
+        if segment.live <= 0:
+            self._let_go(segment)
 
     # --- letting go (the loop's thread) -----------------------------------------------------------------------
     def named(self, extents: Iterable[Extent]) -> None:
@@ -334,7 +287,7 @@ class FileSpool:
                 continue
             self._pending.discard(key)
             segment.live -= 1
-            if segment.live <= 0 and segment is not self._current:
+            if segment.live <= 0 and segment is not self._current and not segment.lent:
                 self._let_go(segment)
 
     def _let_go(self, segment: Segment) -> None:
@@ -389,7 +342,8 @@ class FileSpool:
     def prepare(self) -> None:
         """Make the next segment ready while the current one is still half empty: the loop's thread never waits."""
         segment = self._current
-        if segment is None or self._spares or segment.used * 2 < segment.capacity or self._failed:
+        soon = self._lends or (segment is not None and segment.used * 2 >= segment.capacity)
+        if not soon or self._spares or self._failed:
             return
         self._spare_count += 1
         path = os.path.join(self.directory, f"spare-{self._spare_count}")
@@ -419,12 +373,7 @@ class FileSpool:
 
     def read_segment(self, segment: Segment, offset: int, length: int) -> bytes:
         handle = self._handles.of(segment)
-        octets = os.pread(handle.fd, length, offset)
-        while len(octets) < length:
-            more = os.pread(handle.fd, length - len(octets), offset + len(octets))
-            if not more:
-                raise OSError(f"segment {segment.number} ends before the body does")
-            octets += more
+        octets = pread_all(handle.fd, segment.number, offset, length)
         if segment.retired:
             raise OSError(f"segment {segment.number} has been let go")
         return octets

@@ -7,6 +7,7 @@ writes each file once. The caller's ticker calls it at most every 0.5 s and with
 
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,12 +65,16 @@ class MailLog:
         rollover_bytes: int = ROLLOVER_BYTES,
         keep_files: int = KEEP_FILES,
         json: bool = True,
+        lag_ms: int = 0,
     ) -> None:
+        """`lag_ms`: lines are written so much later, so that those of other processes, which come first in a message's
+        life, stand before them."""
         if not _SERIAL.fullmatch(serial):
             raise ValueError(
                 f"serial number {serial!r}: 20 characters without a space, readers of the header rely on it"
             )
         self._clock = clock
+        self._lag_ms = lag_ms
         self._counters = counters
         self._queue: list[tuple[Event, int]] = []
         self._texts = TextFormat()
@@ -89,11 +94,18 @@ class MailLog:
         """Queue one event; written with the next flush. Never blocks (but for a full queue), never raises."""
         self._queue.append((event, self._clock()))
         if len(self._queue) > QUEUED_EVENTS_MAX:
-            self.flush()
+            self._flush(0)
 
     def flush(self) -> None:
         """Write what is queued, one write for each file. Lines that a file does not take are counted and dropped."""
+        self._flush(self._lag_ms)
+
+    def _flush(self, lag_ms: int) -> None:
         batch, self._queue = self._queue, []
+        if lag_ms:
+            until = self._clock() - lag_ms
+            ripe = bisect_right(batch, until, key=lambda queued: queued[1])
+            batch, self._queue = batch[:ripe], batch[ripe:]
         if not batch:
             return
         now_ms = batch[-1][1]
@@ -105,12 +117,12 @@ class MailLog:
 
     def reopen(self) -> None:
         """After logrotate or SIGHUP: go on in files of the proper names."""
-        self.flush()
+        self._flush(0)
         for _, file in self._outputs:
             file.close()
 
     def close(self) -> None:
-        self.flush()
+        self._flush(0)
         self.reopen()  # flushes again, for what the first flush had to report
 
     @property

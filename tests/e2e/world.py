@@ -275,6 +275,7 @@ class World:
             "gateway.listeners.0.port": str(SMTP_PORT),
             "gateway.listeners.0.recipients.0.match": '"ALL"',
             "gateway.virus.builtin": "false",
+            "gateway.edges": os.environ.get("PRATIQUE_E2E_EDGES", "0"),  # the same suite over several processes
             "web.enabled": "false",  # what is asked over REST here is asked of the manager
             "delivery.smtproutes": json.dumps([f"ALL {self.hop.address}:{self.hop.port}"]),
         }

@@ -169,6 +169,11 @@ class SqliteStore:
         self._mid += 1
         return self._mid
 
+    def next_mids(self, count: int) -> int:
+        """The first of a block of MIDs, for an edge process."""
+        self._mid += count
+        return self._mid - count + 1
+
     def next_seq(self) -> int:
         self._seq += 1
         return self._seq

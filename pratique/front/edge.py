@@ -1,0 +1,172 @@
+"""`pratique edge`: an edge process of a gateway. Started by `pratique run`, never by hand."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from pratique.checks.content import Content
+from pratique.checks.interface import Engines
+from pratique.fleet.identity import Keys
+from pratique.front.appliance import mail_log_of, virus_engines
+from pratique.front.files import BadConfiguration, compile_program, read_options
+from pratique.front.memory import settle_memory
+from pratique.front.options import GatewayOptions
+from pratique.gateway.edge import EdgeParts, EdgeRole
+from pratique.gateway.edges import Handed
+from pratique.net.clock import SystemClock
+from pratique.net.tasks import Tasks
+from pratique.net.tls import server_context
+from pratique.runner.services import Numbers, Services
+from pratique.store.interface import Identity, Store
+from pratique.store.remote.client import Custody, EdgeStore
+from pratique.store.remote.lease import CONNECTIONS, Leases
+from pratique.store.remote.wire import Known
+from pratique.telemetry import events as log
+from pratique.telemetry.counters import Counters
+from pratique.telemetry.mail_log import MailLog
+
+TICK_SECONDS = 0.2  # custody writes its lines 0.4 s late, so that one message's lines stand in their order
+_PR_SET_PDEATHSIG = 1
+
+
+class EdgeProcess:
+    def __init__(self, directory: Path, handed: Handed) -> None:
+        self._directory = directory
+        self._handed = handed
+        self._ending = asyncio.Event()
+        self._told: list[Any] = []  # what custody said before the role was there to hear it
+        self._role: EdgeRole | None = None
+        self._closers: list[Callable[[], None]] = []
+        self._counters = Counters()
+        self._reported: dict[str, float] = {}
+
+    async def run(self) -> int:
+        """Until custody says stop, or is gone. The exit code."""
+        options = _options(self._directory)
+        loop = asyncio.get_running_loop()
+        custody = Custody(told=self._hear, gone=self._ending.set)
+        stream = socket.socket(fileno=self._handed.stream)
+        stream.setblocking(False)
+        await loop.create_unix_connection(lambda: custody, sock=stream)
+        clock = SystemClock()
+        mail_log = mail_log_of(self._directory, options, clock, self._counters)
+        leases = Leases(socket.socket(fileno=self._handed.lease))
+        store = EdgeStore(
+            custody,
+            leases,
+            identity=Identity(options.appliance.serial, "gateway", 0, ""),
+            monotonic=clock.monotonic,
+            reserve_bytes=options.store.reserve_bytes or None,
+        )
+        tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
+        numbers = Numbers(icid=leases.numbers(CONNECTIONS))
+        # The part of a store that listeners and judging ask of one; an edge asks for nothing else.
+        services = Services(options.appliance.name, cast(Store, store), mail_log, clock, tasks, numbers)
+        self._role = role = EdgeRole(services, self._parts(options))
+        for said in self._told:
+            self._hear(said)
+        self._on_signals(mail_log, role)
+        ticking = tasks.spawn(self._tick(mail_log, custody), "ticker")
+        sockets = {number: socket.socket(fileno=fd) for number, fd in enumerate(self._handed.listeners)}
+        await role.intake.start(sockets)
+        settle_memory()
+        custody.listening()
+        await self._ending.wait()
+        ticking.cancel()
+        await role.stop()
+        for close in self._closers:
+            close()
+        mail_log.close()
+        self._report(custody)
+        custody.close()
+        return 0
+
+    def _parts(self, options: GatewayOptions) -> EdgeParts:
+        handed, settings = self._handed, options.gateway
+        content = Content(scan_bytes_max=settings.policy.scan_bytes_max)
+        self._closers.append(content.close)
+        workers = max(1, settings.virus.workers // handed.edges)  # the workers of the configuration serve all edges
+        ours = replace(settings, virus=replace(settings.virus, workers=workers))
+        engines = virus_engines(self._directory, ours, self._closers)
+        keys = Keys(self._directory / "keys")
+        return EdgeParts(
+            settings=settings,
+            delivery=options.delivery,
+            program=compile_program(self._directory, options),
+            engines=Engines(engines, content),
+            smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
+            number=handed.number,
+            edges=handed.edges,
+            tallies=handed.tallies,
+        )
+
+    def _hear(self, said: Any) -> None:
+        if self._role is None:
+            self._told.append(said)
+        elif isinstance(said, Known):
+            self._role.planner.manager = said.manager
+        else:
+            self._ending.set()
+
+    def _on_signals(self, mail_log: MailLog, role: EdgeRole) -> None:
+        """Custody decides when we end: what ends it reaches the whole process group."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: None)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._reload(mail_log, role))
+
+    def _reload(self, mail_log: MailLog, role: EdgeRole) -> None:
+        """Custody has read the same configuration, and says what is wrong with it or needs a restart."""
+        mail_log.reopen()
+        try:
+            options = _options(self._directory)
+            program = compile_program(self._directory, options)
+        except BadConfiguration:
+            return
+        role.pipeline.use(program)
+        role.intake.reconfigure(options.gateway)
+
+    async def _tick(self, mail_log: MailLog, custody: Custody) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            mail_log.flush()
+            self._report(custody)
+
+    def _report(self, custody: Custody) -> None:
+        """Custody's counters are the appliance's."""
+        now = self._counters.values()
+        risen = {name: int(value - self._reported.get(name, 0)) for name, value in now.items()}
+        self._reported = now
+        if any(risen.values()):
+            custody.counted({name: amount for name, amount in risen.items() if amount})
+
+
+def _options(directory: Path) -> GatewayOptions:
+    options = read_options(directory)
+    assert isinstance(options, GatewayOptions)
+    return options
+
+
+def _die_with_custody(parent: int) -> None:
+    """An edge without its custody can accept nothing and must write nothing (store/remote/fence.py)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+async def run_edge(directory: Path, handed: str, parent: int) -> int:
+    _die_with_custody(parent)
+    try:
+        return await EdgeProcess(directory, Handed.of(handed)).run()
+    except (BadConfiguration, OSError, ValueError) as error:
+        print(f"pratique: an edge process cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
