@@ -98,11 +98,12 @@ class EdgeStore:
         identity: Identity,
         monotonic: Callable[[], float],
         reserve_bytes: int | None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.identity = identity
         self._custody = custody
         self._mids = leases.numbers(MIDS)
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
         self.spool = LentSpool(
             lambda own: leases.segment(own=own),
             lambda number: custody.say(GiveBack(number)),
