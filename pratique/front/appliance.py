@@ -210,7 +210,7 @@ def _edges(
         return None
 
     def command(handed: Handed) -> list[str]:
-        return [sys.executable, "-m", "pratique", "edge", str(directory), handed.text(), str(os.getpid())]
+        return [sys.executable, "-m", "pratique.front.edge", str(directory), handed.text(), str(os.getpid())]
 
     return Edges(services, store, count=options.gateway.edges, command=command, count_up=counters.add, fence=fence.fd)
 

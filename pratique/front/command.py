@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from pratique import __version__
+from pratique.front.loop import run_loop
 
 app = App(
     name="pratique",
@@ -86,15 +87,6 @@ def _say(text: str) -> None:
     print(text)  # noqa: T201
 
 
-def _run(work: Coroutine[Any, Any, int]) -> int:
-    """In the fast loop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
 @app.command
 def init(
     role: Literal["gateway", "manager"],
@@ -146,15 +138,7 @@ def run(directory: Path, /) -> int:
     """Run the appliance of DIRECTORY in the foreground. SIGTERM ends it cleanly, SIGHUP reloads."""
     from pratique.front.run import run as run_appliance
 
-    return _run(run_appliance(directory))
-
-
-@app.command(show=False)
-def edge(directory: Path, handed: str, parent: int, /) -> int:
-    """A process of the gateway of DIRECTORY that takes mail; started by `pratique run` alone."""
-    from pratique.front.edge import run_edge
-
-    return _run(run_edge(directory, handed, parent))
+    return run_loop(run_appliance(directory))
 
 
 @app.command(name="check-config")
@@ -246,7 +230,7 @@ def demo(
     """
     from pratique.front.demo import demo as run_demo
 
-    return _run(run_demo(once=once, mail=mail, as_json=json_, directory=directory))
+    return run_loop(run_demo(once=once, mail=mail, as_json=json_, directory=directory))
 
 
 @app.command(name="list")

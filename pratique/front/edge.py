@@ -1,4 +1,4 @@
-"""`pratique edge`: an edge process of a gateway. Started by `pratique run`, never by hand."""
+"""An edge process of a gateway: `python -m pratique.front.edge DIR HANDED PARENT`, started by `pratique run` alone."""
 
 import asyncio
 import ctypes
@@ -16,6 +16,7 @@ from pratique.checks.interface import Engines
 from pratique.fleet.identity import Keys
 from pratique.front.appliance import mail_log_of, virus_engines
 from pratique.front.files import BadConfiguration, compile_program, read_options
+from pratique.front.loop import run_loop
 from pratique.front.memory import settle_memory
 from pratique.front.options import GatewayOptions
 from pratique.gateway.edge import EdgeParts, EdgeRole
@@ -170,3 +171,7 @@ async def run_edge(directory: Path, handed: str, parent: int) -> int:
     except (BadConfiguration, OSError, ValueError) as error:
         print(f"pratique: an edge process cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_loop(run_edge(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
