@@ -29,6 +29,7 @@ from pratique.telemetry import events as log
 START_SECONDS = 30.0  # an edge that does not listen by then is not going to
 STOP_SECONDS = 12.0  # sessions may finish what they have begun; then the process is killed
 BACK_OFF_SECONDS = (0.1, 1.0, 5.0, 30.0)  # between an edge's end and the next start, when it keeps ending
+LINGER_SECONDS = 1.0  # a process whose stream has ended is ending; its status tells more than our signal
 STEADY_SECONDS = 60.0  # an edge that lived so long starts again at once
 MEMORY_BYTES = 262_144  # a body up to this size is handed to the link from memory
 
@@ -217,8 +218,8 @@ class Edges:
         if self._stopping:
             return
         self._log(log.Trouble(message=f"edge process {edge.number} is cut off: {why}"))
-        if edge.process is not None and edge.process.returncode is None:
-            edge.process.kill()
+        if edge.process is not None:
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, _kill, edge.process)
 
     def _complete(self, frame: CopyFrame) -> NewCopy:
         envelope = frame.envelope()
@@ -265,3 +266,8 @@ class Edges:
 
     def _log(self, event: log.Event) -> None:
         self._services.telemetry.emit(event)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
