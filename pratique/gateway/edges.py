@@ -160,10 +160,16 @@ class Edges:
         await loop.create_unix_connection(lambda: port, sock=mine)
         port.know(self._planner.manager)
         with theirs, lessee:
-            edge.process = await asyncio.create_subprocess_exec(
+            edge.process = process = await asyncio.create_subprocess_exec(
                 *self._command(handed), pass_fds=handed.descriptors(), stdin=asyncio.subprocess.DEVNULL
             )
-        code = await edge.process.wait()
+        if self._stopping:
+            _kill(process)
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            _kill(process)
+            raise
         port.cut(f"its process ended with status {code}")
         return code
 

@@ -77,6 +77,9 @@ class Desk:
 
     async def close(self) -> None:
         await self.node.tasks.close()
+        for edge in self.made._edges:
+            if edge.process is not None:
+                await edge.process.wait()
         await self.store.close()
         self.fence.close()
 
