@@ -28,7 +28,7 @@ from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.quarantine.kinds import SYSTEM_MADE
-from pratique.runner.services import NUMBERS_GAP, Numbers, Services
+from pratique.runner.services import Numbers, Services
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
 from pratique.store.records import Quarantine
 from pratique.store.remote.fence import Fence
@@ -42,6 +42,8 @@ from pratique.telemetry.mail_log import MailLog
 LOG_FLUSH_SECONDS = 0.5  # a line is at most 1 s late (contract: mail log)
 EDGES_LAG_MS = 400  # and ours come after those of the edge processes, which write every 0.2 s
 FREES_SPACE = '{"free_space": true}'  # a full pool takes the oldest first; an administrator may exempt one
+NUMBERS_SETTING = "connection_numbers"  # the number with which the next start begins
+RESERVE_SECONDS = 1.0  # no listener takes half a gap of connections in so short a time
 BUILD = "001"  # the third part of the version in the log's header
 
 
@@ -64,6 +66,7 @@ class Appliance:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
         tasks = self.services.tasks
         tasks.spawn(_flush(self.mail_log), "log flush")
+        tasks.spawn(_reserve(self.services), "reserve of connection numbers")
         recovery.report(self.services, self.store)
         await self.role.start()
         if not self.store.clean:
@@ -167,11 +170,20 @@ async def _open_store(directory: Path, options: Options, clock: SystemClock, fen
 
 
 async def _numbers(store: SqliteStore) -> Numbers:
-    """Begin well above what the last run can have used."""
-    last = store.view.setting("connection_numbers")
-    base = int(last) + NUMBERS_GAP if last else 1
-    await store.submit(PutSetting("connection_numbers", str(base)))
-    return Numbers.starting_at(base)
+    """Begin above all numbers that the last run can have used."""
+    base = int(store.view.setting(NUMBERS_SETTING, "1"))
+    numbers = Numbers.starting_at(base)
+    await store.submit(PutSetting(NUMBERS_SETTING, str(numbers.reserved)))
+    return numbers
+
+
+async def _reserve(services: Services) -> None:
+    """Connection numbers for the next start begin above those of this run, however many there are."""
+    while True:
+        await asyncio.sleep(RESERVE_SECONDS)
+        if wanted := services.numbers.wanted():
+            await services.store.submit(PutSetting(NUMBERS_SETTING, str(wanted)))
+            services.numbers.reserved = wanted
 
 
 def _gateway(

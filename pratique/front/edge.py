@@ -24,7 +24,7 @@ from pratique.gateway.edges import Handed
 from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
-from pratique.runner.services import Numbers, Services
+from pratique.runner.services import Drawn, Numbers, Services
 from pratique.store.interface import Identity, Store
 from pratique.store.remote.client import Custody, EdgeStore
 from pratique.store.remote.lease import CONNECTIONS, Leases
@@ -67,7 +67,7 @@ class EdgeProcess:
             reserve_bytes=options.store.reserve_bytes or None,
         )
         tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
-        numbers = Numbers(icid=leases.numbers(CONNECTIONS))
+        numbers = Numbers(icid=Drawn(leases.numbers(CONNECTIONS)))
         # The part of a store that listeners and judging ask of one; an edge asks for nothing else.
         services = Services(options.appliance.name, cast(Store, store), mail_log, clock, tasks, numbers)
         self._role = role = EdgeRole(services, self._parts(options))

@@ -213,7 +213,7 @@ class Edges:
         return Duties(
             complete=self._complete,
             accepted=self._accepted,
-            connections=self._connections,
+            connections=self._services.numbers.icid.block,
             counted=self._counted,
             listening=edge.listening.set,
             lost=lambda why: self._lost(edge, why),
@@ -258,13 +258,6 @@ class Edges:
         except OSError:
             return None  # the link meets the same, and says so
         return octets if hashlib.sha256(octets).hexdigest() == copy.sha256 else None
-
-    def _connections(self, count: int) -> int:
-        numbers = self._services.numbers.icid
-        first = next(numbers)
-        for _ in range(count - 1):
-            next(numbers)
-        return first
 
     def _counted(self, counters: dict[str, int]) -> None:
         for name, amount in counters.items():
