@@ -36,6 +36,7 @@ class Stored:
     """A body that lies somewhere and counts what was read of it."""
 
     sha256 = ""
+    place = None
 
     def __init__(self, octets: bytes, *, fails: bool = False) -> None:
         self.octets = octets

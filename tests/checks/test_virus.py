@@ -137,7 +137,7 @@ async def test_no_answer_within_the_deadline_is_unknown(rules: CompiledRules) ->
 
 async def test_memory_of_a_worker_is_capped(rules: CompiledRules) -> None:
     """An address space that holds the message, but not what its archive unpacks to."""
-    engine = YaraEngine(rules, workers=1, memory_bytes_max=300_000_000)
+    engine = YaraEngine(rules, workers=1, memory_bytes_max=230_000_000)
     packed = gzip.compress(os.urandom(1_000_000), 0) * 6 + gzip.compress(b"\0" * 50_000_000)
     text = base64.encodebytes(packed).replace(b"\n", b"\r\n")
     answer = await ask(engine, b"Content-Transfer-Encoding: base64\r\n\r\n" + text)
