@@ -1,8 +1,8 @@
 """What a large message costs in memory, process by process: `python -m bench.memory [--megabytes 60 100]`.
 
-A gateway and a manager as real processes, both engines' work on: the built-in virus engine and a content filter. Every
-message is held. Printed for each process: the peak of its resident set while it handled the message (VmHWM, reset
-before each message), how much that is above what it had before, and for workers the peak of what is not file pages
+A gateway and a manager as real processes, with the built-in virus engine and a filter that reads texts. Every message
+is held. Printed for each process: the peak of its resident set while it handled the message (VmHWM, reset before each
+message), how much that is above what it had before, and for workers the peak of what is not file pages
 (RssAnon, sampled): file pages belong to the page cache and are given back when somebody needs them.
 """
 
@@ -28,7 +28,9 @@ from pratique.front.init import initialise
 
 MANAGER, GATEWAY = "127.0.67.1", "127.0.67.2"
 SMTP_PORT = 2525
-FILTERS = 'words: if (body-contains("confidential")) { log-entry("word"); }\nhold: if (true) { quarantine("Policy"); }\n'
+FILTERS = (
+    'words: if (body-contains("confidential")) { log-entry("word"); }\nhold: if (true) { quarantine("Policy"); }\n'
+)
 LINE = 57 * 10_000  # octets that make whole lines of base64
 SECONDS_MAX = 120.0
 SAMPLE_SECONDS = 0.005
@@ -83,7 +85,8 @@ def content(path: Path, size: int, kind: str) -> None:
 
 def message(path: Path) -> Iterator[bytes]:
     yield (
-        b'From: a@b.example\r\nSubject: large\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n'
+        b"From: a@b.example\r\nSubject: large\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n'
         b"--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x\r\nContent-Type: application/octet-stream\r\n"
         b"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=large.bin\r\n\r\n"
     )

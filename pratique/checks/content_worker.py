@@ -1,7 +1,8 @@
 """Reading a message for content rules: headers, attachments, decoded texts. Octets in, policy.facts.Message out.
 
 Runs in this process for small single-part text, else in a worker that may be killed at any time (content.py has the
-pool) and that reads a large message itself, from the spool's file. Every plausible reading of broken MIME is read, so a text that only some mail readers would show is searched too.
+pool) and that reads a large message itself, from the spool's file. Every plausible reading of broken MIME is read, so a
+text that only some mail readers would show is searched too.
 What a limit left out is named in `incomplete`: then a rule that found nothing answers unknown, not false.
 """
 

@@ -1,8 +1,9 @@
 """What stands inside a container: zip, tar, gzip, bzip2, xz. Contents as octets, names never used.
 
-Runs in a worker that may be killed; what is too large for memory goes to a file without a name (held.py). Where readers of an archive could disagree on what is
-in it (entries that overlap, entries the directory does not name, a directory and a header that differ), it is
-Unreadable rather than read one way. Formats that are known but not read here are Unreadable too, never "empty".
+Runs in a worker that may be killed; what is too large for memory goes to a file without a name (held.py). Where readers
+of an archive could disagree on what is in it (entries that overlap, entries the directory does not name, a directory
+and a header that differ), it is Unreadable rather than read one way. Formats that are known but not read here are
+Unreadable too, never "empty".
 
 Limits (design: every archive bomb ends unscannable): see Allowance. APPNOTE.TXT is PKWARE's description of zip.
 """
