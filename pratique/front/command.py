@@ -374,7 +374,7 @@ def fsck(
     /,
     *,
     repair: bool = False,
-    bodies: bool = True,
+    quick: bool = False,
     json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> int:
     """Check that rows, numbers, audit and spool agree and that every body is what was accepted. Ends with 1 when not.
@@ -387,14 +387,14 @@ def fsck(
         The appliance.
     repair
         Make counts and indexes anew from the rows. The appliance must be stopped.
-    bodies
-        Read every body and compare its digest; --no-bodies leaves that out.
+    quick
+        Do not read the bodies: only rows, numbers, audit, and whether the bodies' places are there.
     json_
         Print JSON.
     """
     from pratique.front.fsck import as_json, check, rendered
 
-    outcome = asyncio.run(check(directory, repair=repair, read_bodies=bodies))
+    outcome = asyncio.run(check(directory, repair=repair, read_bodies=not quick))
     _say(json.dumps(as_json(outcome)) if json_ else rendered(outcome))
     return 1 if outcome.report.left else 0
 

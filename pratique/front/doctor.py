@@ -11,7 +11,6 @@ import ssl
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from cryptography import x509
 
 from pratique.delivery.routes import RouteError, parse_hop
 from pratique.fleet.identity import Keys, fingerprint
+from pratique.front.check import Check, State
+from pratique.front.doctor_machine import check_corrupt, check_disks, check_ntp, check_peer_clocks, check_sync
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
@@ -31,31 +32,6 @@ EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
 CLOCK_SLACK_SECONDS = 120.0
 EARLIEST_YEAR = 2024  # a clock before it was never set
-
-
-class State(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`required`: the appliance does not do its work while this fails."""
-
-    name: str
-    state: State
-    found: str
-    cure: str = ""
-    required: bool = True
-
-    @property
-    def failed(self) -> bool:
-        return self.required and self.state is State.FAILED
-
-    def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +49,17 @@ async def examine(directory: Path) -> list[Check]:
         return [Check("config", State.FAILED, str(error), "correct the file, then run `pratique check-config`")]
     patient = Patient(directory, options, Keys(directory / "keys"))
     checks = [Check("config", State.OK, f"{options.appliance.name}, {options.appliance.role}")]
-    checks += [check_keys(patient), check_clock(patient)]
+    store_place, spool = directory / options.store.directory, directory / options.store.spool
+    checks += [check_keys(patient), check_clock(patient), check_ntp()]
     checks += [certificate_check(patient.keys.cpq_certificate, "quarantine certificate")]
     checks += [certificate_check(patient.keys.web_certificate, "web certificate")]
     store, health, peers = await check_store(patient)
-    checks.append(store)
+    checks += [store, *check_disks(store_place, spool, options.store.reserve_bytes)]
+    checks.append(await asyncio.to_thread(check_sync, spool))
     if health is not None:
-        checks.append(check_space(health))
+        checks += [check_space(health), await _bodies(patient)]
         checks += check_links(health)
+        checks += check_peer_clocks(health, peers)
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
@@ -162,6 +141,13 @@ async def check_store(patient: Patient) -> tuple[Check, dict[str, Any] | None, l
         return Check("store", State.FAILED, str(error), cure), None, []
     gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
     return Check("store", State.OK, f"opened: {gauges}"), health, peers
+
+
+async def _bodies(patient: Patient) -> Check:
+    try:
+        return check_corrupt(await ask(patient.directory, "corrupt"))
+    except (LocalRefused, StoreFailed, OSError, ValueError) as error:
+        return Check("bodies", State.SKIPPED, str(error), required=False)
 
 
 def check_space(health: dict[str, Any]) -> Check:

@@ -152,7 +152,7 @@ async def test_what_is_refused_says_why(tmp_path: Path, capsys: pytest.CaptureFi
         code, text = await asyncio.to_thread(_said, capsys, "fsck", directory, "--repair")
         assert code == 1
         assert "stop it first" in text
-    code, text = await asyncio.to_thread(_said, capsys, "fsck", directory, "--no-bodies")
+    code, text = await asyncio.to_thread(_said, capsys, "fsck", directory, "--quick")
     assert (code, "not read" in text) == (0, True)
     code, text = await asyncio.to_thread(_said, capsys, "fsck", tmp_path / "nothing")
     assert code == 1
