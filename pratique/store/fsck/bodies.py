@@ -86,22 +86,26 @@ def digests(
     db: sqlite3.Connection, directory: str, *, known: set[int], progress: Progress
 ) -> Iterator[tuple[int, str]]:
     """(MID, "" or what is wrong) of every copy that has a body, save those `known` to be wrong."""
+    reader = _Reader(directory)
     total = db.execute("SELECT coalesce(sum(length), 0) FROM copy WHERE segment IS NOT NULL").fetchone()[0]
     done = after = 0
-    while page := db.execute(
-        "SELECT mid, segment, offset, length, sha256 FROM copy WHERE segment IS NOT NULL AND mid > ? "
-        "ORDER BY mid LIMIT ?",
-        (after, PAGE_ROWS),
-    ).fetchall():
-        for mid, number, offset, length, digest in page:
-            wrong = "" if mid in known else _wrong(directory, number, offset, length, digest)
-            done += length
-            progress("bodies read", done, total)
-            if wrong and not _still(db, mid, number, offset):
-                continue
-            if mid not in known:
-                yield mid, wrong
-        after = page[-1][0]
+    try:
+        while page := db.execute(
+            "SELECT mid, segment, offset, length, sha256 FROM copy WHERE segment IS NOT NULL AND mid > ? "
+            "ORDER BY mid LIMIT ?",
+            (after, PAGE_ROWS),
+        ).fetchall():
+            for mid, number, offset, length, digest in page:
+                wrong = "" if mid in known else reader.wrong(number, offset, length, digest)
+                done += length
+                progress("bodies read", done, total)
+                if wrong and not _still(db, mid, number, offset):
+                    continue
+                if mid not in known:
+                    yield mid, wrong
+            after = page[-1][0]
+    finally:
+        reader.close()
 
 
 def _still(db: sqlite3.Connection, mid: int, number: int, offset: int) -> bool:
@@ -109,17 +113,32 @@ def _still(db: sqlite3.Connection, mid: int, number: int, offset: int) -> bool:
     return bool(row == (number, offset))
 
 
-def _wrong(directory: str, number: int, offset: int, length: int, digest: bytes) -> str:
-    try:
-        fd = os.open(os.path.join(directory, f"{number:08d}.seg"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        return f"its body cannot be read: {error.strerror}"
-    try:
-        return "" if _digest(fd, offset, offset + length) == digest else MISMATCH
-    except OSError as error:
-        return f"its body cannot be read: {error.strerror}"
-    finally:
-        os.close(fd)
+class _Reader:
+    """Reads bodies; keeps the segment of the last one open, because the next is mostly in it, too."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._open = (-1, -1)  # segment, descriptor
+
+    def wrong(self, number: int, offset: int, length: int, digest: bytes) -> str:
+        """What is wrong with a body; "" when it is what was accepted."""
+        try:
+            found = _digest(self._segment(number), offset, offset + length)
+        except OSError as error:
+            return f"its body cannot be read: {error.strerror}"
+        return "" if found == digest else MISMATCH
+
+    def _segment(self, number: int) -> int:
+        if self._open[0] != number:
+            self.close()
+            fd = os.open(os.path.join(self._directory, f"{number:08d}.seg"), os.O_RDONLY | os.O_CLOEXEC)
+            self._open = (number, fd)
+        return self._open[1]
+
+    def close(self) -> None:
+        fd, self._open = self._open[1], (-1, -1)
+        if fd >= 0:
+            os.close(fd)
 
 
 def _digest(fd: int, at: int, end: int) -> bytes:

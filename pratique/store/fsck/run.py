@@ -79,15 +79,18 @@ class Checked:
 
     def _rows(self, report: Report, progress: Progress) -> Iterator[Finding]:
         db = self._db
-        progress("rows", 0, 0)
+        progress("files of the store", 0, 0)
         yield from database.check_files(db, "store.db")
         files = bodies.look(self._spool)  # after the rows: a segment that they name was there then
         report.copies, report.bodies, report.octets = db.execute(
             "SELECT count(*), count(segment), coalesce(sum(iif(segment IS NULL, 0, length)), 0) FROM copy"
         ).fetchone()
         report.audit_rows = db.execute("SELECT count(*) FROM audit").fetchone()[0]
+        progress("places of bodies", 0, 0)
         yield from bodies.places(db, files)
+        progress("numbers", 0, 0)
         yield from counts.check(db)
+        progress("custody", 0, 0)
         yield from custody.check(db, self._role)
         yield from database.check_audit(db, progress)
         if self._role == "manager":
