@@ -37,7 +37,7 @@ SAMPLE_SECONDS = 0.005
 KINDS = ("clean", "eicar", "zip")
 
 
-async def make(base: Path) -> None:
+async def make(base: Path, edges: int) -> None:
     common = {"web.enabled": "false"}
     await initialise(
         "manager", base / "sma", name="sma.bench.example", password="bench",
@@ -52,6 +52,7 @@ async def make(base: Path) -> None:
             "gateway.listeners.0.address": GATEWAY,
             "gateway.listeners.0.port": str(SMTP_PORT),
             "gateway.policy.filters": FILTERS,
+            "gateway.edges": str(edges),
         },
     )  # fmt: skip
     papers = {name: own_enrolment(base / name) for name in ("sma", "gw")}
@@ -203,6 +204,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.memory")
     parser.add_argument("--megabytes", type=float, nargs="*", default=[60.0, 100.0], help="size of the messages")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--edges", type=int, default=0, help="edge processes of the gateway")
     parser.add_argument("--send", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.send is not None:
@@ -210,7 +212,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         base = Path(name)
-        asyncio.run(make(base))
+        asyncio.run(make(base, arguments.edges))
         processes = {name: run(base / directory) for name, directory in (("manager", "sma"), ("gateway", "gw"))}
         try:
             roots = {name: process.pid for name, process in processes.items()}

@@ -10,7 +10,7 @@ import asyncio
 from pratique.checks import content_worker
 from pratique.checks.content_worker import Wanted, read_content, unread
 from pratique.checks.pool import Failed, WorkerPool
-from pratique.mail.body import Body, Place
+from pratique.mail.body import Body, InFile
 from pratique.mail.headers import HEADER_BLOCK_BYTES_MAX, read_headers
 from pratique.policy.facts import Message
 
@@ -37,7 +37,7 @@ class Content:
     ) -> None:
         self._scan_bytes_max = scan_bytes_max
         self._deadline_seconds = deadline_seconds
-        self._pool = WorkerPool[tuple[bytes | Place, Wanted], Message](
+        self._pool = WorkerPool[tuple[bytes | InFile, Wanted], Message](
             content_worker.read_batch,
             begin=content_worker.begin,
             begin_args=(memory_bytes_max,),
@@ -69,7 +69,7 @@ class Content:
         except OSError as error:
             return unread(b"", body.size, f"the message cannot be read ({error})")
 
-    async def _item(self, body: Body, octets: bytes | None) -> bytes | Place:
+    async def _item(self, body: Body, octets: bytes | None) -> bytes | InFile:
         """What a worker is sent: the octets when they are here or nowhere else, or where it reads them itself."""
         if octets is not None:
             return octets[: self._scan_bytes_max]
@@ -81,7 +81,7 @@ class Content:
         """As much as holds the headers. Raises OSError."""
         return octets[:HEAD_BYTES] if octets is not None else await asyncio.to_thread(_beginning, body, HEAD_BYTES)
 
-    async def _ask(self, item: bytes | Place, wanted: Wanted) -> Message | str:
+    async def _ask(self, item: bytes | InFile, wanted: Wanted) -> Message | str:
         """What a worker reads, or why there is no answer."""
         size = len(item) if isinstance(item, bytes) else item.length
         try:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pratique.checks.held import read_place
-from pratique.mail.body import Place
+from pratique.mail.body import InFile
 from pratique.mail.decoding import codec_of, decode_octets
 from pratique.mail.headers import Headers, read_headers
 from pratique.mail.interpret import describe
@@ -143,7 +143,7 @@ def begin(memory_bytes_max: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
 
 
-def read_batch(messages: Sequence[tuple[bytes | Place, Wanted]]) -> list[Message]:
+def read_batch(messages: Sequence[tuple[bytes | InFile, Wanted]]) -> list[Message]:
     answers = []
     for item, wanted in messages:
         _limit_cpu()

@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 
-from pratique.mail.body import PIECE_BYTES, Place
+from pratique.mail.body import PIECE_BYTES, InFile
 
 HELD_BYTES_MAX = 1_048_576  # of one thing in memory: what the spool, too, takes in memory before it makes a file
 
@@ -98,12 +98,12 @@ def held(pieces: Iterable[bytes], directory: str | None) -> Held:
     return scratch.held()
 
 
-def read_place(place: Place) -> bytes:
+def read_place(place: InFile) -> bytes:
     """The octets of a body that its owner did not send. Raises OSError."""
     return b"".join(_pieces(_open(place), place))
 
 
-def open_place(place: Place, directory: str | None) -> Held:
+def open_place(place: InFile, directory: str | None) -> Held:
     """The same, mapped when it is large. A body that shares its file with others is copied: nobody reads theirs."""
     if place.length <= HELD_BYTES_MAX:
         return read_place(place)
@@ -113,7 +113,7 @@ def open_place(place: Place, directory: str | None) -> Held:
     return held(_pieces(file, place), directory)
 
 
-def _pieces(file: _File, place: Place) -> Iterator[bytes]:
+def _pieces(file: _File, place: InFile) -> Iterator[bytes]:
     at, end = place.offset, place.offset + place.length
     while at < end:
         octets = os.pread(file.fd, min(PIECE_BYTES, end - at), at)
@@ -123,5 +123,5 @@ def _pieces(file: _File, place: Place) -> Iterator[bytes]:
         yield octets
 
 
-def _open(place: Place) -> _File:
+def _open(place: InFile) -> _File:
     return _File(os.open(place.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))

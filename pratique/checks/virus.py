@@ -12,7 +12,7 @@ from pratique.checks import virus_worker
 from pratique.checks.pool import Failed, Poison, WorkerPool
 from pratique.checks.virus_worker import Answer
 from pratique.checks.yara_rules import CompiledRules
-from pratique.mail.body import Body, Place
+from pratique.mail.body import Body, InFile
 from pratique.policy.facts import Unknown, VirusResult
 
 TASK_SECONDS_MAX = 4.0  # then the task's worker is killed; the CPU cap ends a message's work long before
@@ -39,7 +39,7 @@ class YaraEngine:
     ) -> None:
         self.version = rules.version
         self._deadline_s = deadline_s
-        self._pool = WorkerPool[bytes | Place, Answer](
+        self._pool = WorkerPool[bytes | InFile, Answer](
             virus_worker.scan_batch,
             begin=virus_worker.begin,
             begin_args=(rules.octets, memory_bytes_max, str(scratch) if scratch else None),
@@ -54,7 +54,7 @@ class YaraEngine:
     async def scan(self, body: Body, octets: bytes | None) -> VirusResult | Unknown:
         if body.size > MESSAGE_BYTES_MAX:
             return self._result("unscannable", "too large")
-        item: bytes | Place | None = octets if octets is not None else body.place
+        item: bytes | InFile | None = octets if octets is not None else body.place
         if item is None:
             try:
                 item = await asyncio.to_thread(b"".join, body.pieces())
@@ -66,7 +66,7 @@ class YaraEngine:
         """Those who still wait get Unknown."""
         self._pool.close()
 
-    async def _ask(self, item: bytes | Place, size: int) -> VirusResult | Unknown:
+    async def _ask(self, item: bytes | InFile, size: int) -> VirusResult | Unknown:
         try:
             async with asyncio.timeout(self._deadline_s):
                 result, name = await self._pool.ask(item, size)

@@ -19,7 +19,7 @@ import yara_x
 from pratique.checks.held import Held, held, open_place
 from pratique.checks.unpack import DEPTH_MAX, UNPACKED_BYTES_MAX, Allowance, Exhausted, Unreadable, contents
 from pratique.checks.yara_rules import rule_name
-from pratique.mail.body import Place
+from pratique.mail.body import InFile
 from pratique.mail.headers import read_headers
 from pratique.mail.mime import read_parts
 
@@ -47,7 +47,7 @@ class Worker:
         self._scanner.fast_scan(True)
         self._scratch = scratch
 
-    def read_and_scan(self, item: bytes | Place) -> Answer:
+    def read_and_scan(self, item: bytes | InFile) -> Answer:
         """ "unknown" when the reason is our disk and not the message."""
         try:
             return self.scan(item if isinstance(item, bytes) else open_place(item, self._scratch))
@@ -147,11 +147,11 @@ def begin(rules: bytes, memory_bytes_max: int, scratch: str | None) -> None:
     _worker = Worker(rules, scratch=scratch)
 
 
-def scan_batch(messages: Sequence[bytes | Place]) -> list[Answer]:
+def scan_batch(messages: Sequence[bytes | InFile]) -> list[Answer]:
     assert _worker is not None, "begin() comes first"
     answers = []
     for item in messages:
-        _limit_cpu(item.length if isinstance(item, Place) else len(item))
+        _limit_cpu(item.length if isinstance(item, InFile) else len(item))
         answers.append(_worker.read_and_scan(item))
     return answers
 

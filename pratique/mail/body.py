@@ -8,16 +8,16 @@ PIECE_BYTES = 262_144  # bounds what one message costs in memory while it is rea
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InFile:
     """Where another process of this machine reads a body itself: octets [offset, offset + length) of a file."""
 
     path: str
     offset: int
     length: int
 
-    def beginning(self, length: int) -> "Place":
+    def beginning(self, length: int) -> "InFile":
         """The first octets of it, at most `length`."""
-        return Place(self.path, self.offset, min(self.length, length))
+        return InFile(self.path, self.offset, min(self.length, length))
 
 
 class Body(Protocol):
@@ -32,7 +32,7 @@ class Body(Protocol):
         ...
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> InFile | None:
         """None when the body is in no file. The file may be gone, or have another body's octets, once the body was let
         go."""
         ...
@@ -51,7 +51,7 @@ class MemoryBody:
         self._octets = octets
         self.size = len(octets)
         self.sha256 = sha256
-        self.place: Place | None = None
+        self.place: InFile | None = None
 
     def pieces(self) -> Iterator[bytes]:
         for start in range(0, self.size, PIECE_BYTES):

@@ -8,7 +8,7 @@ import pytest
 from pratique.checks import content as module
 from pratique.checks import content_worker
 from pratique.checks.content import Content
-from pratique.mail.body import MemoryBody, Place
+from pratique.mail.body import InFile, MemoryBody
 from pratique.policy.facts import Unknown
 
 HEAD = b"From: Ann <ann@partner.example>\r\nSubject: figures\r\nMessage-ID: <1@x>\r\n"
@@ -147,7 +147,7 @@ async def test_a_message_in_a_file_is_read_there_by_the_worker(make_content, tmp
     octets = MIXED.replace(b"PK\r\n", b"x" * 50_000 + b"\r\n")
     (tmp_path / "1.seg").write_bytes(b"another" + octets + b"another")
     body = Stored(octets, fails=True)
-    body.place = Place(str(tmp_path / "1.seg"), 7, len(octets))
+    body.place = InFile(str(tmp_path / "1.seg"), 7, len(octets))
     content = make_content(scan_bytes_max=10_000)
     found = await content.read(body, None, attachments=True, texts=True)
     assert found == await content.read(Stored(octets), None, attachments=True, texts=True)

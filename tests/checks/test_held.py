@@ -9,7 +9,7 @@ import pytest
 
 from pratique.checks import held as module
 from pratique.checks.held import Mapped, Scratch, held, open_place, read_place
-from pratique.mail.body import Place
+from pratique.mail.body import InFile
 
 OCTETS = bytes(range(256)) * 8
 
@@ -70,7 +70,7 @@ def test_a_disk_that_is_full_is_an_error_not_a_shorter_content(tmp_path: Path, m
 
 
 def test_only_the_extent_of_the_body_is_read(segment: Path) -> None:
-    place = Place(str(segment), 6, len(OCTETS))
+    place = InFile(str(segment), 6, len(OCTETS))
     assert read_place(place) == OCTETS
     assert open_place(place, None)[:] == OCTETS
     assert open_place(place.beginning(10), None) == OCTETS[:10]
@@ -78,7 +78,7 @@ def test_only_the_extent_of_the_body_is_read(segment: Path) -> None:
 
 def test_a_body_that_has_its_file_alone_is_mapped_where_it_lies(segment: Path) -> None:
     segment.write_bytes(OCTETS)
-    octets = open_place(Place(str(segment), 0, len(OCTETS)), None)
+    octets = open_place(InFile(str(segment), 0, len(OCTETS)), None)
     assert isinstance(octets, Mapped)
     assert os.readlink(octets.path) == str(segment)
     assert octets[:] == OCTETS
@@ -88,10 +88,10 @@ def test_a_body_that_has_its_file_alone_is_mapped_where_it_lies(segment: Path) -
 def test_a_segment_that_is_gone_or_too_short_is_an_error(segment: Path, length: int) -> None:
     segment.write_bytes(b"short")
     with pytest.raises(OSError, match="ends before the body does"):
-        open_place(Place(str(segment), 0, length), None)
+        open_place(InFile(str(segment), 0, length), None)
     with pytest.raises(FileNotFoundError):
-        open_place(Place(f"{segment}.gone", 0, length), None)
+        open_place(InFile(f"{segment}.gone", 0, length), None)
     link = segment.with_name("link.seg")
     link.symlink_to(segment)
     with pytest.raises(OSError, match="symbolic"):
-        open_place(Place(str(link), 0, length), None)
+        open_place(InFile(str(link), 0, length), None)

@@ -16,7 +16,7 @@ import pytest
 from pratique.checks import pool, virus
 from pratique.checks.virus import YaraEngine
 from pratique.checks.yara_rules import CompiledRules, compile_rules, eicar
-from pratique.mail.body import MemoryBody, Place
+from pratique.mail.body import InFile, MemoryBody
 from pratique.policy.facts import Unknown, VirusResult
 
 CLEAN = b"From: a@b.example\r\n\r\nhello\r\n"
@@ -190,7 +190,7 @@ async def test_a_message_of_60_mb_is_scanned_and_costs_this_process_next_to_noth
     large(path, eicar() if hidden == "plain" else into.getvalue())
     body = Spooled(b"", "")
     body.size = path.stat().st_size
-    body.place = Place(str(path), 0, body.size)
+    body.place = InFile(str(path), 0, body.size)
     before = resident_anew()
     answer = await engine.scan(body, None)
     assert body.size > 60_000_000
@@ -201,7 +201,7 @@ async def test_a_message_of_60_mb_is_scanned_and_costs_this_process_next_to_noth
 
 async def test_a_body_that_its_place_has_no_more_is_unknown(engine: YaraEngine, tmp_path: Path) -> None:
     body = MemoryBody(b"x", "")
-    body.place = Place(str(tmp_path / "gone.seg"), 0, 1)
+    body.place = InFile(str(tmp_path / "gone.seg"), 0, 1)
     answer = await engine.scan(body, None)
     assert isinstance(answer, Unknown)
     assert "No such file" in answer.why

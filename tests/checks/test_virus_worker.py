@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pratique.checks import held, virus_worker
 from pratique.checks.virus_worker import Worker
 from pratique.checks.yara_rules import compile_rules, eicar
-from pratique.mail.body import Place
+from pratique.mail.body import InFile
 
 EICAR = eicar()
 FOUND = ("infected", "EICAR-AV-Test")
@@ -96,9 +96,9 @@ def test_it_is_found_as_well_where_nothing_is_kept_in_memory(
     worker = Worker(compile_rules([]).octets, scratch=str(tmp_path))
     (tmp_path / "own.seg").write_bytes(octets)
     (tmp_path / "shared.seg").write_bytes(b"another body" + octets + EICAR)
-    assert worker.read_and_scan(Place(str(tmp_path / "own.seg"), 0, len(octets))) == FOUND
-    assert worker.read_and_scan(Place(str(tmp_path / "shared.seg"), 12, len(octets))) == FOUND
-    clean = worker.read_and_scan(Place(str(tmp_path / "shared.seg"), 0, 12))
+    assert worker.read_and_scan(InFile(str(tmp_path / "own.seg"), 0, len(octets))) == FOUND
+    assert worker.read_and_scan(InFile(str(tmp_path / "shared.seg"), 12, len(octets))) == FOUND
+    clean = worker.read_and_scan(InFile(str(tmp_path / "shared.seg"), 0, 12))
     assert clean == CLEAN
     assert {path.name for path in tmp_path.iterdir()} == {"own.seg", "shared.seg"}
 
@@ -111,11 +111,11 @@ def test_harmless_mail_is_clean(octets: bytes, tmp_path: Path, monkeypatch: pyte
     assert WORKER.scan(octets) == CLEAN
     monkeypatch.setattr(held, "HELD_BYTES_MAX", 10)
     (tmp_path / "own.seg").write_bytes(octets)
-    assert WORKER.read_and_scan(Place(str(tmp_path / "own.seg"), 0, len(octets))) == CLEAN
+    assert WORKER.read_and_scan(InFile(str(tmp_path / "own.seg"), 0, len(octets))) == CLEAN
 
 
 def test_our_disk_s_trouble_is_not_the_message_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result, why = WORKER.read_and_scan(Place(str(tmp_path / "gone.seg"), 0, 10))
+    result, why = WORKER.read_and_scan(InFile(str(tmp_path / "gone.seg"), 0, 10))
     assert (result, "No such file" in why) == ("unknown", True)
     monkeypatch.setattr(held, "HELD_BYTES_MAX", 10)
     worker = Worker(compile_rules([]).octets, scratch=str(tmp_path / "no such directory"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pratique.store.fsck.findings import Finding, Kind, Progress, Space
 
 PAGE_ROWS = 500
+FENCE = "edges.lock"  # store/remote/fence.py
 READ_BYTES = 1_048_576
 _SEGMENT = re.compile(r"(\d{8,})\.seg\Z")
 MISMATCH = "its stored body does not match the digest made when it was accepted"
@@ -39,7 +40,7 @@ def look(directory: str) -> Files:
             try:
                 if match is not None:
                     sizes[int(match[1])] = entry.stat().st_size
-                elif not entry.name.startswith("spare-"):
+                elif not (entry.name.startswith("spare-") or entry.name == FENCE):
                     foreign.append(entry.name)
             except FileNotFoundError:
                 continue  # a running appliance gave it back just now

@@ -7,7 +7,7 @@ twice, so that reading a body after it was dropped is an error here, not somebod
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from pratique.mail.body import PIECE_BYTES, Body, Place
+from pratique.mail.body import PIECE_BYTES, Body, InFile
 from pratique.store.interface import Stored
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
@@ -131,7 +131,7 @@ class SpooledBody:
         self._extent = extent
         self.size = extent.length
         self.sha256 = sha256
-        self.place: Place | None = None
+        self.place: InFile | None = None
 
     def pieces(self) -> Iterator[bytes]:
         for start in range(0, self.size, PIECE_BYTES):
