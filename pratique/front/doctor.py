@@ -1,6 +1,7 @@
 """`pratique doctor`: the live checks of one appliance, each with its name, what was found, and the cure.
 
-One function for each check; none changes anything and none takes longer than a few seconds. It looks from outside:
+One function for each check; none takes longer than some seconds, and none changes anything but the canary, which sends
+a message of our own to the manager and back (gateway/canary.py). It looks from outside:
 ports are dialled as a peer or a reader would, and no hello is said, which would take the running appliance's place.
 """
 
@@ -63,6 +64,8 @@ async def examine(directory: Path) -> list[Check]:
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
+    if health is not None and options.appliance.role == "gateway":
+        checks += await _canary(patient, health)
     if not peers and store.state is State.OK:
         checks.append(_nobody_enrolled(patient))
     return checks
@@ -148,6 +151,22 @@ async def _bodies(patient: Patient) -> Check:
         return check_corrupt(await ask(patient.directory, "corrupt"))
     except (LocalRefused, StoreFailed, OSError, ValueError) as error:
         return Check("bodies", State.SKIPPED, str(error), required=False)
+
+
+async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:
+    """A running gateway whose link to its manager is not down sends a message of its own around."""
+    if not any(link["serial"] and link["up"] is not False for link in health["links"]):
+        return []
+    name = "canary"
+    cure = "see the checks of the manager; there, the log names the canary's MID and what became of it"
+    try:
+        flight = await ask(patient.directory, "canary")
+    except (LocalRefused, StoreFailed, OSError, ValueError) as error:
+        return [Check(name, State.FAILED, str(error), cure)]
+    mid, seconds, why = flight["mid"], flight["seconds"], flight["why"]
+    if why:
+        return [Check(name, State.FAILED, f"MID {mid}: {why} ({seconds:.1f} s)", cure)]
+    return [Check(name, State.OK, f"MID {mid} was held, released, came back and was discarded, in {seconds:.2f} s")]
 
 
 def check_space(health: dict[str, Any]) -> Check:

@@ -15,6 +15,7 @@ from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
 from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
+from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
 from pratique.store.corrupt import cleared, corrupt_copies
 from pratique.store.corrupt import found as corrupt_found
@@ -32,10 +33,12 @@ class BadArguments(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`peers_changed` is called after an enrolment changed."""
+    """`peers_changed` is called after an enrolment changed. `canary` sends one; None where none can be sent (a manager,
+    an appliance that does not run)."""
 
     desk: Desk
     peers_changed: Callable[[], None]
+    canary: Callable[[], Awaitable[Flight]] | None = None
 
 
 Act = Callable[[Bench, Person, dict[str, Any]], Awaitable[Any]]
@@ -184,6 +187,13 @@ async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> A
     return {str(mid): why for mid, why in corrupt_copies(store.view).items()}
 
 
+async def _canary(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """A message of our own to the manager and back: {"mid", "seconds", "why"}."""
+    if bench.canary is None:
+        raise BadArguments("only a running gateway sends a canary")
+    return asdict(await bench.canary())
+
+
 async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     """What the doctor needs to dial them."""
     names = ("serial", "role", "name", "host", "port", "certificate", "fingerprint", "endpoint", "locked", "withdrawn")
@@ -201,4 +211,5 @@ LOCAL_ACTS: dict[str, Act] = {
     "health": _health,
     "peers": _peers,
     "corrupt": _corrupt,
+    "canary": _canary,
 }

@@ -51,6 +51,8 @@ async def test_a_sound_pair_is_sound_running_and_stopped(tmp_path: Path, capsys:
         await _held(both, "one", "two")
         await both.decide("one")
         await until(lambda: both.delivered() == ["one"])
+        role: Any = both.gateway.appliance.role
+        assert (await role.canary.fly()).why == ""
         for place in (both.manager, both.gateway):
             outcome = await check(place.directory, repair=False, read_bodies=True)
             assert outcome.running
