@@ -199,7 +199,7 @@ def _gateway(
     program = compile_program(directory, options)
     content = Content(scan_bytes_max=settings.policy.scan_bytes_max)
     closers.append(content.close)
-    engines = Engines(virus_engines(directory, settings, closers), content)
+    engines = Engines(virus_engines(directory, settings, closers, scratch=directory / options.store.spool), content)
     keys = Keys(directory / "keys")
     parts = GatewayParts(
         settings=settings,
@@ -228,14 +228,15 @@ def _edges(
 
 
 def virus_engines(
-    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]]
+    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]], *, scratch: Path
 ) -> tuple[VirusEngine, ...]:
-    """The engines of the configuration; what ends them is added to `closers`."""
+    """The engines of the configuration; what ends them is added to `closers`. `scratch`: the spool's directory, for
+    there is the disk that takes what a message unpacks to."""
     virus = settings.virus
     engines: list[VirusEngine] = []
     if virus.builtin:
         rules = compile_rules([directory / name for name in virus.rules_files])
-        yara = YaraEngine(rules, workers=virus.workers, deadline_s=virus.scan_seconds)
+        yara = YaraEngine(rules, workers=virus.workers, deadline_s=virus.scan_seconds, scratch=scratch)
         closers.append(yara.close)
         engines.append(yara)
     if virus.clamd:

@@ -353,6 +353,37 @@ def passwd(directory: Path, /, *, user: str = "admin", file: Path | None = None,
 
 
 @app.command
+def fsck(
+    directory: Path,
+    /,
+    *,
+    repair: bool = False,
+    quick: bool = False,
+    json_: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """Check that rows, numbers, audit and spool agree and that every body is what was accepted. Ends with 1 when not.
+
+    May run beside the appliance. Nothing is deleted; corrupt bodies are put on the list of those never delivered.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    repair
+        Make counts and indexes anew from the rows. The appliance must be stopped.
+    quick
+        Do not read the bodies: only rows, numbers, audit, and whether the bodies' places are there.
+    json_
+        Print JSON.
+    """
+    from pratique.front.fsck import as_json, check, rendered
+
+    outcome = asyncio.run(check(directory, repair=repair, read_bodies=not quick))
+    _say(json.dumps(as_json(outcome)) if json_ else rendered(outcome))
+    return 1 if outcome.report.left else 0
+
+
+@app.command
 def doctor(directory: Path, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
     """Run the live checks of an appliance; each failure comes with its cure. Ends with 1 when a required one fails."""
     from pratique.front.doctor import examine, rendered

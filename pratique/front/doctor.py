@@ -1,6 +1,7 @@
 """`pratique doctor`: the live checks of one appliance, each with its name, what was found, and the cure.
 
-One function for each check; none changes anything and none takes longer than a few seconds. It looks from outside:
+One function for each check; none takes longer than some seconds, and none changes anything but the canary, which sends
+a message of our own to the manager and back (gateway/canary.py). It looks from outside:
 ports are dialled as a peer or a reader would, and no hello is said, which would take the running appliance's place.
 """
 
@@ -11,7 +12,6 @@ import ssl
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from cryptography import x509
 
 from pratique.delivery.routes import RouteError, parse_hop
 from pratique.fleet.identity import Keys, fingerprint
+from pratique.front.check import Check, State
+from pratique.front.doctor_machine import check_corrupt, check_disks, check_ntp, check_peer_clocks, check_sync
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
@@ -31,31 +33,6 @@ EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
 CLOCK_SLACK_SECONDS = 120.0
 EARLIEST_YEAR = 2024  # a clock before it was never set
-
-
-class State(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`required`: the appliance does not do its work while this fails."""
-
-    name: str
-    state: State
-    found: str
-    cure: str = ""
-    required: bool = True
-
-    @property
-    def failed(self) -> bool:
-        return self.required and self.state is State.FAILED
-
-    def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +50,22 @@ async def examine(directory: Path) -> list[Check]:
         return [Check("config", State.FAILED, str(error), "correct the file, then run `pratique check-config`")]
     patient = Patient(directory, options, Keys(directory / "keys"))
     checks = [Check("config", State.OK, f"{options.appliance.name}, {options.appliance.role}")]
-    checks += [check_keys(patient), check_clock(patient)]
+    store_place, spool = directory / options.store.directory, directory / options.store.spool
+    checks += [check_keys(patient), check_clock(patient), check_ntp()]
     checks += [certificate_check(patient.keys.cpq_certificate, "quarantine certificate")]
     checks += [certificate_check(patient.keys.web_certificate, "web certificate")]
     store, health, peers = await check_store(patient)
-    checks.append(store)
+    checks += [store, *check_disks(store_place, spool, options.store.reserve_bytes)]
+    checks.append(await asyncio.to_thread(check_sync, spool))
     if health is not None:
-        checks.append(check_space(health))
+        checks += [check_space(health), await _bodies(patient)]
         checks += check_links(health)
+        checks += check_peer_clocks(health, peers)
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
+    if health is not None and options.appliance.role == "gateway":
+        checks += await _canary(patient, health)
     if not peers and store.state is State.OK:
         checks.append(_nobody_enrolled(patient))
     return checks
@@ -162,6 +144,29 @@ async def check_store(patient: Patient) -> tuple[Check, dict[str, Any] | None, l
         return Check("store", State.FAILED, str(error), cure), None, []
     gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
     return Check("store", State.OK, f"opened: {gauges}"), health, peers
+
+
+async def _bodies(patient: Patient) -> Check:
+    try:
+        return check_corrupt(await ask(patient.directory, "corrupt"))
+    except (LocalRefused, StoreFailed, OSError, ValueError) as error:
+        return Check("bodies", State.SKIPPED, str(error), required=False)
+
+
+async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:
+    """A running gateway whose link to its manager is not down sends a message of its own around."""
+    if not any(link["serial"] and link["up"] is not False for link in health["links"]):
+        return []
+    name = "canary"
+    cure = "see the checks of the manager; there, the log names the canary's MID and what became of it"
+    try:
+        flight = await ask(patient.directory, "canary")
+    except (LocalRefused, StoreFailed, OSError, ValueError) as error:
+        return [Check(name, State.FAILED, str(error), cure)]
+    mid, seconds, why = flight["mid"], flight["seconds"], flight["why"]
+    if why:
+        return [Check(name, State.FAILED, f"MID {mid}: {why} ({seconds:.1f} s)", cure)]
+    return [Check(name, State.OK, f"MID {mid} was held, released, came back and was discarded, in {seconds:.2f} s")]
 
 
 def check_space(health: dict[str, Any]) -> Check:

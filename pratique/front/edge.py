@@ -95,7 +95,7 @@ class EdgeProcess:
         self._closers.append(content.close)
         workers = max(1, settings.virus.workers // handed.edges)  # the workers of the configuration serve all edges
         ours = replace(settings, virus=replace(settings.virus, workers=workers))
-        engines = virus_engines(self._directory, ours, self._closers)
+        engines = virus_engines(self._directory, ours, self._closers, scratch=self._directory / options.store.spool)
         keys = Keys(self._directory / "keys")
         return EdgeParts(
             settings=settings,

@@ -15,10 +15,14 @@ from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
 from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
+from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
+from pratique.store.corrupt import cleared, corrupt_copies
+from pratique.store.corrupt import found as corrupt_found
 from pratique.store.interface import Search
 from pratique.store.moves import PutUser
 from pratique.store.records import User
+from pratique.telemetry import events as log
 
 LIST_MAX = search.LIMIT_MAX
 
@@ -29,10 +33,12 @@ class BadArguments(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`peers_changed` is called after an enrolment changed."""
+    """`peers_changed` is called after an enrolment changed. `canary` sends one; None where none can be sent (a manager,
+    an appliance that does not run)."""
 
     desk: Desk
     peers_changed: Callable[[], None]
+    canary: Callable[[], Awaitable[Flight]] | None = None
 
 
 Act = Callable[[Bench, Person, dict[str, Any]], Awaitable[Any]]
@@ -163,6 +169,31 @@ async def _health(bench: Bench, person: Person, arguments: dict[str, Any]) -> An
     return asdict(await status.health(bench.desk, person))
 
 
+async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """What `pratique fsck` found beside this appliance: bodies that are not what was accepted (MID -> why), those of
+    the list that are (`proved`). The whole list: MID -> why."""
+    store, tell = bench.desk.store, bench.desk.telemetry.emit
+    wrong, proved = arguments.get("found", {}), arguments.get("proved", [])
+    if not isinstance(wrong, dict) or not all(mid.isdigit() and isinstance(why, str) for mid, why in wrong.items()):
+        raise BadArguments("found must say why for each MID")
+    known = corrupt_copies(store.view)
+    new = {mid: why for mid, why in ((int(m), w) for m, w in wrong.items()) if mid not in known}
+    if new:
+        await store.submit(corrupt_found(store.view, new))
+        for mid, why in new.items():
+            tell(log.Alarm(message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk"))
+    if proved:
+        await store.submit(cleared(store.view, _mids({"mids": proved}), person.name))
+    return {str(mid): why for mid, why in corrupt_copies(store.view).items()}
+
+
+async def _canary(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """A message of our own to the manager and back: {"mid", "seconds", "why"}."""
+    if bench.canary is None:
+        raise BadArguments("only a running gateway sends a canary")
+    return asdict(await bench.canary())
+
+
 async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     """What the doctor needs to dial them."""
     names = ("serial", "role", "name", "host", "port", "certificate", "fingerprint", "endpoint", "locked", "withdrawn")
@@ -179,4 +210,6 @@ LOCAL_ACTS: dict[str, Act] = {
     "change-peer": _change_peer,
     "health": _health,
     "peers": _peers,
+    "corrupt": _corrupt,
+    "canary": _canary,
 }

@@ -13,6 +13,7 @@ from pratique.mail.ids import make_xid
 from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
 from pratique.runner.services import Services, audit
+from pratique.store.corrupt import why_corrupt
 from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget
 from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
@@ -22,6 +23,7 @@ from pratique.transfer.seal import sealed_group
 
 # What an older store still holds may have been released or deleted since (custody.md §2.4, rule 2).
 SET_BACK = "this manager was set back to an older state; accept that first: `pratique enroll --accept-setback {serial}`"
+CORRUPT = "MID {mid} is CORRUPT and stays held: {why}; it can be deleted, or restored and proved by `pratique fsck`"
 TRIES = 5  # a reviewer's decision that meets others' changes is read and tried again
 
 
@@ -61,6 +63,8 @@ class Releaser:
             origin = view.peer(copy.origin_serial)
             if origin is not None and origin.set_back_here:
                 return Decided(False, why=SET_BACK.format(serial=origin.serial))
+            if mark is Mark.RELEASED and (corrupt := why_corrupt(view, mid)):
+                return Decided(False, why=CORRUPT.format(mid=mid, why=corrupt))
             try:
                 move = self._move(copy, holds, hold, mark, cause, actor)
             except MetadataError as error:

@@ -68,6 +68,7 @@ class Services:
     clock: Clock
     tasks: Tasks
     numbers: Numbers
+    peer_clocks: dict[str, int] = field(default_factory=dict)  # serial -> ms that its clock was ahead at its last hello
 
 
 def audit(actor: str, action: str, mid: int = 0, cid: str = "", *, detail: str = "") -> AuditEntry:

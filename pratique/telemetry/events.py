@@ -496,6 +496,25 @@ class ConnectionFailed(Event, frozen=True, kw_only=True):
         )
 
 
+class CanaryReturned(Event, frozen=True, kw_only=True):
+    """Our own message that proves the round trip to the manager came back and was discarded."""
+
+    mid: int
+    seconds: float
+
+    def text(self) -> str:
+        return f"MID {self.mid} canary came back after {self.seconds:.3f} s and was discarded"
+
+
+class CanaryLost(Event, frozen=True, kw_only=True):
+    level: ClassVar[str] = "Warning"
+    mid: int
+    why: str
+
+    def text(self) -> str:
+        return f"MID {self.mid} canary did not come back: {log_text(self.why)}"
+
+
 # --- the appliance itself ----------------------------------------------------------------------------------------
 class Fault(Event, frozen=True, kw_only=True):
     """A component of ours failed: which, how, and what happens next."""

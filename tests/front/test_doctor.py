@@ -49,6 +49,9 @@ async def test_a_sound_pair_passes_every_required_check(tmp_path: Path) -> None:
             assert expected <= states.keys()
             assert {states[name] for name in expected} == {State.OK}
             assert rendered(checks).endswith("all required checks passed")
+            if directory is gateway:
+                (canary,) = [check for check in checks if check.name == "canary"]
+                assert (canary.state, "came back and was discarded" in canary.found) == (State.OK, True)
 
 
 async def test_a_stopped_appliance_and_a_peer_that_is_down(tmp_path: Path) -> None:
