@@ -15,6 +15,7 @@ from proof.durable.ledger import Found, Promise
 from proof.durable.place import Place
 from proof.durable.world import World
 
+KEPT = ("are not given back", "was left behind")
 TOKEN = re.compile(r"(?:plain|hold|wait)[0-9]+\Z")
 COPIES = "SELECT subject, hex(cid), hop, custody, segment, offset, length, sha256 FROM copy"
 AUDIT = "SELECT number, at, actor, action, mid, cid, detail, hash FROM audit ORDER BY number"

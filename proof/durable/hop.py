@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proof.durable.shim import end_with_parent
+
 REFUSED = "nowhere."
 PORT = 2525
 
@@ -35,6 +37,7 @@ class Hop:
         self.pid = os.fork()
         if not self.pid:
             try:
+                end_with_parent()
                 os.close(ready)
                 asyncio.run(_serve(address, file, told))
             finally:

@@ -3,12 +3,14 @@
 Only numbers are changed, and for a forked process only. A name that the product no longer has fails here, at once.
 """
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from pratique.front import appliance
 from pratique.manager.expire import Expirer
 from pratique.net.clock import SystemClock
+from pratique.runner.reactions import REACTIONS
 from pratique.store.spool import FileSpool
 
 SEGMENT_BYTES = 16_384  # a few messages fill a segment: turning, spares and removal belong to every run
@@ -22,6 +24,8 @@ NUMBERS: dict[str, Any] = {
     "pratique.runner.link.JOURNAL_SECONDS": SOON,
     "pratique.runner.link_session.IDLE_SECONDS": 1.0,
     "pratique.runner.link_session.STORE_PAUSE_SECONDS": SOON,
+    "pratique.runner.deliverer.NOTICE_RETRY_MS": int(SOON * 1000),
+    "pratique.runner.deliverer.HELD_BACK_MS": int(SOON * 1000),
     "pratique.runner.deliverer.SETTLE_RETRY_SECONDS": SOON,
     "pratique.store.sqlite.opening.CHECKPOINT_PAGES": 24,  # log pages are carried over many times in a run
     "pratique.gateway.app.UNJUDGED_SECONDS": SOON,
@@ -46,6 +50,8 @@ def hurry() -> None:
         _replace(name, number)
     for name, ms in DELAYS.items():
         _replace(name, lambda *_, ms=ms, **__: ms)
+    for keyword, reaction in REACTIONS.items():
+        REACTIONS[keyword] = replace(reaction, pause_seconds=min(reaction.pause_seconds, SOON))
     defaults = FileSpool.__init__.__kwdefaults__
     assert {"segment_bytes", "memory_bytes"} <= defaults.keys()
     defaults["segment_bytes"], defaults["memory_bytes"] = SEGMENT_BYTES, MEMORY_BYTES

@@ -20,12 +20,16 @@ from typing import Any
 
 import uvloop
 
+# Loaded here, once, what an appliance loads late.
+import pratique.console.commands.desk
+import pratique.front.acts
+import pratique.front.faces
 from pratique.front import run as front_run
 from pratique.front.control import socket_path
 from proof.durable import pace, shim
 from proof.durable.shim import Fault, Op, Shim
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 SMTP_PORT = 2525
 
@@ -166,24 +170,24 @@ class Place:
 
     def send(self, recipient: str, octets: bytes, *, sender: str = "a@partner.example") -> str:
         """One message over a session of its own: the reply that decides, "" when there was none."""
-        reply = ""
+        answer = ""
         try:
             with socket.create_connection((self.address, SMTP_PORT), timeout=15) as sock:
                 wire = sock.makefile("rwb")
                 for line in ("", "EHLO c.example", f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA"):
-                    reply = _say(wire, line.encode() + b"\r\n" if line else b"")
-                    if not reply.startswith(("2", "3")):
-                        return reply
-                reply = ""
-                reply = _say(wire, octets.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+                    answer = reply(wire, line.encode() + b"\r\n" if line else b"")
+                    if not answer.startswith(("2", "3")):
+                        return answer
+                answer = ""
+                answer = reply(wire, octets.replace(b"\r\n.", b"\r\n..") + b".\r\n")
                 wire.write(b"QUIT\r\n")
                 wire.flush()
         except OSError:
-            pass
-        return reply
+            answer = ""  # it broke before the reply was whole, or before it was asked for
+        return answer
 
 
-def _say(wire: Any, octets: bytes) -> str:
+def reply(wire: Any, octets: bytes) -> str:
     """Send, and read one reply; "" at the end of the connection."""
     if octets:
         wire.write(octets)
@@ -203,6 +207,7 @@ def _become(place: Place, plan: Plan, writes: int) -> None:
     """The forked process: from here on it is `pratique run`, and ends as that does."""
     code = 70
     try:
+        shim.end_with_parent()
         os.dup2(writes, 1)
         os.dup2(os.open(place._errors(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
         sys.stdout = os.fdopen(1, "w", closefd=False)

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pratique.gateway.pipeline import Pipeline
 from proof.durable.ledger import End, Promise
 from proof.durable.place import Plan
-from proof.durable.world import World, message
+from proof.durable.world import World
 
 LARGE = 10_000  # octets: beyond pace.MEMORY_BYTES, so the body has a file of its own
 DAYS_MS = 40 * 86_400_000  # beyond every retention
@@ -60,7 +61,9 @@ def _bodies_gone(world: World) -> None:
 def _deliver(world: World) -> None:
     world.send("plain", End.DELIVERED)
     world.send("plain", End.DELIVERED, size=LARGE)
-    world.send("plain", End.DELIVERED, size=3000)
+    world.break_off(size=2 * LARGE)
+    for _ in range(6):
+        world.send("plain", End.DELIVERED, size=3000)
     _gateway_at_rest(world)
     _bodies_gone(world)
 
@@ -180,15 +183,9 @@ def prepare(world: World) -> dict[str, list[Promise]]:
     killed = _kept(world)
     world.reset("new")
     for name in ("store", "spool", "log"):
-        _empty(world, name)
+        shutil.rmtree(world.gateway.directory / name, ignore_errors=True)
     world.save("bare")
     return {"held": held, "killed": killed}
-
-
-def _empty(world: World, name: str) -> None:
-    import shutil
-
-    shutil.rmtree(world.gateway.directory / name, ignore_errors=True)
 
 
 def begin(world: World, scenario: Scenario, promised: dict[str, list[Promise]]) -> None:
@@ -201,4 +198,3 @@ def begin(world: World, scenario: Scenario, promised: dict[str, list[Promise]]) 
     for place in world.running:
         change = scenario.change if place.role == "gateway" else None
         place.plan = Plan(ahead_ms=scenario.ahead_ms, change=change, from_start=scenario.from_start)
-    assert message  # the shape of what is sent is world.message

@@ -232,6 +232,13 @@ static ssize_t gathered(int fd, const struct iovec *parts, int n, off_t at) {
 }
 ssize_t pwritev64(int fd, const struct iovec *parts, int n, off_t at) { return gathered(fd, parts, n, at); }
 ssize_t pwritev(int fd, const struct iovec *parts, int n, off_t at) { return gathered(fd, parts, n, at); }
+ssize_t pwritev64v2(int fd, const struct iovec *parts, int n, off_t at, int flags) {
+  if (flags) { errno = EOPNOTSUPP; return -1; }
+  return gathered(fd, parts, n, at);
+}
+ssize_t pwritev2(int fd, const struct iovec *parts, int n, off_t at, int flags) {
+  return pwritev64v2(fd, parts, n, at, flags);
+}
 ssize_t writev(int fd, const struct iovec *parts, int n) {
   static ssize_t (*real)(int, const struct iovec *, int);
   char path[PATHS];

@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -110,6 +111,11 @@ def preloaded(arguments: list[str], module: str) -> None:
         return
     environment = {**os.environ, "LD_PRELOAD": library}
     os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)
+
+
+def end_with_parent() -> None:
+    """This process is killed when the one that forked it ends, however that comes about."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Shim:

@@ -8,20 +8,22 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pratique.front.enroll import enrol_stopped, own_enrolment
 from pratique.front.init import initialise
 from proof.durable.hop import PORT, Hop
 from proof.durable.ledger import End, Promise
-from proof.durable.place import Place, Plan, wait
+from proof.durable.shim import Fault
+from proof.durable.place import Place, Plan, reply, wait
 
 QUIET_SECONDS = 20.0
 FILTERS = 'hold: if (subject == "^hold") { quarantine("Policy"); } wait: if (subject == "^wait") { quarantine("Outbreak"); }'
 PASSWORD = "correct horse battery"
 RESTARTS_MAX = 4
-TRIES_MAX = 12
+PATIENCE_SECONDS = 15.0  # an appliance that ends after a failed disk may take its time
 
 
 class Stuck(Exception):
@@ -76,9 +78,7 @@ class World:
             while not place.alive():
                 if place.starts >= RESTARTS_MAX:
                     raise Stuck(f"the {place.role} ended {len(place.ends)} times: {place.errors()[-600:]}")
-                place.plan = Plan(
-                    ahead_ms=place.plan.ahead_ms, change=place.plan.change, data=place.plan.data
-                )
+                place.plan = unharmed(place.plan)
                 if place.ends[-1] == 0:
                     raise Stuck(f"the {place.role} ended by itself with exit code 0")
                 place.start()
@@ -99,7 +99,7 @@ class World:
         for place in reversed(self.running):
             code = place.stop()
             if code not in (0, None) and place.starts < RESTARTS_MAX:
-                place.plan = Plan(ahead_ms=place.plan.ahead_ms, change=place.plan.change)
+                place.plan = unharmed(place.plan)
                 if place.start():
                     code = place.stop()
             if code != 0:
@@ -114,23 +114,35 @@ class World:
     # --- acts
     def send(self, kind: str, end: End, *, size: int = 0) -> None:
         """Until it is taken: each attempt has a token of its own, and what was said to it is promised."""
-        for _ in range(TRIES_MAX):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
             self.serial += 1
             token = f"{kind}{self.serial}"
             octets = message(token, size)
             host = "nowhere.example" if end is End.BOUNCED else "demo.example"
-            reply = self.gateway.send(f"{token}@{host}", octets, sender=f"s{token}@partner.example")
-            self.promises.append(Promise(token, reply, end, octets))
-            self.marks(f"said {token} {reply[:3]}")
-            if reply.startswith("250"):
+            answer = self.gateway.send(f"{token}@{host}", octets, sender=f"s{token}@partner.example")
+            self.promises.append(Promise(token, answer, end, octets))
+            self.marks(f"said {token} {answer[:3]}")
+            if answer.startswith("250"):
                 return
             self.until(lambda: self.gateway.alive(), "the gateway runs")
             wait()
-        raise Stuck(f"nothing was taken in {TRIES_MAX} attempts: {self.promises[-1].answer!r}")
+        raise Stuck(f"nothing was taken in {PATIENCE_SECONDS:g} s: {self.promises[-1].answer!r}")
+
+    def break_off(self, *, size: int) -> None:
+        """A client that goes away in the middle of a large message: nothing of it may stay."""
+        with suppress(OSError), socket.create_connection((self.gateway.address, PORT), timeout=10) as sock:
+            wire = sock.makefile("rwb")
+            say = ("", "EHLO c.example", "MAIL FROM:<a@partner.example>", "RCPT TO:<b@demo.example>", "DATA")
+            for line in say:
+                reply(wire, line.encode() + b"\r\n" if line else b"")
+            wire.write(b"Subject: broken off\r\n\r\n" + b"x\r\n" * (size // 3))
+            wire.flush()
 
     def decide(self, command: str, mids: list[int]) -> None:
         """Until the manager says that it is done, or that it was done before."""
-        for _ in range(TRIES_MAX):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
             done = self.manager.ask(command, mids=mids, quarantine="")
             if done is not None:
                 self.marks(f"{command} {' '.join(map(str, done['acted'] and mids or []))}")
@@ -141,7 +153,11 @@ class World:
                     return
             self.until(lambda: self.manager.alive(), "the manager runs")
             wait()
-        raise Stuck(f"{command} was not done in {TRIES_MAX} attempts")
+        raise Stuck(f"{command} was not done in {PATIENCE_SECONDS:g} s")
+
+
+def unharmed(plan: Plan) -> Plan:
+    return replace(plan, fault=Fault.NONE, at=0, hear=None)
 
 
 def message(token: str, size: int = 0) -> bytes:
@@ -151,7 +167,7 @@ def message(token: str, size: int = 0) -> bytes:
     return (head + line * (1 + size // len(line))).encode()
 
 
-def build(base: Path, number: int, *, web: bool = False) -> World:
+def build(base: Path, number: int) -> World:
     """Made and enrolled with each other, not started; saved as "new"."""
     network = _free_network(number)
     hop = Hop(f"{network}.9", base / "hop.jsonl")
