@@ -408,6 +408,8 @@ class Deliverer:
                 self._name_doubt(job, "the end was sent and no answer came")
             later = Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid, doubtful)
             self._enqueue_at(later, at)
+        if again:  # its time may have come while the outcome waited for the disk
+            self._serve()
         for copy in spawned:
             emit(log.BounceGenerated(mid=copy.mid, parent=job.mid, cid=copy.cid))
             self.offer(copy)

@@ -73,9 +73,8 @@ _LIST: dict[str, tuple[str, ...]] = {
     f"{_SEGMENT} allocate": ("allocate segment", "allocate spare"),
     f"{_SPOOL}._turn": ("rename spare", "rename segment"),
     f"{_SPOOL}.prepare": ("fsync spare",),
-    f"{_SPOOL}._free_segment": ("unlink segment",),
-    f"{_SPOOL}.discard": ("unlink segment",),
-    f"{_SPOOL}.close": ("unlink spare", "unlink segment"),
+    "store/spool.py _remove": ("unlink segment", "unlink spare"),
+    f"{_SPOOL}._find": ("unlink spare",),
     f"{_SEGMENT} make_directory": ("mkdir directory", "syncdir appliance"),
     # rows: the commit, and the pages of the log that are carried over with it
     _WRITER: (
@@ -150,8 +149,8 @@ SITES = frozenset(Site(where, *call.split(" ", 1)) for where, calls in _LIST.ite
 SOMETIMES = frozenset(
     {
         Site(f"{_SPOOL}._turn", "rename", "segment"),
-        Site(f"{_SPOOL}.close", "unlink", "segment"),
-        Site(f"{_SPOOL}.close", "unlink", "spare"),
+        Site("store/spool.py _remove", "unlink", "spare"),
+        Site(f"{_SPOOL}._find", "unlink", "spare"),
         Site(_WRITER, "syncdir", "directory"),
         Site(f"{_STORE}.close", "fdatasync", "store.db-wal"),
     }

@@ -265,6 +265,13 @@ async def test_an_outcome_that_cannot_be_stored_is_said(make: Make) -> None:
     assert post.node.log.lines("store: no space", f"MID {copy.mid}")
 
 
+async def test_a_retry_whose_time_came_while_its_outcome_waited_for_the_disk_is_not_forgotten(make: Make) -> None:
+    post = make(retry=RetrySettings(initial_s=0, jitter_percent=0), idle_seconds=0.0)
+    post.hop.script["END"].append("451 4.3.0 later")
+    copy = await post.sent()
+    await post.settled(copy, "DELIVERED")
+
+
 async def test_a_notice_whose_commit_found_the_disk_full_is_written_anew(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
