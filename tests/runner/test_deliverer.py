@@ -265,10 +265,17 @@ async def test_an_outcome_that_cannot_be_stored_is_said(make: Make) -> None:
     assert post.node.log.lines("store: no space", f"MID {copy.mid}")
 
 
-async def test_a_retry_whose_time_came_while_its_outcome_waited_for_the_disk_is_not_forgotten(make: Make) -> None:
-    post = make(retry=RetrySettings(initial_s=0, jitter_percent=0), idle_seconds=0.0)
-    post.hop.script["END"].append("451 4.3.0 later")
+async def test_a_retry_whose_time_came_while_its_outcome_waited_for_the_disk_is_not_forgotten(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliverer_module, "SETTLE_RETRY_SECONDS", 0.01)
+    post = make(retry=RetrySettings(initial_s=0, jitter_percent=0))
+    post.hop.take_then_vanish = 1
     copy = await post.sent()
+    await until(lambda: post.states(copy) == ["DOT"])
+    post.node.store.fail_next(StoreFailed("no space", full=True))
+    await until(lambda: post.node.log.of(log.Fault))
+    await until(lambda: not post.deliverer.sessions)  # with the connection went all that would serve the queue
     await post.settled(copy, "DELIVERED")
 
 
