@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ class Arrived:
 
 
 class Hop:
-    def __init__(self, address: str, file: Path) -> None:
+    """`heard(recipients)` is called in the process of the destination, before it answers for a message."""
+
+    def __init__(self, address: str, file: Path, heard: Callable[[list[str]], None] = lambda _: None) -> None:
         self.address = address
         self.file = file
         self._read_to = 0
@@ -39,7 +42,7 @@ class Hop:
             try:
                 end_with_parent()
                 os.close(ready)
-                asyncio.run(_serve(address, file, told))
+                asyncio.run(_serve(address, file, told, heard))
             finally:
                 os._exit(0)
         os.close(told)
@@ -67,12 +70,12 @@ def _arrived(told: dict[str, str]) -> Arrived:
     return Arrived(told["to"], octets, b"x-possible-duplicate: yes" in head)
 
 
-async def _serve(address: str, file: Path, told: int) -> None:
+async def _serve(address: str, file: Path, told: int, heard: Callable[[list[str]], None]) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
 
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await _talk(reader, writer, descriptor)
+            await _talk(reader, writer, descriptor, heard)
         except (OSError, asyncio.IncompleteReadError):
             pass  # a gateway that was killed leaves broken connections: that is the point
         finally:
@@ -83,7 +86,9 @@ async def _serve(address: str, file: Path, told: int) -> None:
     await server.serve_forever()
 
 
-async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, descriptor: int) -> None:
+async def _talk(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, descriptor: int, heard: Callable[[list[str]], None]
+) -> None:
     def say(text: str) -> None:
         writer.write(text.encode() + b"\r\n")
 
@@ -107,6 +112,7 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, desc
             octets = octets[:-3].replace(b"\r\n.", b"\r\n")[2:]
             told: list[dict[str, Any]] = [{"to": r, "octets": octets.decode("latin-1")} for r in recipients]
             os.write(descriptor, "".join(json.dumps(one) + "\n" for one in told).encode())
+            heard(recipients)
         if verb == "QUIT":
             say("221 bye")
             return

@@ -37,3 +37,11 @@ def _ack_first() -> None:
 CRASH: dict[str, Mutant] = {
     "ack-before-commit": Mutant("250 is said before the commit", _ack_first),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class PowerMutant(Mutant):
+    fault: bool = False  # it shows only where a sync fails
+
+
+POWER: dict[str, PowerMutant] = {}

@@ -86,7 +86,7 @@ def _transfer(world: World) -> None:
 
 
 def _kept(world: World) -> list[Promise]:
-    return [p for p in world.promises if p.answer.startswith("250")]
+    return [p for p in world.promises if p.answer.startswith("250") and p.end is End.HELD]
 
 
 def _mids(world: World) -> list[int]:

@@ -167,10 +167,10 @@ def message(token: str, size: int = 0) -> bytes:
     return (head + line * (1 + size // len(line))).encode()
 
 
-def build(base: Path, number: int) -> World:
+def build(base: Path, number: int, heard: Callable[[list[str]], None] | None = None) -> World:
     """Made and enrolled with each other, not started; saved as "new"."""
     network = _free_network(number)
-    hop = Hop(f"{network}.9", base / "hop.jsonl")
+    hop = Hop(f"{network}.9", base / "hop.jsonl", heard or (lambda _: None))
     manager = Place("manager", base / "manager", f"{network}.1", base / "manager.log")
     gateway = Place("gateway", base / "gateway", f"{network}.2", base / "gateway.log")
     for place in (manager, gateway):
