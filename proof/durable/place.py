@@ -40,6 +40,7 @@ class Plan:
 
     fault: Fault = Fault.NONE
     at: int = 0
+    part: str = ""  # of the path of the file that meets the fault
     from_start: bool = False  # count from the first call on, not from readiness
     ahead_ms: int = 0
     data: bool = False  # the log holds what was written
@@ -219,7 +220,7 @@ def _become(place: Place, plan: Plan, writes: int) -> None:
         library = Shim()
 
         def watch() -> None:
-            library.arm(plan.at, plan.fault)
+            library.arm(plan.at, plan.fault, plan.part)
             if plan.hear is not None:
                 library.tell(plan.hear)
             library.watch(place.directory, place.log, data=plan.data)

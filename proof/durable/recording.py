@@ -93,9 +93,10 @@ def record(
     *,
     saved: str = "new",
     mutate: Callable[[], None] | None = None,
-    fault: tuple[str, int, Fault] | None = None,
+    failed_sync: bool = False,
 ) -> list[Recording]:
-    """The scenarios of that name, one after the other in one life, then a clean end. `fault`: role, call, what."""
+    """The scenarios of that name, one after the other in one life, then a clean end. `failed_sync`:
+    once, of a body at the gateway, and what it should have kept is lost."""
     world.reset(saved)
     if saved == "bare":
         world.running = [world.gateway]
@@ -107,8 +108,8 @@ def record(
         note = instrument(place.log, other)
         place.plan.data = place.plan.from_start = True
         place.plan.change = (lambda n=note: (mutate(), n())) if mutate else note  # type: ignore[misc]
-        if fault and fault[0] == place.role:
-            place.plan.at, place.plan.fault = fault[1], fault[2]
+        if failed_sync and place.role == "gateway":
+            place.plan.at, place.plan.fault, place.plan.part = 60, Fault.LOST, "/spool/"
 
     def heard(text: str) -> None:
         for log in logs.values():

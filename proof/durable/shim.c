@@ -1,7 +1,8 @@
 /* Sees every durable call of a process on files below one directory, and makes chosen ones fail.
  *
  * Loaded with LD_PRELOAD. A durable call is one that changes what a disk holds: creation, write, truncation, allocation,
- * sync, rename, removal, directory. Calls are counted from 1; the one with the number `at` meets the fault. All are
+ * sync, rename, removal, directory. Calls are counted from 1; the one with the number `at` meets the fault, or
+ * the next one that it can happen to. All are
  * logged, in the order in which the kernel was asked: a write under the lock that also orders the log, a sync when it
  * began (what it covers was written before) and when it ended.
  *
@@ -43,6 +44,8 @@ static char watched[4096];
 static size_t watched_bytes;
 static int log_fd = -1, with_data, fault_kind;
 static unsigned long count, fault_at;
+static int fired;
+static char fault_part[256];
 static told callback;
 static struct undo *undos;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -134,12 +137,14 @@ static unsigned begin(int op, const char *path) {
   return number;
 }
 
-static int fault_for(unsigned number, int op) {
-  if (!fault_kind || number != fault_at) return NONE;
+/* The first call from the number `at` on that this fault can happen to, and no other. */
+static int fault_for(unsigned number, int op, const char *path) {
+  if (!fault_kind || fired || number < fault_at) return NONE;
   int write = op == WRITE, sync = op == FSYNC || op == FDATASYNC;
   if ((fault_kind == TORN || fault_kind == SHORT) && !write) return NONE;
   if (fault_kind == LOST && !sync) return NONE;
-  return fault_kind;
+  if (!strstr(path + watched_bytes, fault_part)) return NONE;
+  return __sync_bool_compare_and_swap(&fired, 0, 1) ? fault_kind : NONE;
 }
 
 static void die(void) { kill(getpid(), SIGKILL); for (;;) pause(); }
@@ -186,7 +191,7 @@ static ssize_t some(int fd, const void *data, size_t bytes, off_t at) {
 
 static ssize_t put(int fd, const char *path, const void *data, size_t bytes, off_t at) {
   unsigned number = begin(WRITE, path);
-  int fault = fault_for(number, WRITE);
+  int fault = fault_for(number, WRITE, path);
   if (fault == KILL) { note(WRITE, fault, 0, number, path, 0, at, 0, 0); die(); }
   if (fault == EIO_ || fault == ENOSPC_) {
     note(WRITE, fault, -1, number, path, 0, at, 0, 0);
@@ -250,7 +255,7 @@ ssize_t writev(int fd, const struct iovec *parts, int n) {
 /* --- one-step calls: fault, the call under the lock, the log ------------------------------------------------------ */
 #define STEP(op, path, second, offset, bytes, call) \
   unsigned number = begin(op, path); \
-  int fault = fault_for(number, op); \
+  int fault = fault_for(number, op, path); \
   if (fault) note(op, fault, -1, number, path, second, offset, 0, bytes); \
   if (fault == KILL) die(); \
   if (fault) { errno = fault == ENOSPC_ ? ENOSPC : EIO; return -1; } \
@@ -346,7 +351,7 @@ static int synced(int fd, int op, int (*real)(int)) {
   struct stat st;
   if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) op = SYNCDIR;
   unsigned number = begin(op, path);
-  int fault = fault_for(number, op);
+  int fault = fault_for(number, op, path);
   pthread_mutex_lock(&lock);
   note(op, fault, fault ? -1 : 0, number, path, 0, 0, 0, 0);
   if (fault == LOST) settle(fd, 1);
@@ -380,7 +385,12 @@ void shim_watch(const char *directory, const char *log, int data) {
   }
   watched_bytes = strlen(watched);
 }
-void shim_arm(unsigned long at, int kind) { fault_at = at; fault_kind = kind; }
+void shim_arm(unsigned long at, int kind, const char *part) {
+  fault_at = at;
+  fault_kind = kind;
+  fired = 0;
+  snprintf(fault_part, sizeof fault_part, "%s", part);
+}
 unsigned long shim_count(void) { return count; }
 void shim_tell(told function) { callback = function; }
 void shim_mark(const char *text) {
@@ -393,7 +403,7 @@ __attribute__((constructor(65535))) static void from_environment(void) {
   const char *directory = getenv("SHIM_WATCH"), *log = getenv("SHIM_LOG"), *at = getenv("SHIM_AT");
   if (!directory) return;
   const char *kind = getenv("SHIM_FAULT");
-  shim_arm(at ? strtoul(at, 0, 10) : 0, kind ? atoi(kind) : NONE);
+  shim_arm(at ? strtoul(at, 0, 10) : 0, kind ? atoi(kind) : NONE, "");
   shim_watch(directory, log ? log : "", 0);
   unsetenv("SHIM_WATCH"); /* worker processes have other work */
 }

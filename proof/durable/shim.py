@@ -132,8 +132,9 @@ class Shim:
         """Count from 1 the durable calls below `directory`, and log them."""
         self._watch(os.fsencode(directory), os.fsencode(log) if log else b"", int(data))
 
-    def arm(self, at: int, fault: Fault) -> None:
-        self._arm(ctypes.c_ulong(at), int(fault))
+    def arm(self, at: int, fault: Fault, part: str = "") -> None:
+        """The first call from `at` on that the fault can happen to meets it; `part` must stand in the file's path."""
+        self._arm(ctypes.c_ulong(at), int(fault), part.encode())
 
     def count(self) -> int:
         return int(self._count())
