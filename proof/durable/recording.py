@@ -21,7 +21,7 @@ from proof.durable import shim
 from proof.durable.disk import State
 from proof.durable.scenarios import SCENARIOS
 from proof.durable.shim import Entry, Fault, Op
-from proof.durable.world import World
+from proof.durable.world import Stuck, World
 
 KEPT = ("store", "spool")  # of an appliance's directory: what holds mail
 UNKEPT = ("store/store.lock",)
@@ -124,6 +124,10 @@ def record(
             SCENARIOS[name].run(world)
         wrong = world.stop()
         assert not wrong, wrong
+    except Stuck:
+        if mutate is None:
+            raise
+        world.kill()  # a broken product may well not come to rest; what it said until then is judged
     finally:
         flag.unlink()
         world.marks = lambda text: None
