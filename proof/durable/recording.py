@@ -24,7 +24,7 @@ from proof.durable.shim import Entry, Fault, Op
 from proof.durable.world import Stuck, World
 
 KEPT = ("store", "spool")  # of an appliance's directory: what holds mail
-UNKEPT = ("store/store.lock",)
+UNKEPT = ("store/store.lock", "spool/edges.lock")  # locked, never read
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,15 +67,16 @@ _SPOOL, _SEGMENT, _INDEX = "store/spool.py FileSpool", "store/segment.py", "stor
 # function of the product -> "call kind", several
 _LIST: dict[str, tuple[str, ...]] = {
     # bodies
-    f"{_SPOOL}.write_at": ("write segment",),
+    f"{_SEGMENT} write_all": ("write segment",),
     f"{_SPOOL}.sync": ("fdatasync segment", "syncdir directory"),
     f"{_SPOOL}._create": ("create segment", "create spare"),
     f"{_SEGMENT} allocate": ("allocate segment", "allocate spare"),
-    f"{_SPOOL}._turn": ("rename spare", "rename segment"),
+    f"{_SPOOL}._next_segment": ("rename spare", "rename segment"),
     f"{_SPOOL}.prepare": ("fsync spare",),
     "store/spool.py _remove": ("unlink segment", "unlink spare"),
     f"{_SPOOL}._find": ("unlink spare",),
     f"{_SEGMENT} make_directory": ("mkdir directory", "syncdir appliance"),
+    "store/remote/fence.py Fence.__init__": ("create spool/edges.lock",),
     # rows: the commit, and the pages of the log that are carried over with it
     _WRITER: (
         "write store.db-wal",
@@ -148,7 +149,7 @@ SITES = frozenset(Site(where, *call.split(" ", 1)) for where, calls in _LIST.ite
 # Seen in some runs only: they hang on how the work falls into batches.
 SOMETIMES = frozenset(
     {
-        Site(f"{_SPOOL}._turn", "rename", "segment"),
+        Site(f"{_SPOOL}._next_segment", "rename", "segment"),
         Site("store/spool.py _remove", "unlink", "spare"),
         Site(f"{_SPOOL}._find", "unlink", "spare"),
         Site(_WRITER, "syncdir", "directory"),
