@@ -1,49 +1,69 @@
-"""`make bench`: measures, prints a table, writes bench/results.json. `--quick` is the short form for CI."""
+"""`make bench`: measures, prints a table, writes bench/results.json and one plot a bar. `--quick` is the short form."""
 
 import argparse
 import json
-import os
-import platform
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench import p1
+from bench import accept, life, link, p1
+from bench.machine import described
+from bench.plot import draw
 
-RESULTS = Path(__file__).parent / "results.json"
-BARS = {
-    "P1 10 KB, 20 sessions": (p1.Load(20, 10_240, 6_000, 800), 8.0),
-    "P1 10 KB, 100 sessions": (p1.Load(100, 10_240, 8_000, 800), 8.0),
-    "P1 2 KB, 20 sessions": (p1.Load(20, 2_048, 6_000, 800), 5.0),
-    "P1 100 KB, 20 sessions": (p1.Load(20, 102_400, 2_000, 400), 3.0),
+HERE = Path(__file__).parent
+Measure = Callable[[argparse.Namespace], dict[str, Any]]
+
+
+def _whole_path(load: p1.Load) -> Measure:
+    return lambda asked: p1.run(load, asked.pairs, edges=asked.edges)
+
+
+TWENTY, HUNDRED = p1.Load(20, 10_240, 6_000, 800), p1.Load(100, 10_240, 8_000, 800)
+# bar -> (how it is measured, the figure, its goal, whether less is better)
+BARS: dict[str, tuple[Measure, str, float, bool]] = {
+    "P1 10 KB, 20 sessions": (_whole_path(TWENTY), "ratio", 8.0, False),
+    "P1 10 KB, 100 sessions": (_whole_path(HUNDRED), "ratio", 12.0, False),
+    "P1 2 KB, 20 sessions": (_whole_path(p1.Load(20, 2_048, 6_000, 800)), "ratio", 7.0, False),
+    "P1 100 KB, 20 sessions": (_whole_path(p1.Load(20, 102_400, 2_000, 400)), "ratio", 4.5, False),
+    "P2 processor time, 10 KB": (_whole_path(TWENTY), "cpu_ratio", 8.0, False),
+    "P3 durable accept": (lambda asked: accept.run(HUNDRED, asked.pairs, edges=asked.edges), "ratio", 10.0, False),
+    "P4 hand-off": (lambda asked: link.hand_over(asked.messages(10_000), 10_240), "ratio", 0.5, False),
+    "P5 release": (
+        lambda asked: link.release(asked.messages(50_000), asked.messages(4_000), 10_240),
+        "ratio",
+        20,
+        False,
+    ),
+    "P7 idle sessions, MiB": (lambda asked: life.idle(5_000, edges=asked.edges), "ours", 64.0, True),
+    "P9 durable calls a message": (lambda asked: life.writes(2_000, HUNDRED), "ours", 0.25, True),
+    "P10 restart, seconds": (lambda asked: life.restart(asked.messages(100_000)), "ours", 1.0, True),
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("--quick", action="store_true", help="only the first bar, with fewer messages")
+    parser.add_argument("--quick", action="store_true", help="every chosen bar with few messages and two pairs")
     parser.add_argument("--pairs", type=int, default=5, help="rounds on each side")
     parser.add_argument("--bar", default="", help="only bars whose name contains this")
-    arguments = parser.parse_args()
-    results: dict[str, object] = {}
+    parser.add_argument("--edges", type=int, default=0, help="edge processes of our gateway; 0 = one process")
+    asked = parser.parse_args()
+    asked.pairs = 2 if asked.quick else asked.pairs
+    asked.messages = lambda count: min(count, 2_000) if asked.quick else count
+    path = HERE / "results.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     good = True
-    for name, (load, goal) in BARS.items():
-        if arguments.bar not in name or (arguments.quick and results):
+    for name, (measure, figure, goal, less) in BARS.items():
+        if asked.bar not in name:
             continue
-        pairs = 2 if arguments.quick else arguments.pairs
-        figures = p1.run(load, pairs)
-        figures |= {"goal": goal, "met": float(str(figures["ratio"])) >= goal}
-        good = good and bool(figures["met"])
-        results[name] = figures
-        print(
-            f"{name:24} ours {figures['ours']:>6} msg/s   Postfix pair {figures['peer']:>5} msg/s   "
-            f"ratio {figures['ratio']:>6} (goal {goal})   CPU {figures['cpu_ms']} ms/msg   "
-            f"{'met' if figures['met'] else 'NOT MET'}",
-            flush=True,
-        )
-    durable = p1.flushes(1_000, BARS["P1 10 KB, 20 sessions"][0])
-    print(f"durable calls (strace, 20 sessions): {durable['calls']} for {durable['messages']} messages")
-    results["durable calls"] = durable
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    RESULTS.write_text(json.dumps({"machine": machine, "bars": results}, indent=2) + "\n")
+        title = f"{name}, {asked.edges} edges" if asked.edges else name
+        found = measure(asked)
+        met = found[figure] <= goal if less else found[figure] >= goal
+        results[title] = found | {"goal": goal, "met": met, "machine": described()}
+        good = good and met
+        told = "  ".join(f"{key} {value}" for key, value in found.items() if not isinstance(value, list | dict))
+        print(f"{title:36} {figure} {found[figure]} (goal {goal:g}) {'met' if met else 'NOT MET'}   {told}", flush=True)
+        path.write_text(json.dumps(results, indent=2) + "\n")
+        draw(HERE / "plots", title, results[title])
     return 0 if good else 1
 
 

@@ -69,15 +69,16 @@ SECOND = """\
 smtpd_tls_security_level = encrypt
 smtpd_tls_cert_file = {base}/cert.pem
 smtpd_tls_key_file = {base}/key.pem
-smtpd_recipient_restrictions = check_client_access static:HOLD, permit_mynetworks, reject
 """
+HOLD = "smtpd_recipient_restrictions = check_client_access static:HOLD, permit_mynetworks, reject\n"
 
 
 class PostfixPair:
-    """A on `port`, B on `port + 1`."""
+    """A on `port`, B on `port + 1`. `first_holds`: A holds, too, until `release`."""
 
-    def __init__(self, base: Path, port: int) -> None:
+    def __init__(self, base: Path, port: int, *, first_holds: bool = False) -> None:
         self._base = base
+        self._first = FIRST + (HOLD if first_holds else "")
         self._port = port
         self._names = ("a", "b")
 
@@ -85,9 +86,9 @@ class PostfixPair:
         shutil.rmtree(self._base, ignore_errors=True)
         self._base.mkdir(parents=True)
         self._base.chmod(0o755)
-        self._instance("b", self._port + 1, SECOND)
+        self._instance("b", self._port + 1, SECOND + HOLD)
         _certificate(self._base / "b")
-        self._instance("a", self._port, FIRST)
+        self._instance("a", self._port, self._first)
         for name in ("b", "a"):
             self._postfix(name, "start")
 
@@ -115,6 +116,12 @@ class PostfixPair:
         subprocess.run(
             ["/usr/sbin/postsuper", "-c", str(self._base / "b" / "etc"), "-d", "ALL"], check=True, capture_output=True
         )
+
+    def release(self) -> None:
+        """A lets go what it holds, and relays it to B."""
+        config = str(self._base / "a" / "etc")
+        subprocess.run(["/usr/sbin/postsuper", "-c", config, "-H", "ALL"], check=True, capture_output=True)
+        self._postfix("a", "flush")
 
     def stop(self) -> None:
         for name in self._names:
