@@ -73,7 +73,8 @@ class Manager:
         """Listen on the quarantine port, take up releases that wait. Raises OSError when it cannot be bound."""
         self.reception.refresh()
         self.peers_changed()
-        self._servers.append(await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port))
+        self.cpq.server = await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port)
+        self._servers.append(self.cpq.server)
         self.services.tasks.spawn(self._cancelled_before(), "cancelled releases")
         self.services.tasks.spawn(self.expirer.run(), "scheduled exits")
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")

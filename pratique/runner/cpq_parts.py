@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from pratique.mail.ids import parse_xid
 from pratique.mail.values import value
 from pratique.net.tls import TlsInfo
+from pratique.runner.readiness import Asker, Line
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Stored
@@ -69,8 +70,8 @@ class Taker(Protocol):
         ...
 
     def suspended_quarantines(self) -> tuple[str, ...]: ...
-    def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
-        """Named readiness checks: (name, YES/NO/UNKNOWN, cure)."""
+    def checks(self, asker: Asker) -> tuple[Line, ...]:
+        """What XQSTAT is answered."""
         ...
 
     def clocks(self, peer: Peer, *, differ: bool) -> None:
@@ -107,6 +108,11 @@ class Port(Protocol):
     sessions: set[Live]
     strangers: Counter[str]
     closing: bool  # the appliance stops: a connection that comes now is only refused
+
+    @property
+    def listening(self) -> bool:
+        """The port takes connections."""
+        ...
 
     def fence(self, serial: str, nonce: str, *, but: Live) -> None: ...
     def drop_peer(self, serial: str) -> None: ...

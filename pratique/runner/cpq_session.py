@@ -13,6 +13,7 @@ from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
 from pratique.runner.cpq_parts import Offer, Port
 from pratique.runner.hello import Memory, clocks_differ, compare, held_as, set_back_text
+from pratique.runner.readiness import Asker
 from pratique.runner.services import audit
 from pratique.store.interface import BodyWriter
 from pratique.store.moves import (
@@ -70,6 +71,8 @@ class CpqSession:
         self.icid = 0
         self._stranger = True
         self._ready = False
+        self._hello_said: Hello | None = None
+        self._clock_differs = False
         self._writers: dict[int, BodyWriter | None] = {}  # None: the store refused the body
         self._run_due = False
         self._quit = False
@@ -194,7 +197,8 @@ class CpqSession:
             self._set_back(hello, taken.before, peer)
         self._peer = self._memory = peer
         self._ready = keyword is Keyword.READY
-        differ = clocks_differ(hello, self._services.clock.now_ms())
+        self._hello_said = hello
+        self._clock_differs = differ = clocks_differ(hello, self._services.clock.now_ms())
         self._service.taker.clocks(peer, differ=differ)
         if differ:
             self._log(log.Alarm(message=f"the clock of {peer.name} differs from ours by more than 5 minutes: set both"))
@@ -361,12 +365,19 @@ class CpqSession:
         self._submit(JournalIn(self.serial, event.after, event.last, rows), applied, lambda: self.end(V_CLOSING))
 
     def _stat(self, event: cpq.StatGiven) -> None:
-        assert self._peer is not None
-        peer = self._services.store.view.peer(self.serial) or self._peer
+        assert self._peer is not None and self._hello_said is not None
+        known = self._services.store.view.peer(self.serial)
+        believed = self._service.trust.peer_of(self._tls)
+        asker = Asker(
+            peer=known if believed is not None and believed.serial == self.serial else None,
+            versions=self._hello_said.versions,
+            clock_differs=self._clock_differs,
+            members=event.members,
+            listening=self._service.listening,
+        )
         keyword, why = self._service.taker.standing()
-        reply = self._service.hello_reply(keyword, peer, why=why)
-        checks = self._service.taker.checks(peer, event.members)
-        self._core.answer_stat(event.unit, replace(reply, checks=checks))
+        reply = self._service.hello_reply(keyword, known or self._peer, why=why)
+        self._core.answer_stat(event.unit, replace(reply, checks=self._service.taker.checks(asker)))
 
     def _ended(self, event: cpq.ServerEnded) -> None:
         self._quit = event.clean
