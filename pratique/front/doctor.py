@@ -11,58 +11,26 @@ import ssl
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 
-from pratique.delivery.routes import RouteError, parse_hop
-from pratique.fleet.identity import Keys, fingerprint
+from pratique.fleet.identity import Keys
+from pratique.front.check import Check, Patient, State, reachable
+from pratique.front.doctor_peers import check_peer, nobody_enrolled
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
-from pratique.front.probe import ProbeFailed, banner, quarantine_port
+from pratique.front.probe import ProbeFailed, banner
 from pratique.net.clock import SystemClock
-from pratique.net.tls import pinned_context
 from pratique.store.moves import StoreFailed
 
 EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
 CLOCK_SLACK_SECONDS = 120.0
+NAMED_MAX = 20  # copies in one line
 EARLIEST_YEAR = 2024  # a clock before it was never set
-
-
-class State(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`required`: the appliance does not do its work while this fails."""
-
-    name: str
-    state: State
-    found: str
-    cure: str = ""
-    required: bool = True
-
-    @property
-    def failed(self) -> bool:
-        return self.required and self.state is State.FAILED
-
-    def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    directory: Path
-    options: Options
-    keys: Keys
 
 
 async def examine(directory: Path) -> list[Check]:
@@ -76,16 +44,17 @@ async def examine(directory: Path) -> list[Check]:
     checks += [check_keys(patient), check_clock(patient)]
     checks += [certificate_check(patient.keys.cpq_certificate, "quarantine certificate")]
     checks += [certificate_check(patient.keys.web_certificate, "web certificate")]
-    store, health, peers = await check_store(patient)
+    store, told = await check_store(patient)
     checks.append(store)
-    if health is not None:
-        checks.append(check_space(health))
-        checks += check_links(health)
+    if told is not None:
+        checks += [check_space(told.health), check_bodies(told.corrupt, options.appliance.role)]
+        checks += check_links(told.health)
+    peers = told.peers if told is not None else []
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
     if not peers and store.state is State.OK:
-        checks.append(_nobody_enrolled(patient))
+        checks.append(nobody_enrolled(patient))
     return checks
 
 
@@ -152,16 +121,24 @@ def _written_at(path: Path) -> float:
 
 
 # --- store ------------------------------------------------------------------------------------------------------
-async def check_store(patient: Patient) -> tuple[Check, dict[str, Any] | None, list[dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the appliance says of itself, or its store when it does not run."""
+
+    health: dict[str, Any]
+    peers: list[dict[str, Any]]
+    corrupt: list[dict[str, Any]]
+
+
+async def check_store(patient: Patient) -> tuple[Check, Told | None]:
     """Over the socket when the appliance runs, else by opening the store under its lock."""
     try:
-        health = await ask(patient.directory, "health")
-        peers = await ask(patient.directory, "peers")
+        health, peers, corrupt = [await ask(patient.directory, act) for act in ("health", "peers", "corrupt")]
     except (LocalRefused, StoreFailed, OSError, ValueError) as error:
         cure = "see the mail log; a full or broken disk must be cured first, nothing is lost meanwhile"
-        return Check("store", State.FAILED, str(error), cure), None, []
+        return Check("store", State.FAILED, str(error), cure), None
     gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
-    return Check("store", State.OK, f"opened: {gauges}"), health, peers
+    return Check("store", State.OK, f"opened: {gauges}"), Told(health, peers, corrupt)
 
 
 def check_space(health: dict[str, Any]) -> Check:
@@ -171,6 +148,22 @@ def check_space(health: dict[str, Any]) -> Check:
         return Check("space", State.FAILED, "below the reserve: new mail gets 452", cure)
     state = State.WARNING if free < LOW_SPACE_BYTES else State.OK
     return Check("space", state, f"{free / (1 << 20):.0f} MiB above the reserve", cure)
+
+
+def check_bodies(corrupt: list[dict[str, Any]], role: str) -> Check:
+    """Copies whose bodies are known not to be what was accepted: they are kept and never sent."""
+    if not corrupt:
+        return Check("bodies", State.OK, "none is known to be corrupt")
+    texts = [f"MID {copy['mid']}: {copy['why']}" for copy in corrupt[:NAMED_MAX]]
+    more = f"; and {len(corrupt) - NAMED_MAX} more" if len(corrupt) > NAMED_MAX else ""
+    found = f"{len(corrupt)} corrupt, kept and never sent: {'; '.join(texts)}{more}"
+    cure = (
+        "look after the disk (the kernel's log names it). If you have the spool's files of that time, stop, put them "
+        "back, start: what is good again leaves this list. Else ask the sender for the message again"
+    )
+    if role == "manager":
+        cure += "; `pratique delete DIR MID` ends a held one"
+    return Check("bodies", State.FAILED, found, cure)
 
 
 def check_links(health: dict[str, Any]) -> list[Check]:
@@ -213,11 +206,6 @@ def _banner_check(name: str, address: str, port: int) -> Callable[[Patient], Awa
     return check
 
 
-def reachable(address: str) -> str:
-    """Where to dial what listens on `address` of this machine."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(address, address)
-
-
 async def check_rest(patient: Patient) -> Check:
     web = patient.options.web
     where = f"https://{reachable(web.address)}:{web.port}"
@@ -242,50 +230,3 @@ def _rest_status(patient: Patient, base: str) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
-
-
-# --- peers ------------------------------------------------------------------------------------------------------
-def _nobody_enrolled(patient: Patient) -> Check:
-    other = "manager" if patient.options.appliance.role == "gateway" else "gateway"
-    cure = f"on the {other}: `pratique enroll DIR --show`; here: `pratique enroll {patient.directory} FILE`"
-    return Check("peers", State.WARNING, f"no {other} is enrolled: quarantined mail goes nowhere", cure, required=False)
-
-
-async def check_peer(patient: Patient, peer: dict[str, Any]) -> list[Check]:
-    """TCP and banner, then TLS with both certificates, then whose certificate it is."""
-    name = f"peer {peer['name']}"
-    if peer["withdrawn"]:
-        return [Check(name, State.SKIPPED, "withdrawn: nothing is exchanged", required=False)]
-    if peer["locked"]:
-        cure = f"find out why, then `pratique enroll {patient.directory} --unlock {peer['serial']}`"
-        return [Check(name, State.FAILED, f"locked: {peer['locked']}", cure)]
-    host, port = _endpoint(peer)
-    try:
-        line = await banner(host, port)
-    except ProbeFailed as error:
-        cure = f"is it running? does a firewall let {host}:{port} through? `telnet {host} {port}` must show 220"
-        return [Check(f"{name} tcp", State.FAILED, f"{host}:{port}: {error}", cure)]
-    checks = [Check(f"{name} tcp", State.OK, f"{host}:{port}: {line[:100]}")]
-    keys = patient.keys
-    context = pinned_context(str(keys.cpq_certificate), str(keys.cpq_key), peer["certificate"], server_side=False)
-    try:
-        certificate = await quarantine_port(host, port, context)
-    except ProbeFailed as error:
-        cure = "one side does not know the other's present certificate: exchange `pratique enroll DIR --show` anew"
-        return [*checks, Check(f"{name} tls", State.FAILED, str(error), cure)]
-    if fingerprint(certificate) != peer["fingerprint"]:
-        cure = "another appliance answers there: correct the address, or enrol the one that is meant"
-        return [*checks, Check(f"{name} tls", State.FAILED, "the certificate is not the enrolled one", cure)]
-    return [*checks, Check(f"{name} tls", State.OK, f"TLS 1.3, certificate {peer['fingerprint'][:16]}... as enrolled")]
-
-
-def _endpoint(peer: dict[str, Any]) -> tuple[str, int]:
-    """A gateway's place for releases is what it announced last; a manager's is what its enrolment says."""
-    host, port = str(peer["host"]), int(peer["port"])
-    if peer["role"] == "manager" or not peer["endpoint"]:
-        return host, port
-    try:
-        hop = parse_hop(str(peer["endpoint"]))
-    except RouteError:
-        return host, port
-    return (host if hop.host in ("0.0.0.0", "::") else hop.host), hop.port

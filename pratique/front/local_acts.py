@@ -16,11 +16,18 @@ from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
 from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
 from pratique.quarantine.lifecycle import Mark
-from pratique.store.interface import Search
+from pratique.store.corrupt import corrupt_copies
+from pratique.store.interface import Search, View
 from pratique.store.moves import PutUser
 from pratique.store.records import User
 
 LIST_MAX = search.LIMIT_MAX
+STUCK_MAX = 10_000  # transfers that are looked through for corrupt bodies
+CORRUPT = "CORRUPT: "  # how a link begins the reason of a transfer that it cannot send (runner/link_session.py)
+PEER_FIELDS = (
+    *("serial", "role", "name", "host", "port", "certificate", "fingerprint", "endpoint", "locked", "withdrawn"),
+    *("inc", "seq", "knows_inc", "knows_seq", "set_back_here", "set_back_there"),
+)
 
 
 class BadArguments(Exception):
@@ -179,8 +186,18 @@ async def _health(bench: Bench, person: Person, arguments: dict[str, Any]) -> An
 
 async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     """What the doctor needs to dial them."""
-    names = ("serial", "role", "name", "host", "port", "certificate", "fingerprint", "endpoint", "locked", "withdrawn")
-    return [{name: getattr(peer, name) for name in names} for peer in bench.desk.store.view.peers()]
+    return [{name: getattr(peer, name) for name in PEER_FIELDS} for peer in bench.desk.store.view.peers()]
+
+
+async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """Copies whose bodies are not what was accepted: found at a start, or when they were to be sent."""
+
+    def read(view: View) -> dict[int, str]:
+        stuck = (t for t in view.unsettled_transfers(STUCK_MAX) if t.error.startswith(CORRUPT))
+        return {t.mid: t.error.removeprefix(CORRUPT) for t in stuck} | corrupt_copies(view)
+
+    known = await bench.desk.store.read(read)
+    return [{"mid": mid, "why": why} for mid, why in sorted(known.items())]
 
 
 LOCAL_ACTS: dict[str, Act] = {
@@ -194,4 +211,5 @@ LOCAL_ACTS: dict[str, Act] = {
     "change-peer": _change_peer,
     "health": _health,
     "peers": _peers,
+    "corrupt": _corrupt,
 }
