@@ -189,6 +189,13 @@ class Manager:
             self._tell_origin(mid)
         return decided
 
+    async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
+        """A copy of a held message goes to other addresses: see Releaser.send_copy."""
+        done = await self.releaser.send_copy(mid, quarantine, addresses, actor)
+        if done.done:
+            self._wake_link(done.mid)
+        return done
+
     def _wake_link(self, mid: int) -> None:
         copy = self.services.store.view.copy(mid)
         if copy is None:

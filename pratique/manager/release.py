@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pratique.mail.ids import make_xid
+from pratique.mail.ids import make_cid, make_xid
+from pratique.manager.copies import as_new, child_of, envelope_of
 from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
 from pratique.runner.services import Services, audit
-from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget
+from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget, SendCopy
 from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
 from pratique.transfer.metadata import Change, HistoryEntry, MetadataError, Out, Release, decode, forwarded
@@ -45,12 +46,13 @@ class Actor:
 @dataclass(frozen=True, slots=True)
 class Decided:
     """What a decision led to. `done` is false when it was already decided by someone else, or the mail is not there.
-    `said`: what was done, where that is more than the exit."""
+    `said`: what was done, where that is more than the exit; `mid`: of a copy that was made."""
 
     done: bool
     exit: str = Exit.NONE
     why: str = ""
     said: str = ""
+    mid: int = 0
 
 
 class Releaser:
@@ -174,6 +176,38 @@ class Releaser:
         )
         return NewTransfer(copy.cid, hop, to, seq, "X", group.seal, group.command_octets, group.metadata)
 
+    async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
+        """A copy of a message that is held in `quarantine` goes to other addresses, by the gateway that caught it; the
+        message itself stays as it is. Durable on return; `mid` of the answer is the copy's. Raises BadAddress."""
+        services, view = self._services, self._services.store.view
+        copy = view.copy(mid)
+        hold = next((h for h in view.holds(mid) if h.quarantine == quarantine and h.mark == Mark.HELD), None)
+        if copy is None or hold is None or copy.custody != "HELD" or copy.extent is None:
+            return Decided(False, why="not held in that quarantine any more")
+        origin = view.peer(copy.origin_serial)
+        if origin is None or origin.withdrawn:
+            return Decided(False, why=f"the gateway of MID {mid} is not enrolled any more")
+        if origin.set_back_here:
+            return Decided(False, why=SET_BACK.format(serial=origin.serial))
+        now, envelope = services.clock.now_ms(), envelope_of(copy.envelope, addresses)
+        cid = make_cid(now, services.clock.random(10))
+        try:
+            child = child_of(copy, mid=services.store.next_mid(), cid=cid, envelope=envelope, at=now)
+            outs = (_out(hold, now, Cause.MANUAL, actor),)
+            transfer = self._sealed(child, outs, actor, now, to=origin.serial, may_duplicate=False)
+        except MetadataError as error:
+            return Decided(False, why=f"no copy can be made of MID {mid}: its metadata would be refused ({error})")
+        detail = json.dumps({"quarantine": quarantine, "to": addresses, "mid": child.mid, "cid": cid})
+        entry = audit(actor.name, "copy", mid, copy.cid, detail=detail)
+        try:
+            await services.store.submit(SendCopy(mid, quarantine, as_new(child, transfer), (entry,)))
+        except MoveRefused as refused:
+            return Decided(False, why=refused.why)
+        by = f"{actor.name}, who sends a copy"
+        services.telemetry.emit(log.Generated(mid=child.mid, parent=mid, by=by, cid=cid))
+        services.telemetry.emit(log.QueuedForDelivery(mid=child.mid, cid=cid))
+        return Decided(True, Exit.RELEASE, mid=child.mid)
+
     async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
         """A release goes to the gateway `to` instead. Free when the present target has cancelled the hop for good;
         while it may have it, only with `override`: then the copy says that it may be a duplicate, and so does the
@@ -187,14 +221,21 @@ class Releaser:
         assert copy is not None and old is not None
         in_doubt = old.state != "CANC"
         before = decode(old.metadata, hop=old.hop)
-        may_duplicate = in_doubt or (before.release is not None and before.release.may_duplicate)
+        assert before.release is not None  # decode() demands it on even hops
+        may_duplicate = in_doubt or before.release.may_duplicate
         own = len(
             decode(copy.context, hop=copy.hop).changes
         )  # those of the gateway; the rest was ordered by the release
         now = self._services.clock.now_ms()
-        outs = tuple(_out_of(h, now) for h in view.holds(mid))
         transfer = self._sealed(
-            copy, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=old.hop, changes=before.changes[own:]
+            copy,
+            before.release.out,
+            actor,
+            now,
+            to=to,
+            may_duplicate=may_duplicate,
+            hop=old.hop,
+            changes=before.changes[own:],
         )
         detail = json.dumps({"from": old.peer, "to": to, "override": in_doubt, "may_duplicate": may_duplicate})
         entry = audit(actor.name, "retarget", mid, copy.cid, detail=detail)
