@@ -17,11 +17,12 @@ from typing import Any
 from cryptography import x509
 
 from pratique.fleet.identity import Keys
-from pratique.front.check import Check, Patient, State, reachable
+from pratique.front.check import Check, State
 from pratique.front.doctor_peers import check_peer, nobody_enrolled
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
+from pratique.front.patient import Patient, reachable
 from pratique.front.probe import ProbeFailed, banner
 from pratique.net.clock import SystemClock
 from pratique.store.moves import StoreFailed
@@ -47,7 +48,7 @@ async def examine(directory: Path) -> list[Check]:
     store, told = await check_store(patient)
     checks.append(store)
     if told is not None:
-        checks += [check_space(told.health), check_bodies(told.corrupt, options.appliance.role)]
+        checks += [check_space(told.health), check_corrupt(told.corrupt)]
         checks += check_links(told.health)
     peers = told.peers if told is not None else []
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
@@ -127,7 +128,7 @@ class Told:
 
     health: dict[str, Any]
     peers: list[dict[str, Any]]
-    corrupt: list[dict[str, Any]]
+    corrupt: dict[str, str]  # MID -> why
 
 
 async def check_store(patient: Patient) -> tuple[Check, Told | None]:
@@ -150,19 +151,18 @@ def check_space(health: dict[str, Any]) -> Check:
     return Check("space", state, f"{free / (1 << 20):.0f} MiB above the reserve", cure)
 
 
-def check_bodies(corrupt: list[dict[str, Any]], role: str) -> Check:
+def check_corrupt(listed: dict[str, str]) -> Check:
     """Copies whose bodies are known not to be what was accepted: they are kept and never sent."""
-    if not corrupt:
+    if not listed:
         return Check("bodies", State.OK, "none is known to be corrupt")
-    texts = [f"MID {copy['mid']}: {copy['why']}" for copy in corrupt[:NAMED_MAX]]
-    more = f"; and {len(corrupt) - NAMED_MAX} more" if len(corrupt) > NAMED_MAX else ""
-    found = f"{len(corrupt)} corrupt, kept and never sent: {'; '.join(texts)}{more}"
+    texts = [f"MID {mid}: {listed[mid]}" for mid in sorted(listed, key=int)]
+    more = f"; and {len(texts) - NAMED_MAX} more" if len(texts) > NAMED_MAX else ""
+    found = f"{len(texts)} corrupt, kept and never sent: {'; '.join(texts[:NAMED_MAX])}{more}"
     cure = (
         "look after the disk (the kernel's log names it). If you have the spool's files of that time, stop, put them "
-        "back, start: what is good again leaves this list. Else ask the sender for the message again"
+        "back, start: what is good again leaves this list. Else ask the sender for the message again; `pratique delete "
+        "DIR MID` on a manager ends a held one"
     )
-    if role == "manager":
-        cure += "; `pratique delete DIR MID` ends a held one"
     return Check("bodies", State.FAILED, found, cure)
 
 

@@ -190,14 +190,14 @@ async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any
 
 
 async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
-    """Copies whose bodies are not what was accepted: found at a start, or when they were to be sent."""
+    """Copies whose bodies are not what was accepted, found at a start or when they were to be sent: MID -> why."""
 
     def read(view: View) -> dict[int, str]:
         stuck = (t for t in view.unsettled_transfers(STUCK_MAX) if t.error.startswith(CORRUPT))
         return {t.mid: t.error.removeprefix(CORRUPT) for t in stuck} | corrupt_copies(view)
 
     known = await bench.desk.store.read(read)
-    return [{"mid": mid, "why": why} for mid, why in sorted(known.items())]
+    return {str(mid): why for mid, why in known.items()}
 
 
 LOCAL_ACTS: dict[str, Act] = {

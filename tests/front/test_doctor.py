@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from pratique.front import doctor, probe
-from pratique.front.check import Check, Patient, State, reachable
+from pratique.front.check import Check, State
 from pratique.front.command import run_command
 from pratique.front.doctor import certificate_check, examine, rendered
 from pratique.front.enroll import enrol_stopped, own_enrolment
 from pratique.front.local_acts import LOCAL_ACTS
 from pratique.front.options import FILE
+from pratique.front.patient import Patient, reachable
 from pratique.front.probe import ProbeFailed, banner
 from tests.front.local_world import free_address, made, running
 
@@ -132,16 +133,15 @@ def test_space_and_links() -> None:
 
 
 def test_corrupt_bodies_are_named_with_what_to_do() -> None:
-    assert doctor.check_bodies([], "manager").state is State.OK
-    one = doctor.check_bodies([{"mid": 4, "why": "the digest differs"}], "gateway")
+    assert doctor.check_corrupt({}).state is State.OK
+    one = doctor.check_corrupt({"4": "the digest differs"})
     assert one.failed
     assert one.found == "1 corrupt, kept and never sent: MID 4: the digest differs"
     assert "put them back, start" in one.cure
-    assert "pratique delete" not in one.cure
-    many = doctor.check_bodies([{"mid": n, "why": "w"} for n in range(25)], "manager")
-    assert many.found.startswith("25 corrupt")
+    assert "`pratique delete DIR MID`" in one.cure
+    many = doctor.check_corrupt({str(n): "w" for n in range(25)})
+    assert many.found.startswith("25 corrupt, kept and never sent: MID 0: w; MID 1: w;")
     assert many.found.endswith("MID 19: w; and 5 more")
-    assert "`pratique delete DIR MID`" in many.cure
 
 
 async def test_a_running_appliance_of_another_version_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from pratique.fleet.identity import Keys
-from pratique.front.check import Check, Patient
+from pratique.front.check import Check
 from pratique.front.doctor import examine, rendered
 from pratique.front.doctor_peers import check_peer, check_set_back
 from pratique.front.files import read_options
+from pratique.front.patient import Patient
 from pratique.front.stopped import opened
 from pratique.store.corrupt import found
 from pratique.store.moves import TransferStuck
