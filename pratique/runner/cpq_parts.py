@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pratique.delivery.custody import Answer
 from pratique.mail.ids import parse_xid
 from pratique.mail.values import value
 from pratique.net.tls import TlsInfo
@@ -11,10 +12,23 @@ from pratique.runner.readiness import Asker, Line
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Stored
-from pratique.store.moves import JournalTaken, Receive
+from pratique.store.moves import JournalTaken, Receive, Received
 from pratique.store.records import Peer
 from pratique.telemetry import events as log
-from pratique.transfer.messages import V_META_BAD, V_VERSION, Group, Hello, HelloReply, Keyword, Row, Verdict
+from pratique.transfer.messages import (
+    V_CANCELLED,
+    V_CONFLICT,
+    V_META_BAD,
+    V_VERSION,
+    Group,
+    Hello,
+    HelloReply,
+    Keyword,
+    Row,
+    Verdict,
+    accepted,
+    cancelled,
+)
 from pratique.transfer.metadata import Metadata, MetadataError, decode
 
 
@@ -46,6 +60,20 @@ def read_metadata(services: Services, offer: Offer) -> Metadata | Verdict:
 def alarm_refused(services: Services, offer: Offer, why: str) -> None:
     text = f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}"
     services.telemetry.emit(log.Alarm(message=text))
+
+
+def verdict_of(received: Received) -> Verdict:
+    """How the sender is told what was made of its group or its cancel."""
+    match received.answer:
+        case Answer.COMMIT_ACC | Answer.ACC_AGAIN:
+            return accepted(received.inc, received.seq)
+        case Answer.COMMIT_CANC | Answer.CANC_AGAIN:
+            return cancelled(received.inc, received.seq)
+        case Answer.CANCELLED:
+            return V_CANCELLED
+        case Answer.CONFLICT:
+            return V_CONFLICT
+    raise AssertionError(received.answer)
 
 
 class Taker(Protocol):

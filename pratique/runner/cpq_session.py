@@ -11,7 +11,7 @@ from pratique.mail.ids import parse_xid
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.cpq_parts import Offer, Port
+from pratique.runner.cpq_parts import Offer, Port, verdict_of
 from pratique.runner.hello import Memory, clocks_differ, compare, held_as, set_back_text
 from pratique.runner.readiness import Asker
 from pratique.runner.services import audit
@@ -32,9 +32,7 @@ from pratique.store.records import Peer
 from pratique.telemetry import events as log
 from pratique.transfer import events as cpq
 from pratique.transfer.messages import (
-    V_CANCELLED,
     V_CLOSING,
-    V_CONFLICT,
     V_FENCED,
     V_FULL,
     V_RECON,
@@ -43,8 +41,6 @@ from pratique.transfer.messages import (
     Hello,
     Keyword,
     Verdict,
-    accepted,
-    cancelled,
 )
 from pratique.transfer.server import ServerConnection
 
@@ -324,7 +320,7 @@ class CpqSession:
             )
         elif received.answer == Answer.ACC_AGAIN:
             self._log(log.DebugNote(message=f"ICID {self.icid} transfer {xid} was here already, acknowledged again"))
-        self._answer(unit, _verdict(received))
+        self._answer(unit, verdict_of(received))
 
     def _cancel(self, event: cpq.CancelGiven) -> None:
         cid, hop = parse_xid(event.xid)
@@ -451,16 +447,3 @@ _EVENTS: dict[type, Callable[[CpqSession, Any], None]] = {
     cpq.StatGiven: CpqSession._stat,
     cpq.ServerEnded: CpqSession._ended,
 }
-
-
-def _verdict(received: Received) -> Verdict:
-    match received.answer:
-        case Answer.COMMIT_ACC | Answer.ACC_AGAIN:
-            return accepted(received.inc, received.seq)
-        case Answer.COMMIT_CANC | Answer.CANC_AGAIN:
-            return cancelled(received.inc, received.seq)
-        case Answer.CANCELLED:
-            return V_CANCELLED
-        case Answer.CONFLICT:
-            return V_CONFLICT
-    raise AssertionError(received.answer)
