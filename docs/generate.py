@@ -153,6 +153,14 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "A next hop or another appliance could not be reached",
     ),
+    "CanaryReturned": (
+        {"mid": 47, "seconds": 0.214},
+        "`pratique doctor` sent a message of our own to the manager and it came back; nobody receives it",
+    ),
+    "CanaryLost": (
+        {"mid": 47, "why": "the manager has it and did not release it in time"},
+        "That message did not come back; the text says how far it came",
+    ),
     "Fault": (
         {"error": "store: cannot write to the spool: No space left on device"},
         "A component of ours failed; the text says which and what happens next",

@@ -10,7 +10,7 @@ import asyncio
 from pratique.checks import content_worker
 from pratique.checks.content_worker import Wanted, read_content, unread
 from pratique.checks.pool import Failed, WorkerPool
-from pratique.mail.body import Body
+from pratique.mail.body import Body, InFile
 from pratique.mail.headers import HEADER_BLOCK_BYTES_MAX, read_headers
 from pratique.policy.facts import Message
 
@@ -37,7 +37,7 @@ class Content:
     ) -> None:
         self._scan_bytes_max = scan_bytes_max
         self._deadline_seconds = deadline_seconds
-        self._pool = WorkerPool[tuple[bytes, Wanted], Message](
+        self._pool = WorkerPool[tuple[bytes | InFile, Wanted], Message](
             content_worker.read_batch,
             begin=content_worker.begin,
             begin_args=(memory_bytes_max,),
@@ -59,22 +59,38 @@ class Content:
         return read_content(octets, headers, self._wanted(len(octets), attachments=attachments, texts=texts))
 
     async def read(self, body: Body, octets: bytes | None, *, attachments: bool, texts: bool) -> Message:
-        enough = self._scan_bytes_max if attachments or texts else HEAD_BYTES
-        if octets is None or len(octets) > enough:
-            try:
-                octets = await asyncio.to_thread(_beginning, body, enough)
-            except OSError as error:
-                return unread(b"", body.size, f"the message cannot be read ({error})")
         wanted = self._wanted(body.size, attachments=attachments, texts=texts)
-        if not attachments and not texts:
-            return read_content(octets, read_headers(octets), wanted)
+        try:
+            if not attachments and not texts:
+                head = await self._head(body, octets)
+                return read_content(head, read_headers(head), wanted)
+            answer = await self._ask(await self._item(body, octets), wanted)
+            return answer if isinstance(answer, Message) else unread(await self._head(body, octets), body.size, answer)
+        except OSError as error:
+            return unread(b"", body.size, f"the message cannot be read ({error})")
+
+    async def _item(self, body: Body, octets: bytes | None) -> bytes | InFile:
+        """What a worker is sent: the octets when they are here or nowhere else, or where it reads them itself."""
+        if octets is not None:
+            return octets[: self._scan_bytes_max]
+        if body.place is not None:
+            return body.place.beginning(self._scan_bytes_max)
+        return await asyncio.to_thread(_beginning, body, self._scan_bytes_max)
+
+    async def _head(self, body: Body, octets: bytes | None) -> bytes:
+        """As much as holds the headers. Raises OSError."""
+        return octets[:HEAD_BYTES] if octets is not None else await asyncio.to_thread(_beginning, body, HEAD_BYTES)
+
+    async def _ask(self, item: bytes | InFile, wanted: Wanted) -> Message | str:
+        """What a worker reads, or why there is no answer."""
+        size = len(item) if isinstance(item, bytes) else item.length
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                return await self._pool.ask((octets, wanted), len(octets))
+                return await self._pool.ask((item, wanted), size)
         except TimeoutError:
-            return unread(octets, body.size, f"content was not read within {self._deadline_seconds:g} s")
+            return f"content was not read within {self._deadline_seconds:g} s"
         except Failed as error:
-            return unread(octets, body.size, f"content could not be read: {error}")
+            return f"content could not be read: {error}"
 
     def close(self) -> None:
         """Ends the workers. What is being read is answered Unknown; nothing can be read any more."""

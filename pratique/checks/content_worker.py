@@ -1,7 +1,8 @@
 """Reading a message for content rules: headers, attachments, decoded texts. Octets in, policy.facts.Message out.
 
 Runs in this process for small single-part text, else in a worker that may be killed at any time (content.py has the
-pool). Every plausible reading of broken MIME is read, so a text that only some mail readers would show is searched too.
+pool) and that reads a large message itself, from the spool's file. Every plausible reading of broken MIME is read, so a
+text that only some mail readers would show is searched too.
 What a limit left out is named in `incomplete`: then a rule that found nothing answers unknown, not false.
 """
 
@@ -10,6 +11,8 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pratique.checks.held import read_place
+from pratique.mail.body import InFile
 from pratique.mail.decoding import codec_of, decode_octets
 from pratique.mail.headers import Headers, read_headers
 from pratique.mail.interpret import describe
@@ -140,14 +143,18 @@ def begin(memory_bytes_max: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
 
 
-def read_batch(messages: Sequence[tuple[bytes, Wanted]]) -> list[Message]:
+def read_batch(messages: Sequence[tuple[bytes | InFile, Wanted]]) -> list[Message]:
     answers = []
-    for octets, wanted in messages:
+    for item, wanted in messages:
         _limit_cpu()
+        octets = b""
         try:
+            octets = item if isinstance(item, bytes) else read_place(item)
             answers.append(read_content(octets, read_headers(octets), wanted))
         except MemoryError:
             answers.append(unread(octets, wanted.size, "reading the content needs too much memory"))
+        except OSError as error:
+            answers.append(unread(octets, wanted.size, f"the message cannot be read ({error})"))
     return answers
 
 

@@ -21,6 +21,7 @@ BATCH_ITEMS_MAX = 16  # bounds what one poison sends back
 BATCH_BYTES_MAX = 262_144  # a large item travels alone
 TASKS_PER_WORKER = 2  # one at work, one in the pipe: the worker never waits for the parent
 DEATHS_MAX = 2  # once may be a neighbour's fault, or the system's
+BYTES_A_SECOND = 16_777_216  # a task of large items has a second more for each of these
 REBUILD_PAUSE_SECONDS = 1.0  # workers that die while they start must not make the parent spin
 
 Item = TypeVar("Item")
@@ -45,7 +46,7 @@ class _Job(Generic[Item, Answer]):
 
 class WorkerPool(Generic[Item, Answer]):
     """`task` gets a list of items in a worker and answers with a list of as many answers. Workers start with the first
-    item; `begin` is called once in each."""
+    item; `begin` is called once in each. `task_seconds`: for small items; see BYTES_A_SECOND."""
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class WorkerPool(Generic[Item, Answer]):
                 return
             try:
                 items = [job.item for job in batch]
-                task = pool.schedule(self._task, args=[items], timeout=self._task_seconds)
+                task = pool.schedule(self._task, args=[items], timeout=self._seconds(batch))
             except RuntimeError as error:  # pebble: the pool broke or is closed
                 for job in batch:
                     _fail(job, Failed(str(error)))
@@ -124,6 +125,9 @@ class WorkerPool(Generic[Item, Answer]):
             if job.deaths:  # once suspect it travels alone
                 break
         return batch
+
+    def _seconds(self, batch: list[_Job[Item, Answer]]) -> float:
+        return self._task_seconds + sum(job.size for job in batch) // BYTES_A_SECOND
 
     def _give_back(self, why: str) -> None:
         """What a pool that broke had in its hands is tried again."""
@@ -158,7 +162,7 @@ class WorkerPool(Generic[Item, Answer]):
         for job in reversed(batch):
             job.deaths += 1
             if alone and isinstance(error, TimeoutError):
-                _fail(job, Poison(f"takes more than {self._task_seconds:g} s"))
+                _fail(job, Poison(f"takes more than {self._seconds(batch):g} s"))
             elif alone and job.deaths >= DEATHS_MAX:
                 kind = Failed if isinstance(error, RuntimeError) else Poison  # RuntimeError: pebble's, the pool broke
                 _fail(job, kind(f"the worker ended ({type(error).__name__}: {error})"))

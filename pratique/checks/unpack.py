@@ -1,8 +1,9 @@
-"""What stands inside a container: zip, tar, gzip, bzip2, xz. Contents as bytes, names never used.
+"""What stands inside a container: zip, tar, gzip, bzip2, xz. Contents as octets, names never used.
 
-Runs in a worker that may be killed; nothing is written to disk. Where readers of an archive could disagree on what is
-in it (entries that overlap, entries the directory does not name, a directory and a header that differ), it is
-Unreadable rather than read one way. Formats that are known but not read here are Unreadable too, never "empty".
+Runs in a worker that may be killed; what is too large for memory goes to a file without a name (held.py). Where readers
+of an archive could disagree on what is in it (entries that overlap, entries the directory does not name, a directory
+and a header that differ), it is Unreadable rather than read one way. Formats that are known but not read here are
+Unreadable too, never "empty".
 
 Limits (design: every archive bomb ends unscannable): see Allowance. APPNOTE.TXT is PKWARE's description of zip.
 """
@@ -16,12 +17,15 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import IO, NamedTuple, Protocol
+
+from pratique.checks.held import Held, Mapped, Scratch, held
+from pratique.mail.decoding import plain_pieces
 
 UNPACKED_RATIO_MAX = 10  # what all archives of a message may unpack to, in multiples of the message
 UNPACKED_BYTES_MIN = 8_388_608  # a small message may unpack to this whatever the ratio: office documents reach 30
 UNPACKED_BYTES_MAX = 268_435_456  # and no message to more than this
-MEMBER_BYTES_MAX = 67_108_864  # one member is held in memory while it is scanned
+MEMBER_BYTES_MAX = 134_217_728  # of one member: more than any message has; the worker maps it twice while it is scanned
 ENTRIES_MAX = 5_000  # of all archives of a message
 DEPTH_MAX = 4  # archives in archives
 LZMA_MEMORY_MAX = 67_108_864  # xz -9 needs 65 MiB to unpack
@@ -54,14 +58,16 @@ class Exhausted(Exception):
 
 
 class Allowance:
-    """What one message may cost, over all its containers. `cpu_s` is CPU time: a busy machine refuses no mail."""
+    """What one message may cost, over all its containers. `cpu_s` is CPU time: a busy machine refuses no mail.
+    `scratch`: the directory for what is too large for memory."""
 
-    __slots__ = ("_cpu_until", "_entries", "_octets", "encrypted")
+    __slots__ = ("_cpu_until", "_entries", "_octets", "encrypted", "scratch")
 
-    def __init__(self, message_bytes: int, *, cpu_s: float) -> None:
+    def __init__(self, message_bytes: int, *, cpu_s: float, scratch: str | None = None) -> None:
         self._octets = min(UNPACKED_BYTES_MAX, max(UNPACKED_BYTES_MIN, UNPACKED_RATIO_MAX * message_bytes))
         self._entries = ENTRIES_MAX
         self._cpu_until = time.process_time() + cpu_s
+        self.scratch = scratch
         self.encrypted = False  # something was met that only a password opens
 
     def entry(self) -> None:
@@ -92,19 +98,19 @@ class _Stream(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def contents(data: bytes, allowance: Allowance) -> Iterator[bytes]:
+def contents(data: Held, allowance: Allowance) -> Iterator[Held]:
     """Each thing inside `data`; nothing when it is no container. Raises Unreadable or Exhausted."""
     for magic, name in _UNREAD.items():
-        if data.startswith(magic):
+        if data[: len(magic)] == magic:
             raise Unreadable(f"{name} is not read by this engine")
-    if data.startswith(_OFFICE) and _OFFICE_ENCRYPTED in data:
+    if data[: len(_OFFICE)] == _OFFICE and data.find(_OFFICE_ENCRYPTED) >= 0:
         allowance.encrypted = True
     for magic, make in _STREAMS:
-        if data.startswith(magic):
+        if data[: len(magic)] == magic:
             yield from _streams(data, make, allowance)
             return
     # a zip is found from its end, so one file can be both of these
-    if data.startswith(_LOCAL) or data.rfind(_END, max(0, len(data) - _ZIP_END_BYTES_MAX)) >= 0:
+    if data[: len(_LOCAL)] == _LOCAL or data.rfind(_END, max(0, len(data) - _ZIP_END_BYTES_MAX)) >= 0:
         yield from _zip(data, allowance)
     if _tar_size(data, 0) is not None:
         yield from _tar(data, allowance)
@@ -152,34 +158,43 @@ _STREAMS: tuple[tuple[bytes, Callable[[], _Stream]], ...] = (
 )
 
 
-def _streams(data: bytes, make: Callable[[], _Stream], allowance: Allowance) -> Iterator[bytes]:
+def _streams(data: Held, make: Callable[[], _Stream], allowance: Allowance) -> Iterator[Held]:
     """What is unpacked, also of a damaged stream. Streams in a row are one file to gzip."""
-    into = io.BytesIO()
+    into = Scratch(allowance.scratch)
     at = 0
     try:
         while more := _NOT_PADDING.search(data, at):
             allowance.entry()
-            at = _expand(data, more.start(), make(), allowance, into)
+            at = _expand(_Packed(data, more.start(), len(data)), make(), allowance, into)
     except Unreadable:
-        yield into.getvalue()
+        yield into.held()
         raise
-    yield into.getvalue()
+    yield into.held()
 
 
-def _expand(data: bytes, at: int, stream: _Stream, allowance: Allowance, into: io.BytesIO) -> int:
-    """Unpack the stream that begins at `at` in bounded steps; where it ends."""
+class _Packed(NamedTuple):
+    """Compressed octets: data[start:end]."""
+
+    data: Held
+    start: int
+    end: int
+
+
+def _expand(packed: _Packed, stream: _Stream, allowance: Allowance, into: Scratch) -> int:
+    """Unpack the stream that begins at the start in bounded steps; where it ends."""
+    at = packed.start
     try:
         while not stream.eof:
             feed = b""
             if stream.needs_input:
-                feed = data[at : at + CHUNK]
+                feed = packed.data[at : min(at + CHUNK, packed.end)]
                 at += len(feed)
             piece = stream.decompress(feed, CHUNK)
             if not piece and not feed and not stream.eof:
                 raise Unreadable("compressed data is cut short")
             allowance.octets(len(piece))
             into.write(piece)
-            if into.tell() > MEMBER_BYTES_MAX:
+            if into.size > MEMBER_BYTES_MAX:
                 raise Unreadable("a member unpacks to too much")
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
         raise Unreadable(f"compressed data is broken ({error})") from error
@@ -200,11 +215,11 @@ _ZIP_DIRECTORY_ERRORS = (
 )
 
 
-def _zip(data: bytes, allowance: Allowance) -> Iterator[bytes]:
-    if data.count(_CENTRAL) > 2 * ENTRIES_MAX:  # before zipfile builds an object for each
+def _zip(data: Held, allowance: Allowance) -> Iterator[Held]:
+    if _holds_more(data, _CENTRAL, 2 * ENTRIES_MAX):  # before zipfile builds an object for each
         raise Exhausted(f"more than {ENTRIES_MAX} archive entries")
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with _file_of(data) as file, zipfile.ZipFile(file) as archive:
             entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
             directory = archive.start_dir
     except _ZIP_DIRECTORY_ERRORS as error:
@@ -216,7 +231,7 @@ def _zip(data: bytes, allowance: Allowance) -> Iterator[bytes]:
         start, end = _zip_extent(data, entry)
         if entry.header_offset < at or end > directory:
             raise Unreadable("zip entries overlap")
-        if _LOCAL in data[at : entry.header_offset]:
+        if data.find(_LOCAL, at, entry.header_offset) >= 0:
             raise Unreadable("zip holds entries that its directory does not name")
         at = end
         if entry.flag_bits & 0x1:  # APPNOTE §4.4.4: encrypted
@@ -225,30 +240,47 @@ def _zip(data: bytes, allowance: Allowance) -> Iterator[bytes]:
             problem = problem or f"zip compression method {entry.compress_type} is not read by this engine"
         else:
             try:
-                yield from _zip_member(data[start:end], entry.compress_type, allowance)
+                yield from _zip_member(_Packed(data, start, end), entry.compress_type, allowance)
             except Unreadable as error:
                 problem = problem or str(error)
-    if _LOCAL in data[at:directory] or _LOCAL in data[directory:]:
+    if data.find(_LOCAL, at) >= 0:
         raise Unreadable("zip holds entries that its directory does not name")
     if problem:
         raise Unreadable(problem)
 
 
-def _zip_member(packed: bytes, method: int, allowance: Allowance) -> Iterator[bytes]:
+def _zip_member(packed: _Packed, method: int, allowance: Allowance) -> Iterator[Held]:
     if method == 0:
-        allowance.octets(len(packed))
-        yield packed
+        allowance.octets(packed.end - packed.start)
+        yield _copy(packed, allowance)
         return
-    into = io.BytesIO()
+    into = Scratch(allowance.scratch)
     try:
-        _expand(packed, 0, _ZIP_METHODS[method](), allowance, into)
+        _expand(packed, _ZIP_METHODS[method](), allowance, into)
     except Unreadable:
-        yield into.getvalue()
+        yield into.held()
         raise
-    yield into.getvalue()
+    yield into.held()
 
 
-def _zip_extent(data: bytes, entry: zipfile.ZipInfo) -> tuple[int, int]:
+def _copy(stored: _Packed, allowance: Allowance) -> Held:
+    return held(plain_pieces(stored.data, start=stored.start, end=stored.end), allowance.scratch)
+
+
+def _file_of(data: Held) -> IO[bytes]:
+    return open(data.path, "rb") if isinstance(data, Mapped) else io.BytesIO(data)
+
+
+def _holds_more(data: Held, what: bytes, most: int) -> bool:
+    at = -1
+    for _ in range(most + 1):
+        at = data.find(what, at + 1)
+        if at < 0:
+            return False
+    return True
+
+
+def _zip_extent(data: Held, entry: zipfile.ZipInfo) -> tuple[int, int]:
     """Where the entry's packed octets stand. The header in front of them must say what the directory says."""
     offset = entry.header_offset
     if offset < 0 or data[offset : offset + 4] != _LOCAL or len(data) < offset + _ZIP_LOCAL.size:
@@ -262,11 +294,11 @@ def _zip_extent(data: bytes, entry: zipfile.ZipInfo) -> tuple[int, int]:
 
 
 # --- tar ----------------------------------------------------------------------------------------------------------
-def _tar(data: bytes, allowance: Allowance) -> Iterator[bytes]:
+def _tar(data: Held, allowance: Allowance) -> Iterator[Held]:
     """Each member's octets; long names, extended headers and sparse maps come as members too and do no harm."""
     at = 0
     while at + _BLOCK <= len(data):
-        if data.count(0, at, at + _BLOCK) == _BLOCK:  # padding; some readers go on behind it
+        if data[at : at + _BLOCK].count(0) == _BLOCK:  # padding; some readers go on behind it
             at += _BLOCK
             continue
         size = _tar_size(data, at)
@@ -278,11 +310,11 @@ def _tar(data: bytes, allowance: Allowance) -> Iterator[bytes]:
             raise Unreadable("tar is cut short")
         if size:
             allowance.octets(size)
-            yield data[at : at + size]
+            yield _copy(_Packed(data, at, at + size), allowance)
         at += -(-size // _BLOCK) * _BLOCK
 
 
-def _tar_size(data: bytes, at: int) -> int | None:
+def _tar_size(data: Held, at: int) -> int | None:
     """The member's size, None when no tar header stands there (its checksum tells)."""
     header = data[at : at + _BLOCK]
     if len(header) < _BLOCK:

@@ -6,22 +6,24 @@ A message that is the cause of its worker's end is unscannable; one that got no 
 """
 
 import asyncio
+from pathlib import Path
 
 from pratique.checks import virus_worker
 from pratique.checks.pool import Failed, Poison, WorkerPool
 from pratique.checks.virus_worker import Answer
 from pratique.checks.yara_rules import CompiledRules
-from pratique.mail.body import Body
+from pratique.mail.body import Body, InFile
 from pratique.policy.facts import Unknown, VirusResult
 
 TASK_SECONDS_MAX = 4.0  # then the task's worker is killed; the CPU cap ends a message's work long before
 DEADLINE_S = 10.0  # for one message with its waiting; the caller then has Unknown
-MEMORY_BYTES_MAX = 805_306_368  # address space of a worker: all a message may unpack to, held at once, twice
-MESSAGE_BYTES_MAX = 67_108_864  # what a worker can hold three times: as sent, as it stands, decoded
+MEMORY_BYTES_MAX = 1_073_741_824  # address space of a worker: all a message may unpack to, mapped at once, twice
+MESSAGE_BYTES_MAX = 134_217_728  # more than any listener takes
 
 
 class YaraEngine:
-    """A VirusEngine. `start` may be called ahead; else the first message waits for the workers to come up."""
+    """A VirusEngine. `start` may be called ahead; else the first message waits for the workers to come up.
+    `scratch`: a directory on a disk, for what a large message unpacks to."""
 
     name = "YARA-X"
 
@@ -33,39 +35,42 @@ class YaraEngine:
         deadline_s: float = DEADLINE_S,
         task_s: float = TASK_SECONDS_MAX,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
+        scratch: Path | None = None,
     ) -> None:
         self.version = rules.version
         self._deadline_s = deadline_s
-        self._pool = WorkerPool[bytes, Answer](
+        self._pool = WorkerPool[bytes | InFile, Answer](
             virus_worker.scan_batch,
             begin=virus_worker.begin,
-            begin_args=(rules.octets, memory_bytes_max),
+            begin_args=(rules.octets, memory_bytes_max, str(scratch) if scratch else None),
             workers=workers,
             task_seconds=task_s,
         )
 
     async def start(self) -> None:
         """Have the workers up and their rules loaded."""
-        await self._ask(b"\r\n")
+        await self._ask(b"\r\n", 2)
 
     async def scan(self, body: Body, octets: bytes | None) -> VirusResult | Unknown:
         if body.size > MESSAGE_BYTES_MAX:
             return self._result("unscannable", "too large")
-        if octets is None:
+        item: bytes | InFile | None = octets if octets is not None else body.place
+        if item is None:
             try:
-                octets = await asyncio.to_thread(b"".join, body.pieces())
+                item = await asyncio.to_thread(b"".join, body.pieces())
             except OSError as error:
                 return Unknown(f"{self.name}: the message cannot be read ({error})")
-        return await self._ask(octets)
+        return await self._ask(item, body.size)
 
     def close(self) -> None:
         """Those who still wait get Unknown."""
         self._pool.close()
 
-    async def _ask(self, octets: bytes) -> VirusResult | Unknown:
+    async def _ask(self, item: bytes | InFile, size: int) -> VirusResult | Unknown:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return self._result(*await self._pool.ask(octets, len(octets)))
+                result, name = await self._pool.ask(item, size)
+                return self._result(result, name) if result != "unknown" else Unknown(f"{self.name}: {name}")
         except TimeoutError:
             return Unknown(f"{self.name}: no answer within {self._deadline_s:g} s, the workers are busy")
         except Poison as error:

@@ -9,15 +9,17 @@ Standards: RFC 5321 §5.1 (MX order, implicit MX, own name in the list), §4.1.3
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from pratique.mail.address import domain_of
 from pratique.mail.reply import Reply
 
 CPQ_HOST = "the.cpq.host"  # a gateway's queue for the manager
 RELEASE_HOST = "the.cpq.release.host"  # a manager's queue of released mail for gateways
+CANARY_HOST = "the.cpq.canary"  # of messages that prove the round trip: nothing is ever delivered there
 SMTP_PORT = 25
 MX_HOSTS_MAX = 20  # a hostile zone must not make one attempt dial for hours
 TARGETS_MAX = 20  # the same bound for the table
@@ -28,7 +30,13 @@ _DOTTED = re.compile(r"[0-9.]+\Z")
 
 def is_virtual(host: str) -> bool:
     """Is this one of the quarantine's own destinations, which no DNS knows and no bounce reaches?"""
-    return host in (CPQ_HOST, RELEASE_HOST)
+    return host in (CPQ_HOST, RELEASE_HOST, CANARY_HOST)
+
+
+def is_canary(addresses: Iterable[str]) -> bool:
+    """Is this a message that proves the round trip? One with any other recipient is none."""
+    domains = {domain_of(address) for address in addresses}
+    return domains == {CANARY_HOST}
 
 
 class RouteError(ValueError):
@@ -166,6 +174,8 @@ class Routes:
     def find(self, domain: str) -> Route:
         """The way for mail to `domain` (as it stands behind the @)."""
         domain = domain.lower().rstrip(".")
+        if domain == CANARY_HOST:
+            return _DISCARD
         if is_virtual(domain):
             return _PEER
         found = self._exact.get(domain)

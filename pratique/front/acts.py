@@ -12,9 +12,11 @@ from pratique.manager.app import Manager
 from pratique.manager.release import Actor, Decided, Releaser
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.link import Link
+from pratique.runner.services import Services
 from pratique.store.records import Copy, NewCopy
 from pratique.telemetry.counters import Counters
 
+CLOCK_GAUGE = "clock_ahead_ms."  # before the serial
 NOT_HERE = "a gateway holds no mail for review; its manager does"
 
 
@@ -42,7 +44,7 @@ class ManagerActs:
         return tuple(_link_state(link) for link in self.manager.links.values())
 
     def counters(self) -> dict[str, float]:
-        return self.counters_.values()
+        return {**self.counters_.values(), **_clocks(self.manager.services)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class GatewayActs:
         return (*own, *hosts)
 
     def counters(self) -> dict[str, float]:
-        return self.counters_.values()
+        return {**self.counters_.values(), **_clocks(self.gateway.services)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,11 @@ class StoppedActs:
 
     def counters(self) -> dict[str, float]:
         return {}
+
+
+def _clocks(services: Services) -> dict[str, float]:
+    """How far each peer's clock was ahead of ours, in ms, at its last hello."""
+    return {f"{CLOCK_GAUGE}{serial}": float(ahead) for serial, ahead in services.peer_clocks.items()}
 
 
 def _link_state(link: Link) -> LinkState:

@@ -28,7 +28,7 @@ from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.quarantine.kinds import SYSTEM_MADE
-from pratique.runner.services import NUMBERS_GAP, Numbers, Services
+from pratique.runner.services import Numbers, Services
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
 from pratique.store.records import Quarantine
 from pratique.store.remote.fence import Fence
@@ -42,6 +42,8 @@ from pratique.telemetry.mail_log import MailLog
 LOG_FLUSH_SECONDS = 0.5  # a line is at most 1 s late (contract: mail log)
 EDGES_LAG_MS = 400  # and ours come after those of the edge processes, which write every 0.2 s
 FREES_SPACE = '{"free_space": true}'  # a full pool takes the oldest first; an administrator may exempt one
+NUMBERS_SETTING = "connection_numbers"  # the number with which the next start begins
+RESERVE_SECONDS = 1.0  # no listener takes half a gap of connections in so short a time
 BUILD = "001"  # the third part of the version in the log's header
 
 
@@ -64,6 +66,7 @@ class Appliance:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
         tasks = self.services.tasks
         tasks.spawn(_flush(self.mail_log), "log flush")
+        tasks.spawn(_reserve(self.services), "reserve of connection numbers")
         recovery.report(self.services, self.store)
         await self.role.start()
         tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
@@ -166,11 +169,20 @@ async def _open_store(directory: Path, options: Options, clock: SystemClock, fen
 
 
 async def _numbers(store: SqliteStore) -> Numbers:
-    """Begin well above what the last run can have used."""
-    last = store.view.setting("connection_numbers")
-    base = int(last) + NUMBERS_GAP if last else 1
-    await store.submit(PutSetting("connection_numbers", str(base)))
-    return Numbers.starting_at(base)
+    """Begin above all numbers that the last run can have used."""
+    base = int(store.view.setting(NUMBERS_SETTING, "1"))
+    numbers = Numbers.starting_at(base)
+    await store.submit(PutSetting(NUMBERS_SETTING, str(numbers.reserved)))
+    return numbers
+
+
+async def _reserve(services: Services) -> None:
+    """Connection numbers for the next start begin above those of this run, however many there are."""
+    while True:
+        await asyncio.sleep(RESERVE_SECONDS)
+        if wanted := services.numbers.wanted():
+            await services.store.submit(PutSetting(NUMBERS_SETTING, str(wanted)))
+            services.numbers.reserved = wanted
 
 
 def _gateway(
@@ -186,7 +198,7 @@ def _gateway(
     program = compile_program(directory, options)
     content = Content(scan_bytes_max=settings.policy.scan_bytes_max)
     closers.append(content.close)
-    engines = Engines(virus_engines(directory, settings, closers), content)
+    engines = Engines(virus_engines(directory, settings, closers, scratch=directory / options.store.spool), content)
     keys = Keys(directory / "keys")
     parts = GatewayParts(
         settings=settings,
@@ -209,20 +221,21 @@ def _edges(
         return None
 
     def command(handed: Handed) -> list[str]:
-        return [sys.executable, "-m", "pratique", "edge", str(directory), handed.text(), str(os.getpid())]
+        return [sys.executable, "-m", "pratique.front.edge", str(directory), handed.text(), str(os.getpid())]
 
     return Edges(services, store, count=options.gateway.edges, command=command, count_up=counters.add, fence=fence.fd)
 
 
 def virus_engines(
-    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]]
+    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]], *, scratch: Path
 ) -> tuple[VirusEngine, ...]:
-    """The engines of the configuration; what ends them is added to `closers`."""
+    """The engines of the configuration; what ends them is added to `closers`. `scratch`: the spool's directory, for
+    there is the disk that takes what a message unpacks to."""
     virus = settings.virus
     engines: list[VirusEngine] = []
     if virus.builtin:
         rules = compile_rules([directory / name for name in virus.rules_files])
-        yara = YaraEngine(rules, workers=virus.workers, deadline_s=virus.scan_seconds)
+        yara = YaraEngine(rules, workers=virus.workers, deadline_s=virus.scan_seconds, scratch=scratch)
         closers.append(yara.close)
         engines.append(yara)
     if virus.clamd:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from pratique import __version__
+from pratique.front.loop import run_loop
 
 app = App(
     name="pratique",
@@ -90,15 +91,6 @@ def _say(text: str) -> None:
     print(text)  # noqa: T201
 
 
-def _run(work: Coroutine[Any, Any, int]) -> int:
-    """In the fast loop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
 @app.command
 def init(
     role: Literal["gateway", "manager"],
@@ -150,15 +142,7 @@ def run(directory: Path, /) -> int:
     """Run the appliance of DIRECTORY in the foreground. SIGTERM ends it cleanly, SIGHUP reloads."""
     from pratique.front.run import run as run_appliance
 
-    return _run(run_appliance(directory))
-
-
-@app.command(show=False)
-def edge(directory: Path, handed: str, parent: int, /) -> int:
-    """A process of the gateway of DIRECTORY that takes mail; started by `pratique run` alone."""
-    from pratique.front.edge import run_edge
-
-    return _run(run_edge(directory, handed, parent))
+    return run_loop(run_appliance(directory))
 
 
 @app.command(name="check-config")
@@ -250,7 +234,7 @@ def demo(
     """
     from pratique.front.demo import demo as run_demo
 
-    return _run(run_demo(once=once, mail=mail, as_json=json_, directory=directory))
+    return run_loop(run_demo(once=once, mail=mail, as_json=json_, directory=directory))
 
 
 @app.command(name="list")
@@ -395,6 +379,37 @@ def passwd(directory: Path, /, *, user: str = "admin", file: Path | None = None,
     if made:
         _say(f"pass phrase: {made}   (shown this once)")
     return 0
+
+
+@app.command
+def fsck(
+    directory: Path,
+    /,
+    *,
+    repair: bool = False,
+    quick: bool = False,
+    json_: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """Check that rows, numbers, audit and spool agree and that every body is what was accepted. Ends with 1 when not.
+
+    May run beside the appliance. Nothing is deleted; corrupt bodies are put on the list of those never delivered.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    repair
+        Make counts and indexes anew from the rows. The appliance must be stopped.
+    quick
+        Do not read the bodies: only rows, numbers, audit, and whether the bodies' places are there.
+    json_
+        Print JSON.
+    """
+    from pratique.front.fsck import as_json, check, rendered
+
+    outcome = asyncio.run(check(directory, repair=repair, read_bodies=not quick))
+    _say(json.dumps(as_json(outcome)) if json_ else rendered(outcome))
+    return 1 if outcome.report.left else 0
 
 
 @app.command

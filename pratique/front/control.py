@@ -19,6 +19,7 @@ from pratique.console.access.roles import Person, local_person
 from pratique.console.commands.desk import CommandRefused, Desk
 from pratique.front.appliance import Appliance
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench
+from pratique.gateway.app import Gateway
 from pratique.telemetry import events as log
 
 SOCKET_DIRECTORY = "run"
@@ -41,7 +42,9 @@ def socket_path(directory: Path) -> Iterator[str]:
 class Control:
     def __init__(self, appliance: Appliance, desk: Desk) -> None:
         self._appliance = appliance
-        self._bench = Bench(desk, appliance.role.peers_changed)
+        role = appliance.role
+        canary = role.canary.fly if isinstance(role, Gateway) else None
+        self._bench = Bench(desk, role.peers_changed, canary)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 

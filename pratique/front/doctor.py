@@ -1,6 +1,7 @@
 """`pratique doctor`: the live checks of one appliance, each with its name, what was found, and the cure.
 
-One function for each check; none changes anything and none takes longer than a few seconds. It looks from outside:
+One function for each check; none takes longer than some seconds, and none changes anything but the canary, which sends
+a message of our own to the manager and back (gateway/canary.py). It looks from outside:
 ports are dialled as a peer or a reader would, and no hello is said, which would take the running appliance's place.
 """
 
@@ -18,6 +19,7 @@ from cryptography import x509
 
 from pratique.fleet.identity import Keys
 from pratique.front.check import Check, State
+from pratique.front.doctor_machine import check_corrupt, check_disks, check_ntp, check_peer_clocks, check_sync
 from pratique.front.doctor_peers import check_peer, nobody_enrolled
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.local import LocalRefused, ask
@@ -30,7 +32,6 @@ from pratique.store.moves import StoreFailed
 EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
 CLOCK_SLACK_SECONDS = 120.0
-NAMED_MAX = 20  # copies in one line
 EARLIEST_YEAR = 2024  # a clock before it was never set
 
 
@@ -42,18 +43,23 @@ async def examine(directory: Path) -> list[Check]:
         return [Check("config", State.FAILED, str(error), "correct the file, then run `pratique check-config`")]
     patient = Patient(directory, options, Keys(directory / "keys"))
     checks = [Check("config", State.OK, f"{options.appliance.name}, {options.appliance.role}")]
-    checks += [check_keys(patient), check_clock(patient)]
+    store_place, spool = directory / options.store.directory, directory / options.store.spool
+    checks += [check_keys(patient), check_clock(patient), check_ntp()]
     checks += [certificate_check(patient.keys.cpq_certificate, "quarantine certificate")]
     checks += [certificate_check(patient.keys.web_certificate, "web certificate")]
     store, told = await check_store(patient)
-    checks.append(store)
+    checks += [store, *check_disks(store_place, spool, options.store.reserve_bytes)]
+    checks.append(await asyncio.to_thread(check_sync, spool))
+    peers = told.peers if told is not None else []
     if told is not None:
         checks += [check_space(told.health), check_corrupt(told.corrupt)]
         checks += check_links(told.health)
-    peers = told.peers if told is not None else []
+        checks += check_peer_clocks(told.health, peers)
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
+    if told is not None and options.appliance.role == "gateway":
+        checks += await _canary(patient, told.health)
     if not peers and store.state is State.OK:
         checks.append(nobody_enrolled(patient))
     return checks
@@ -142,6 +148,22 @@ async def check_store(patient: Patient) -> tuple[Check, Told | None]:
     return Check("store", State.OK, f"opened: {gauges}"), Told(health, peers, corrupt)
 
 
+async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:
+    """A running gateway whose link to its manager is not down sends a message of its own around."""
+    if not any(link["serial"] and link["up"] is not False for link in health["links"]):
+        return []
+    name = "canary"
+    cure = "see the checks of the manager; there, the log names the canary's MID and what became of it"
+    try:
+        flight = await ask(patient.directory, "canary")
+    except (LocalRefused, StoreFailed, OSError, ValueError) as error:
+        return [Check(name, State.FAILED, str(error), cure)]
+    mid, seconds, why = flight["mid"], flight["seconds"], flight["why"]
+    if why:
+        return [Check(name, State.FAILED, f"MID {mid}: {why} ({seconds:.1f} s)", cure)]
+    return [Check(name, State.OK, f"MID {mid} was held, released, came back and was discarded, in {seconds:.2f} s")]
+
+
 def check_space(health: dict[str, Any]) -> Check:
     free = health["free_bytes"]
     cure = "make room in the spool's file system, or move the spool (store.spool) to a larger one"
@@ -149,21 +171,6 @@ def check_space(health: dict[str, Any]) -> Check:
         return Check("space", State.FAILED, "below the reserve: new mail gets 452", cure)
     state = State.WARNING if free < LOW_SPACE_BYTES else State.OK
     return Check("space", state, f"{free / (1 << 20):.0f} MiB above the reserve", cure)
-
-
-def check_corrupt(listed: dict[str, str]) -> Check:
-    """Copies whose bodies are known not to be what was accepted: they are kept and never sent."""
-    if not listed:
-        return Check("bodies", State.OK, "none is known to be corrupt")
-    texts = [f"MID {mid}: {listed[mid]}" for mid in sorted(listed, key=int)]
-    more = f"; and {len(texts) - NAMED_MAX} more" if len(texts) > NAMED_MAX else ""
-    found = f"{len(texts)} corrupt, kept and never sent: {'; '.join(texts[:NAMED_MAX])}{more}"
-    cure = (
-        "look after the disk (the kernel's log names it). If you have the spool's files of that time, stop, put them "
-        "back, start: what is good again leaves this list. Else ask the sender for the message again; `pratique delete "
-        "DIR MID` on a manager ends a held one"
-    )
-    return Check("bodies", State.FAILED, found, cure)
 
 
 def check_links(health: dict[str, Any]) -> list[Check]:

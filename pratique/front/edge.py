@@ -1,4 +1,4 @@
-"""`pratique edge`: an edge process of a gateway. Started by `pratique run`, never by hand."""
+"""An edge process of a gateway: `python -m pratique.front.edge DIR HANDED PARENT`, started by `pratique run` alone."""
 
 import asyncio
 import ctypes
@@ -16,6 +16,7 @@ from pratique.checks.interface import Engines
 from pratique.fleet.identity import Keys
 from pratique.front.appliance import mail_log_of, virus_engines
 from pratique.front.files import BadConfiguration, compile_program, read_options
+from pratique.front.loop import run_loop
 from pratique.front.memory import settle_memory
 from pratique.front.options import GatewayOptions
 from pratique.gateway.edge import EdgeParts, EdgeRole
@@ -23,7 +24,7 @@ from pratique.gateway.edges import Handed
 from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
-from pratique.runner.services import Numbers, Services
+from pratique.runner.services import Drawn, Numbers, Services
 from pratique.store.interface import Identity, Store
 from pratique.store.remote.client import Custody, EdgeStore
 from pratique.store.remote.lease import CONNECTIONS, Leases
@@ -66,7 +67,7 @@ class EdgeProcess:
             reserve_bytes=options.store.reserve_bytes or None,
         )
         tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
-        numbers = Numbers(icid=leases.numbers(CONNECTIONS))
+        numbers = Numbers(icid=Drawn(leases.numbers(CONNECTIONS)))
         # The part of a store that listeners and judging ask of one; an edge asks for nothing else.
         services = Services(options.appliance.name, cast(Store, store), mail_log, clock, tasks, numbers)
         self._role = role = EdgeRole(services, self._parts(options))
@@ -94,7 +95,7 @@ class EdgeProcess:
         self._closers.append(content.close)
         workers = max(1, settings.virus.workers // handed.edges)  # the workers of the configuration serve all edges
         ours = replace(settings, virus=replace(settings.virus, workers=workers))
-        engines = virus_engines(self._directory, ours, self._closers)
+        engines = virus_engines(self._directory, ours, self._closers, scratch=self._directory / options.store.spool)
         keys = Keys(self._directory / "keys")
         return EdgeParts(
             settings=settings,
@@ -170,3 +171,7 @@ async def run_edge(directory: Path, handed: str, parent: int) -> int:
     except (BadConfiguration, OSError, ValueError) as error:
         print(f"pratique: an edge process cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_loop(run_edge(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

@@ -15,11 +15,14 @@ from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
 from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
+from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
-from pratique.store.corrupt import corrupt_copies
+from pratique.store.corrupt import cleared, corrupt_copies
+from pratique.store.corrupt import found as corrupt_found
 from pratique.store.interface import Search, View
 from pratique.store.moves import PutUser
 from pratique.store.records import User
+from pratique.telemetry import events as log
 
 LIST_MAX = search.LIMIT_MAX
 STUCK_MAX = 10_000  # transfers that are looked through for corrupt bodies
@@ -36,10 +39,12 @@ class BadArguments(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`peers_changed` is called after an enrolment changed."""
+    """`peers_changed` is called after an enrolment changed. `canary` sends one; None where none can be sent (a manager,
+    an appliance that does not run)."""
 
     desk: Desk
     peers_changed: Callable[[], None]
+    canary: Callable[[], Awaitable[Flight]] | None = None
 
 
 Act = Callable[[Bench, Person, dict[str, Any]], Awaitable[Any]]
@@ -184,20 +189,40 @@ async def _health(bench: Bench, person: Person, arguments: dict[str, Any]) -> An
     return asdict(await status.health(bench.desk, person))
 
 
+async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """What `pratique fsck` found beside this appliance: bodies that are not what was accepted (MID -> why), those of
+    the list that are (`proved`). The whole list: MID -> why."""
+    store, tell = bench.desk.store, bench.desk.telemetry.emit
+    wrong, proved = arguments.get("found", {}), arguments.get("proved", [])
+    if not isinstance(wrong, dict) or not all(mid.isdigit() and isinstance(why, str) for mid, why in wrong.items()):
+        raise BadArguments("found must say why for each MID")
+    known = corrupt_copies(store.view)
+    new = {mid: why for mid, why in ((int(m), w) for m, w in wrong.items()) if mid not in known}
+    if new:
+        await store.submit(corrupt_found(store.view, new))
+        for mid, why in new.items():
+            tell(log.Alarm(message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk"))
+    if proved:
+        await store.submit(cleared(store.view, _mids({"mids": proved}), person.name))
+    return {str(mid): why for mid, why in (await store.read(_known_corrupt)).items()}
+
+
+def _known_corrupt(view: View) -> dict[int, str]:
+    """Those of the list, and those whose transfers wait for a person because their bodies could not be sent."""
+    stuck = (t for t in view.unsettled_transfers(STUCK_MAX) if t.error.startswith(CORRUPT))
+    return {t.mid: t.error.removeprefix(CORRUPT) for t in stuck} | corrupt_copies(view)
+
+
+async def _canary(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """A message of our own to the manager and back: {"mid", "seconds", "why"}."""
+    if bench.canary is None:
+        raise BadArguments("only a running gateway sends a canary")
+    return asdict(await bench.canary())
+
+
 async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     """What the doctor needs to dial them."""
     return [{name: getattr(peer, name) for name in PEER_FIELDS} for peer in bench.desk.store.view.peers()]
-
-
-async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
-    """Copies whose bodies are not what was accepted, found at a start or when they were to be sent: MID -> why."""
-
-    def read(view: View) -> dict[int, str]:
-        stuck = (t for t in view.unsettled_transfers(STUCK_MAX) if t.error.startswith(CORRUPT))
-        return {t.mid: t.error.removeprefix(CORRUPT) for t in stuck} | corrupt_copies(view)
-
-    known = await bench.desk.store.read(read)
-    return {str(mid): why for mid, why in known.items()}
 
 
 LOCAL_ACTS: dict[str, Act] = {
@@ -212,4 +237,5 @@ LOCAL_ACTS: dict[str, Act] = {
     "health": _health,
     "peers": _peers,
     "corrupt": _corrupt,
+    "canary": _canary,
 }

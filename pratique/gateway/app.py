@@ -10,6 +10,7 @@ from pratique.delivery.custody import Event
 from pratique.delivery.routes import CPQ_HOST, Routes
 from pratique.gateway.apply import Planner, item_of
 from pratique.gateway.bounce import Bouncer
+from pratique.gateway.canary import Canary
 from pratique.gateway.edges import Edges
 from pratique.gateway.intake import Intake
 from pratique.gateway.judging import Judging, Outlets
@@ -96,6 +97,7 @@ class Gateway:
             limits=Limits(),
             set_back=self._set_back,
         )
+        self.canary = Canary(services, self.planner, outlets)
         self.sweeper = Sweeper(services, shadow_ms=parts.settings.shadow_days * 86_400_000)
         self.link: Link | None = None
         self.intake = Intake(services, parts.settings, judging=self.judging, resolver=self.resolver, tls=parts.smtp_tls)
@@ -298,6 +300,8 @@ class Mailroom:
 
     def finished(self, mid: int) -> None:
         copy = self._gateway.services.store.view.copy(mid)
+        if copy is not None:
+            self._gateway.canary.finished(copy)
         if copy is not None and copy.hop and self._gateway.link is not None:
             self._gateway.link.journal_changed()
 

@@ -29,6 +29,7 @@ from pratique.telemetry import events as log
 START_SECONDS = 30.0  # an edge that does not listen by then is not going to
 STOP_SECONDS = 12.0  # sessions may finish what they have begun; then the process is killed
 BACK_OFF_SECONDS = (0.1, 1.0, 5.0, 30.0)  # between an edge's end and the next start, when it keeps ending
+LINGER_SECONDS = 1.0  # a process whose stream has ended is ending; its status tells more than our signal
 STEADY_SECONDS = 60.0  # an edge that lived so long starts again at once
 MEMORY_BYTES = 262_144  # a body up to this size is handed to the link from memory
 
@@ -159,10 +160,16 @@ class Edges:
         await loop.create_unix_connection(lambda: port, sock=mine)
         port.know(self._planner.manager)
         with theirs, lessee:
-            edge.process = await asyncio.create_subprocess_exec(
+            edge.process = process = await asyncio.create_subprocess_exec(
                 *self._command(handed), pass_fds=handed.descriptors(), stdin=asyncio.subprocess.DEVNULL
             )
-        code = await edge.process.wait()
+        if self._stopping:
+            _kill(process)
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            _kill(process)
+            raise
         port.cut(f"its process ended with status {code}")
         return code
 
@@ -206,7 +213,7 @@ class Edges:
         return Duties(
             complete=self._complete,
             accepted=self._accepted,
-            connections=self._connections,
+            connections=self._services.numbers.icid.block,
             counted=self._counted,
             listening=edge.listening.set,
             lost=lambda why: self._lost(edge, why),
@@ -217,8 +224,8 @@ class Edges:
         if self._stopping:
             return
         self._log(log.Trouble(message=f"edge process {edge.number} is cut off: {why}"))
-        if edge.process is not None and edge.process.returncode is None:
-            edge.process.kill()
+        if edge.process is not None:
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, _kill, edge.process)
 
     def _complete(self, frame: CopyFrame) -> NewCopy:
         envelope = frame.envelope()
@@ -252,16 +259,14 @@ class Edges:
             return None  # the link meets the same, and says so
         return octets if hashlib.sha256(octets).hexdigest() == copy.sha256 else None
 
-    def _connections(self, count: int) -> int:
-        numbers = self._services.numbers.icid
-        first = next(numbers)
-        for _ in range(count - 1):
-            next(numbers)
-        return first
-
     def _counted(self, counters: dict[str, int]) -> None:
         for name, amount in counters.items():
             self._count_up(name, amount)
 
     def _log(self, event: log.Event) -> None:
         self._services.telemetry.emit(event)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()

@@ -1,9 +1,23 @@
 """What a body must offer to be read: its size, its digest, and its octets in pieces."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 PIECE_BYTES = 262_144  # bounds what one message costs in memory while it is read or sent
+
+
+@dataclass(frozen=True, slots=True)
+class InFile:
+    """Where another process of this machine reads a body itself: octets [offset, offset + length) of a file."""
+
+    path: str
+    offset: int
+    length: int
+
+    def beginning(self, length: int) -> "InFile":
+        """The first octets of it, at most `length`."""
+        return InFile(self.path, self.offset, min(self.length, length))
 
 
 class Body(Protocol):
@@ -17,6 +31,12 @@ class Body(Protocol):
         """Lower-case hex digest made when the message was accepted."""
         ...
 
+    @property
+    def place(self) -> InFile | None:
+        """None when the body is in no file. The file may be gone, or have another body's octets, once the body was let
+        go."""
+        ...
+
     def pieces(self) -> Iterator[bytes]:
         """The octets in order, at most PIECE_BYTES at a time. Raises OSError when they cannot be read."""
         ...
@@ -25,12 +45,13 @@ class Body(Protocol):
 class MemoryBody:
     """A body held in memory."""
 
-    __slots__ = ("_octets", "sha256", "size")
+    __slots__ = ("_octets", "place", "sha256", "size")
 
     def __init__(self, octets: bytes, sha256: str) -> None:
         self._octets = octets
         self.size = len(octets)
         self.sha256 = sha256
+        self.place: InFile | None = None
 
     def pieces(self) -> Iterator[bytes]:
         for start in range(0, self.size, PIECE_BYTES):

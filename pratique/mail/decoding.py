@@ -8,10 +8,14 @@ Invariants: never raises; no lone surrogate in a text; linear time; output bound
 
 import binascii
 import re
+from collections.abc import Iterator
 from encodings.aliases import aliases
+
+from pratique.mail.octets import Octets
 
 PIECE_BYTES = 1_048_576  # what is decoded at a time, so that a small limit on a large part costs little
 UU_BAD_LINES_MAX = 100  # lines inside a uuencoded file that are none; what follows is text
+UU_LINE_BYTES_MAX = 4096  # a line carries 45 octets; one without end is looked at so far and is bad
 RESTARTS_MAX = 1000  # padded ends inside one base64 body that are stepped over; each costs a call
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -114,65 +118,89 @@ def _whole(clean: bytes) -> bytes:
     return binascii.a2b_base64(clean + b"==" if spare else clean)
 
 
-def decode_base64(octets: bytes, *, start: int, end: int, limit: int) -> bytes:
-    """Base64 where each padded end starts anew, so that joined bodies all show; the rest is skipped (RFC 2045 §6.8)."""
+def joined(pieces: Iterator[bytes], limit: int) -> bytes:
+    """The first `limit` octets; what lies behind them is not decoded."""
     out: list[bytes] = []
     size = 0
+    for piece in pieces:
+        out.append(piece)
+        size += len(piece)
+        if size >= limit:
+            break
+    return b"".join(out)[:limit]
+
+
+def plain_pieces(octets: Octets, *, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, PIECE_BYTES):
+        yield octets[at : min(at + PIECE_BYTES, end)]
+
+
+def loose_base64_pieces(octets: Octets, *, start: int, end: int) -> Iterator[bytes]:
+    """As loose_base64."""
+    carry = b""
+    for piece in plain_pieces(octets, start=start, end=end):
+        clean = carry + piece.translate(None, _NOT_BASE64)
+        usable = len(clean) & ~3
+        yield binascii.a2b_base64(clean[:usable])
+        carry = clean[usable:]
+    yield _whole(carry)
+
+
+def base64_pieces(octets: Octets, *, start: int, end: int) -> Iterator[bytes]:
+    """Base64 where each padded end starts anew, so that joined bodies all show; the rest is skipped (RFC 2045 §6.8)."""
     restarts = 0
     carry = b""
-    for at in range(start, end, PIECE_BYTES):
-        clean = carry + octets[at : min(at + PIECE_BYTES, end)].translate(None, _NOT_BASE64_OR_PAD)
+    for piece in plain_pieces(octets, start=start, end=end):
+        clean = carry + piece.translate(None, _NOT_BASE64_OR_PAD)
         if b"=" in clean:
             *ended, clean = clean.split(b"=", RESTARTS_MAX - restarts)
             restarts += len(ended)
             for closed in ended:
                 if closed:
-                    out.append(_whole(closed))
-                    size += len(out[-1])
+                    yield _whole(closed)
             if restarts >= RESTARTS_MAX:
-                return b"".join(out)[:limit]
+                return
         usable = len(clean) & ~3
-        out.append(binascii.a2b_base64(clean[:usable]))
+        yield binascii.a2b_base64(clean[:usable])
         carry = clean[usable:]
-        size += len(out[-1])
-        if size >= limit:
-            return b"".join(out)[:limit]
-    out.append(_whole(carry))
-    return b"".join(out)[:limit]
+    yield _whole(carry)
 
 
-def decode_quoted_printable(octets: bytes, *, start: int, end: int, limit: int) -> bytes:
+def decode_base64(octets: Octets, *, start: int, end: int, limit: int) -> bytes:
+    return joined(base64_pieces(octets, start=start, end=end), limit)
+
+
+def quoted_printable_pieces(octets: Octets, *, start: int, end: int) -> Iterator[bytes]:
     """Quoted-printable (RFC 2045 §6.7); an equals sign that introduces nothing stands for itself."""
-    out: list[bytes] = []
-    size = 0
     at = start
-    while at < end and size < limit:
+    while at < end:
         stop = min(at + PIECE_BYTES, end)
         if stop < end:  # never cut through "=XX" or "=CRLF"
             equals = octets.rfind(b"=", stop - 2, stop)
             stop = equals if equals > at else stop
-        out.append(binascii.a2b_qp(octets[at:stop]))
-        size += len(out[-1])
+        yield binascii.a2b_qp(octets[at:stop])
         at = stop
-    return b"".join(out)[:limit]
 
 
-def decode_uuencode(octets: bytes, *, start: int, end: int, limit: int) -> bytes:
+def decode_quoted_printable(octets: Octets, *, start: int, end: int, limit: int) -> bytes:
+    return joined(quoted_printable_pieces(octets, start=start, end=end), limit)
+
+
+def uuencode_pieces(octets: Octets, *, start: int, end: int) -> Iterator[bytes]:
     """The first uuencoded file in the region; lines that are none are skipped, up to a point."""
     begin = _UU_BEGIN.match(octets, start, end) or _UU_LATER.search(octets, start, end)
     if begin is None:
-        return b""
-    if b"-base64" in begin[0]:
-        stop = octets.find(b"\n====", begin.end(), end)
-        return decode_base64(octets, start=begin.end(), end=end if stop < 0 else stop, limit=limit)
-    out: list[bytes] = []
-    size = 0
-    bad = 0
+        return
     at = begin.end()
-    while at < end and size < limit:
+    if b"-base64" in begin[0]:
+        stop = octets.find(b"\n====", at, end)
+        yield from base64_pieces(octets, start=at, end=end if stop < 0 else stop)
+        return
+    bad = 0
+    while at < end:
         newline = octets.find(b"\n", at, end)
         stop = end if newline < 0 else newline
-        line = octets[at:stop].rstrip(b"\r")
+        line = octets[at : min(stop, at + UU_LINE_BYTES_MAX)].rstrip(b"\r")
         at = stop + 1
         if line == b"end":
             break
@@ -182,9 +210,11 @@ def decode_uuencode(octets: bytes, *, start: int, end: int, limit: int) -> bytes
             if bad > UU_BAD_LINES_MAX:
                 break
             continue
-        out.append(piece)
-        size += len(piece)
-    return b"".join(out)[:limit]
+        yield piece
+
+
+def decode_uuencode(octets: Octets, *, start: int, end: int, limit: int) -> bytes:
+    return joined(uuencode_pieces(octets, start=start, end=end), limit)
 
 
 def _uu_line(line: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ import re
 from itertools import islice
 
 from pratique.mail.decoding import decode_octets, loose_base64
+from pratique.mail.octets import Octets, starts_with
 
 HEADER_BLOCK_BYTES_MAX = 262_144  # four times the largest block seen in honest mail; bounds work per message
 HEADER_VALUE_BYTES_MAX = 65_536  # a To: with a thousand addresses fits
@@ -77,10 +78,10 @@ class Headers:
         return tuple(self._index.get(name.lower(), ()))
 
 
-def read_headers(octets: bytes, *, start: int = 0, end: int | None = None) -> Headers:
+def read_headers(octets: Octets, *, start: int = 0, end: int | None = None) -> Headers:
     """The header block that begins at `start`; without a blank line all up to `end` is header."""
     stop = len(octets) if end is None else end
-    if octets.startswith(b"\r\n", start, stop):
+    if starts_with(octets, b"\r\n", start, stop):
         return Headers((), start + 2, {})
     blank = octets.find(b"\r\n\r\n", start, stop)
     block_end, body_start = (stop, stop) if blank < 0 else (blank, blank + 4)
@@ -145,7 +146,7 @@ def _resembled(raw_name: bytes) -> str:
     return bare if bare in STRUCTURAL else ""
 
 
-def garbage_at(octets: bytes, *, start: int, end: int) -> int:
+def garbage_at(octets: Octets, *, start: int, end: int) -> int:
     """Where the first line stands that is no field to a strict reader, whose header ends there; `end` when none is."""
     at = start
     while at < end:

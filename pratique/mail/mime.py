@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pratique.mail import decoding
 from pratique.mail.headers import Headers, garbage_at, read_headers
 from pratique.mail.multipart import Cut, cut, guess_boundary, stray_part
+from pratique.mail.octets import Octets
 from pratique.mail.parameters import PARAMETERS_MAX, Structured, parse_structured
 from pratique.mail.part import AFTER_PADDING, Part, Parts
 
@@ -24,7 +25,7 @@ __all__ = ["DEPTH_MAX", "PARAMETERS_MAX", "PARTS_MAX", "VIEWS_MAX", "Part", "Par
 DEPTH_MAX = 20  # forwarded threads reach 8; beyond it lie bombs
 PARTS_MAX = 1000  # a digest of a busy list has 200
 VIEWS_MAX = 16  # extra readings of one message; each may cost a walk through its body
-EMBEDDED_BYTES_MAX = 67_108_864  # decoded to look inside encoded messages; bounds memory
+EMBEDDED_BYTES_MAX = 16_777_216  # decoded to look inside messages that RFC 2046 forbids to encode; four times in memory
 
 _UNKNOWN_ENCODING = "unknown Content-Transfer-Encoding"
 _SPACED = "a blank before the colon"
@@ -59,7 +60,7 @@ _UU_BEGIN = re.compile(rb"\r\nbegin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})(?=\r
 class _Node:
     """An entity still to be read: headers and body in octets[start:end]."""
 
-    octets: bytes
+    octets: Octets
     start: int
     end: int
     path: str  # its own number when it is a leaf
@@ -85,7 +86,7 @@ class _Reading:
 _NO_TYPE = Structured("text/plain", ())
 
 
-def read_parts(octets: bytes, headers: Headers) -> Parts:
+def read_parts(octets: Octets, headers: Headers) -> Parts:
     """All leaf parts of a whole message in order, the usual reading of an entity before its other readings."""
     walk = _Walk()
     walk.run(_Node(octets, 0, len(octets), "1", "", 0, "text/plain", ""), headers)

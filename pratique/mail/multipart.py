@@ -6,6 +6,8 @@ Positions only: nothing is copied. Invariants: never raises; each octet is looke
 import re
 from dataclasses import dataclass
 
+from pratique.mail.octets import Octets, starts_with
+
 NEAR_MISSES_MAX = 10_000  # lines that only begin like a boundary; more is a bomb, and cutting stops there
 BOUNDARY_GUESS_BYTES_MAX = 65_536  # how far a missing boundary is looked for
 STRAY_BYTES_MAX = 65_536  # how far in front of the first and behind the last part headers of a part are looked for
@@ -26,7 +28,7 @@ class Cut:
     more: bool = False  # there was more than was cut
 
 
-def cut(octets: bytes, boundary: bytes, *, start: int, end: int, most: int, loose: bool = False) -> Cut:
+def cut(octets: Octets, boundary: bytes, *, start: int, end: int, most: int, loose: bool = False) -> Cut:
     """Cut octets[start:end] into at most `most` parts.
 
     A delimiter is a whole line: "--", the boundary, perhaps "--", perhaps blanks. To a loose reader any line that
@@ -74,25 +76,25 @@ def cut(octets: bytes, boundary: bytes, *, start: int, end: int, most: int, loos
     )
 
 
-def _first(octets: bytes, needle: bytes, start: int, end: int) -> int:
+def _first(octets: Octets, needle: bytes, start: int, end: int) -> int:
     """Where the CRLF of the first delimiter lies, or would lie when the body begins with the delimiter."""
-    if octets.startswith(needle[2:], start, end):
+    if starts_with(octets, needle[2:], start, end):
         return start - 2
     return _find(octets, needle, start, end)
 
 
-def _find(octets: bytes, needle: bytes, start: int, end: int) -> int:
+def _find(octets: Octets, needle: bytes, start: int, end: int) -> int:
     at = octets.find(needle, start, end)
     return _NOWHERE if at < 0 else at
 
 
-def guess_boundary(octets: bytes, *, start: int, end: int) -> bytes:
+def guess_boundary(octets: Octets, *, start: int, end: int) -> bytes:
     """The boundary of a multipart that names none: its first line that begins with two hyphens; b"" when none does."""
     match = _GUESS.search(octets[start : min(end, start + BOUNDARY_GUESS_BYTES_MAX)])
     return match[1].rstrip(b" \t") if match else b""
 
 
-def stray_part(octets: bytes, *, start: int, end: int) -> int:
+def stray_part(octets: Octets, *, start: int, end: int) -> int:
     """Where, in text that belongs to no part, headers of a part begin; -1 when nothing looks like it."""
     if end - start < 10:
         return -1

@@ -3,9 +3,11 @@
 A part holds no copy, only its place in the octets it was found in; decoding happens when it is asked for.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pratique.mail import decoding
+from pratique.mail.octets import Octets
 
 AFTER_PADDING = "base64 that goes on behind its padding"
 
@@ -22,7 +24,7 @@ class Part:
     encoding: str  # "" = none given, "7bit", "8bit", "binary", "base64", "quoted-printable", "x-uuencode"
     encoded_size: int
     view: str = ""  # "" = the usual reading; else why another reader would see this
-    source: bytes = field(default=b"", repr=False, compare=False)
+    source: Octets = field(default=b"", repr=False, compare=False)
     start: int = 0
     end: int = 0
 
@@ -33,19 +35,28 @@ class Part:
 
     def decoded(self, limit: int) -> bytes:
         """The content, at most `limit` octets of it. Damage is stepped over, never an error."""
-        if self.encoding == "base64":
-            if self.view == AFTER_PADDING:
-                return decoding.loose_base64(self.raw)[:limit]
-            return decoding.decode_base64(self.source, start=self.start, end=self.end, limit=limit)
-        if self.encoding == "quoted-printable":
-            return decoding.decode_quoted_printable(self.source, start=self.start, end=self.end, limit=limit)
-        if self.encoding == "x-uuencode":
-            return decoding.decode_uuencode(self.source, start=self.start, end=self.end, limit=limit)
-        return self.source[self.start : min(self.end, self.start + limit)]
+        if self.encoding not in _UNDO:
+            return self.source[self.start : min(self.end, self.start + limit)]
+        return decoding.joined(self.pieces(), limit)
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of the content in pieces that are bounded whatever its size."""
+        if self.encoding == "base64" and self.view == AFTER_PADDING:
+            way = decoding.loose_base64_pieces
+        else:
+            way = _UNDO.get(self.encoding, decoding.plain_pieces)
+        return way(self.source, start=self.start, end=self.end)
 
     def text(self, limit: int) -> str:
         """The content as text by its charset, from at most `limit` octets."""
         return decoding.decode_octets(self.decoded(limit), self.charset)
+
+
+_UNDO = {
+    "base64": decoding.base64_pieces,
+    "quoted-printable": decoding.quoted_printable_pieces,
+    "x-uuencode": decoding.uuencode_pieces,
+}
 
 
 @dataclass(frozen=True, slots=True)

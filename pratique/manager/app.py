@@ -21,13 +21,14 @@ from pratique.runner.link_items import Item
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.runner.sweep import Sweeper
-from pratique.store.records import Peer
+from pratique.store.records import NewCopy, Peer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import Limits, Row
 
 STOP_SECONDS = 10.0
 CANCELLED_MAX = 10_000  # cancelled releases taken up at start
 ALTERNATE = Actor("policy:alternate@1", "timer", "timer")
+CANARY = Actor("policy:canary@1", "timer", "timer")
 SHADOW_MS = 7 * 86_400_000
 
 
@@ -46,7 +47,11 @@ class Manager:
         self.releaser = Releaser(services, key=parts.signing_key, rescan=parts.settings.rescan)
         self.pool = Pool(services, parts.settings.pool_bytes, overfull=self._overfull)
         self.reception = Reception(
-            services, gateway_met=self._gateway_met, journal_heard=self._journal_heard, pool=self.pool
+            services,
+            gateway_met=self._gateway_met,
+            journal_heard=self._journal_heard,
+            pool=self.pool,
+            canary_held=self._canary_held,
         )
         self.cpq = CpqService(
             services,
@@ -176,6 +181,19 @@ class Manager:
             self.services.telemetry.emit(
                 log.DebugNote(message=f"{peer.name}: {row.state} {row.xid} {dict(row.pairs)}", cid=row.xid[:32])
             )
+
+    # --- canaries
+    def _canary_held(self, copy: NewCopy) -> None:
+        self.services.tasks.spawn(self._free_canary(copy), f"canary MID {copy.mid}")
+
+    async def _free_canary(self, copy: NewCopy) -> None:
+        """What proves the round trip goes back at once; its gateway discards it (gateway/canary.py)."""
+        for hold in copy.holds:
+            decided = await self.decide(copy.mid, hold.quarantine, Mark.RELEASED, Cause.EXPIRED, CANARY)
+            if not decided.done:
+                self.services.telemetry.emit(
+                    log.Trouble(message=f"the canary MID {copy.mid} stays held: {decided.why}", cid=copy.cid)
+                )
 
     # --- decisions
     async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:

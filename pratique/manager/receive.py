@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pratique.delivery.routes import is_canary
 from pratique.mail.headers import decode_value, read_headers
 from pratique.mail.ids import parse_xid
 from pratique.manager.attachments import list_attachments
@@ -38,6 +39,7 @@ class Reception:
     journal_heard: Callable[[Peer, tuple[Row, ...]], None]
     pool: Pool
     side: str = "manager"
+    canary_held: Callable[[NewCopy], None] = lambda copy: None  # a message that proves the round trip is ours
     suspended: str = ""
     quarantines: dict[str, Quarantine] = field(default_factory=dict)
     wrong_clocks: set[str] = field(default_factory=set)  # gateways whose clock is not ours: no timer acts (I13)
@@ -183,6 +185,8 @@ class Reception:
         )
         for hold in copy.holds:
             emit(log.Quarantined(mid=mid, quarantine=hold.quarantine, reason=hold.reasons[0], cid=cid))
+        if copy.hop == 1 and is_canary(r.address for r in copy.envelope.recipients):
+            self.canary_held(copy)
 
 
 def _merged(holds: tuple[NewHold, ...]) -> tuple[NewHold, ...]:

@@ -14,6 +14,7 @@ from pratique.manager.copies import as_new, child_of, envelope_of
 from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
 from pratique.runner.services import Services, audit
+from pratique.store.corrupt import why_corrupt
 from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget, SendCopy
 from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
@@ -30,6 +31,7 @@ NOT_ON_ITS_WAY = {
     "CLOSED": "a gateway has reported its end",
     "DEL": "it was deleted",
 }
+CORRUPT = "MID {mid} is CORRUPT and stays held: {why}; it can be deleted, or restored and proved by `pratique fsck`"
 TRIES = 5  # a reviewer's decision that meets others' changes is read and tried again
 
 
@@ -72,6 +74,8 @@ class Releaser:
             origin = view.peer(copy.origin_serial)
             if origin is not None and origin.set_back_here:
                 return Decided(False, why=SET_BACK.format(serial=origin.serial))
+            if mark is Mark.RELEASED and (corrupt := why_corrupt(view, mid)):
+                return Decided(False, why=CORRUPT.format(mid=mid, why=corrupt))
             try:
                 move = self._move(copy, holds, hold, mark, cause, actor)
             except MetadataError as error:
@@ -189,6 +193,8 @@ class Releaser:
             return Decided(False, why=f"the gateway of MID {mid} is not enrolled any more")
         if origin.set_back_here:
             return Decided(False, why=SET_BACK.format(serial=origin.serial))
+        if corrupt := why_corrupt(view, mid):
+            return Decided(False, why=CORRUPT.format(mid=mid, why=corrupt))
         now, envelope = services.clock.now_ms(), envelope_of(copy.envelope, addresses)
         cid = make_cid(now, services.clock.random(10))
         try:

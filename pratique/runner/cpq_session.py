@@ -194,7 +194,9 @@ class CpqSession:
         self._peer = self._memory = peer
         self._ready = keyword is Keyword.READY
         self._hello_said = hello
-        self._clock_differs = differ = clocks_differ(hello, self._services.clock.now_ms())
+        now = self._services.clock.now_ms()
+        self._services.peer_clocks[hello.serial] = hello.at_ms - now
+        self._clock_differs = differ = clocks_differ(hello, now)
         self._service.taker.clocks(peer, differ=differ)
         if differ:
             self._log(log.Alarm(message=f"the clock of {peer.name} differs from ours by more than 5 minutes: set both"))

@@ -360,12 +360,15 @@ class Deliverer:
         self, job: Job, move: Settle, answers: tuple[Answered, ...], spawned: tuple[NewCopy, ...], *, dcid: int
     ) -> None:
         def again() -> None:
-            self._commit(job, move, answers, spawned, dcid=dcid)
+            if spawned:  # a body whose commit failed is given up by the store: the notice is written anew
+                self.settle(job, answers, dcid=dcid)
+            else:
+                self._commit(job, move, answers, spawned, dcid=dcid)
 
         def committed(future: Submitted) -> None:
             error = future.exception()
             if isinstance(error, StoreFailed) and not error.fatal:
-                # What the next hop said must not be forgotten: the same move again, until the disk takes it.
+                # What the next hop said must not be forgotten: said again, until the disk takes it.
                 self._log_fault(f"store: {error}; the outcome of MID {job.mid} is recorded as soon as it can be")
                 asyncio.get_running_loop().call_later(SETTLE_RETRY_SECONDS, again)
                 return
@@ -405,6 +408,8 @@ class Deliverer:
                 self._name_doubt(job, "the end was sent and no answer came")
             later = Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid, doubtful)
             self._enqueue_at(later, at)
+        if again:  # its time may have come while the outcome waited for the disk
+            self._serve()
         for copy in spawned:
             emit(log.BounceGenerated(mid=copy.mid, parent=job.mid, cid=copy.cid))
             self.offer(copy)

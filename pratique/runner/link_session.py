@@ -177,6 +177,7 @@ class LinkSession:
             self._alarm(f"it says serial {reply.me.serial}, enrolled is {self._peer.serial}")
             self._stop(REFUSED_PAUSE)
             return
+        self._services.peer_clocks[reply.me.serial] = reply.me.at_ms - self._services.clock.now_ms()
         if self._hello.set_back(reply):
             self._link.said_hello(ready=False, held=True)
             self._stop(SET_BACK_PAUSE)

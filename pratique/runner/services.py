@@ -1,6 +1,5 @@
 """What every loop of a running appliance works with, handed in once by the role."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,20 +9,53 @@ from pratique.store.interface import Store
 from pratique.store.records import AuditEntry
 from pratique.telemetry.interface import Telemetry
 
+NUMBERS_GAP = 100_000  # how far a start jumps, so that no number is used twice after a crash
+
+
+class Counting(Iterator[int]):
+    """Whole numbers upward; `reached` is the next one."""
+
+    def __init__(self, start: int = 1) -> None:
+        self.reached = start
+
+    def __next__(self) -> int:
+        number, self.reached = self.reached, self.reached + 1
+        return number
+
+    def block(self, count: int) -> int:
+        """The first of so many numbers that are used up at once."""
+        first, self.reached = self.reached, self.reached + count
+        return first
+
+
+class Drawn(Counting):
+    """Numbers that another process gives out, in blocks."""
+
+    def __init__(self, source: Iterator[int]) -> None:
+        super().__init__()
+        self._source = source
+
+    def __next__(self) -> int:
+        return next(self._source)
+
 
 @dataclass(slots=True)
 class Numbers:
-    """ICID and DCID: they name connections in the log. They need not survive to the last one; a start leaves a gap."""
+    """ICID and DCID: they name connections in the log. They need not survive to the last one; a start begins above all
+    that were `reserved` (front.appliance reserves more before they are used up)."""
 
-    icid: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    dcid: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    icid: Counting = field(default_factory=Counting)
+    dcid: Counting = field(default_factory=Counting)
+    reserved: int = NUMBERS_GAP
 
     @classmethod
     def starting_at(cls, base: int) -> "Numbers":
-        return cls(itertools.count(base), itertools.count(base))
+        return cls(Counting(base), Counting(base), base + NUMBERS_GAP)
 
-
-NUMBERS_GAP = 100_000  # how far a start jumps, so that no number is used twice after a crash
+    def wanted(self) -> int:
+        """How far the next reservation must reach; 0 = what is reserved lasts."""
+        reached = max(self.icid.reached, self.dcid.reached)
+        return reached + NUMBERS_GAP if reached > self.reserved - NUMBERS_GAP // 2 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +68,7 @@ class Services:
     clock: Clock
     tasks: Tasks
     numbers: Numbers
+    peer_clocks: dict[str, int] = field(default_factory=dict)  # serial -> ms that its clock was ahead at its last hello
 
 
 def audit(actor: str, action: str, mid: int = 0, cid: str = "", *, detail: str = "") -> AuditEntry:

@@ -3,10 +3,11 @@ it was lent (remote/spool.py).
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from typing import Protocol
 
-from pratique.mail.body import PIECE_BYTES
+from pratique.mail.body import PIECE_BYTES, InFile
 from pratique.store.interface import Stored
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
@@ -43,6 +44,14 @@ class SpoolBody:
         self._extent = extent
         self.size = extent.length
         self.sha256 = sha256
+
+    @property
+    def place(self) -> InFile | None:
+        segment = self._segment
+        path, handle = segment.path, segment.handle
+        if not path and handle is not None:  # lent: we were given the open file alone
+            path = os.readlink(f"/proc/self/fd/{handle.fd}")
+        return InFile(path, self._extent.offset, self.size) if path else None
 
     def pieces(self) -> Iterator[bytes]:
         for start in range(0, self.size, PIECE_BYTES):

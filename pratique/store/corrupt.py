@@ -20,6 +20,11 @@ def corrupt_copies(view: View) -> dict[int, str]:
     return {mid: why for mid, why in known.items() if (copy := view.copy(mid)) is not None and copy.extent is not None}
 
 
+def why_corrupt(view: View, mid: int) -> str:
+    """Why the body of this copy is known to be corrupt; "" when it is not known to be."""
+    return str(json.loads(view.setting(KEY, "{}")).get(str(mid), ""))
+
+
 def found(view: View, found: Mapping[int, str]) -> PutSetting:
     """The move that adds these, each with its audit row."""
     entries = tuple(

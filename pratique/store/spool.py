@@ -170,7 +170,7 @@ class FileSpool:
         segment.retired = True
         segment.handle = None
         self._dirty.discard(segment.number)
-        os.unlink(segment.path)
+        _remove(segment.path)
 
     def write_at(self, segment: Segment, offset: int, chunks: list[bytes], size: int) -> None:
         """All of it, or StoreFailed. The space behind the last extent belongs to nobody, so a part does no harm."""
@@ -306,7 +306,7 @@ class FileSpool:
         with self._lock:
             keep = segment.shared and segment.capacity == self._segment_bytes and len(self._spares) < SPARES_MAX
         if not keep:
-            os.unlink(segment.path)
+            _remove(segment.path)
             return
         if handle is None:
             handle = Handle(os.open(segment.path, os.O_RDWR))
@@ -351,8 +351,9 @@ class FileSpool:
             handle = self._create(path)
             allocate(handle, path, self._segment_bytes)
             os.fsync(handle.fd)
-        except (StoreFailed, OSError):
-            return  # no room: the loop's thread meets the same when it must turn, and refuses mail
+        except (StoreFailed, OSError):  # no room: the loop's thread meets the same when it must turn, and refuses mail
+            _remove(path)  # one that could not be synced is never used
+            return
         with self._lock:
             self._spares.append((path, handle))
 
@@ -386,6 +387,15 @@ class FileSpool:
 
     def close(self) -> None:
         for path, _ in self._spares:
-            os.unlink(path)
+            _remove(path)
         self._spares.clear()
         self._handles.close()
+
+
+def _remove(path: str) -> None:
+    """A disk that refuses keeps the file a little longer: the next start finds that no row names it. Whoever lets a
+    body go has other work, which must not end by this."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

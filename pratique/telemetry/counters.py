@@ -49,6 +49,8 @@ RULES = (
     Rule(events.Undelivered, "delayed", "what", "Delayed"),
     Rule(events.MessageDone, "transferred", "quarantine", True),  # messages, to or from the central quarantine
     Rule(events.BounceGenerated, "bounces_made"),
+    Rule(events.CanaryReturned, "canary_returned"),
+    Rule(events.CanaryLost, "canary_lost"),
     Rule(events.Fault, "faults"),
     Rule(events.Alarm, "alarms"),
 )

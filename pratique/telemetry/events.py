@@ -39,6 +39,8 @@ from pratique.telemetry.events_in import (
 from pratique.telemetry.events_out import (
     AllEnded,
     BounceGenerated,
+    CanaryLost,
+    CanaryReturned,
     ConnectionFailed,
     DcidClose,
     DcidTls,
@@ -66,6 +68,8 @@ __all__ = [
     "AllEnded",
     "AttachmentSeen",
     "BounceGenerated",
+    "CanaryLost",
+    "CanaryReturned",
     "ConnectionFailed",
     "CustomEntry",
     "DcidClose",

@@ -1,5 +1,7 @@
 """Events of what becomes of a message: its quarantines, then its delivery."""
 
+from typing import ClassVar
+
 from pratique.mail.text import log_text
 from pratique.telemetry.event import Event, rid_list
 
@@ -233,3 +235,22 @@ class ConnectionFailed(Event, frozen=True, kw_only=True):
             f"Connection Error: DCID {self.dcid} domain: {log_text(self.domain)} IP: {self.address} port: {self.port} "
             f"details: {log_text(self.details)} interface: {self.interface_ip} reason: {self.reason}"
         )
+
+
+class CanaryReturned(Event, frozen=True, kw_only=True):
+    """Our own message that proves the round trip to the manager came back and was discarded."""
+
+    mid: int
+    seconds: float
+
+    def text(self) -> str:
+        return f"MID {self.mid} canary came back after {self.seconds:.3f} s and was discarded"
+
+
+class CanaryLost(Event, frozen=True, kw_only=True):
+    level: ClassVar[str] = "Warning"
+    mid: int
+    why: str
+
+    def text(self) -> str:
+        return f"MID {self.mid} canary did not come back: {log_text(self.why)}"

@@ -8,7 +8,7 @@ import pytest
 from pratique.checks import content as module
 from pratique.checks import content_worker
 from pratique.checks.content import Content
-from pratique.mail.body import MemoryBody
+from pratique.mail.body import InFile, MemoryBody
 from pratique.policy.facts import Unknown
 
 HEAD = b"From: Ann <ann@partner.example>\r\nSubject: figures\r\nMessage-ID: <1@x>\r\n"
@@ -36,6 +36,7 @@ class Stored:
     """A body that lies somewhere and counts what was read of it."""
 
     sha256 = ""
+    place = None
 
     def __init__(self, octets: bytes, *, fails: bool = False) -> None:
         self.octets = octets
@@ -140,6 +141,20 @@ async def test_of_a_large_message_only_so_much_is_read(make_content):
     assert found.attachments[0].cut
     in_memory = await make_content(scan_bytes_max=10_000).read(body, octets, attachments=True, texts=True)
     assert in_memory == found
+
+
+async def test_a_message_in_a_file_is_read_there_by_the_worker(make_content, tmp_path):
+    octets = MIXED.replace(b"PK\r\n", b"x" * 50_000 + b"\r\n")
+    (tmp_path / "1.seg").write_bytes(b"another" + octets + b"another")
+    body = Stored(octets, fails=True)
+    body.place = InFile(str(tmp_path / "1.seg"), 7, len(octets))
+    content = make_content(scan_bytes_max=10_000)
+    found = await content.read(body, None, attachments=True, texts=True)
+    assert found == await content.read(Stored(octets), None, attachments=True, texts=True)
+    assert found.texts == (("1", "the secret"),)
+    (tmp_path / "1.seg").unlink()
+    gone = await content.read(body, None, attachments=True, texts=True)
+    assert "cannot be read" in gone.texts.why
 
 
 # --- when it fails -------------------------------------------------------------------------------------------------

@@ -96,6 +96,12 @@ async def test_an_item_that_does_not_end_is_killed(make_pool):
     assert "more than 1 s" in str(failed)
 
 
+async def test_large_items_have_more_time(make_pool, monkeypatch):
+    monkeypatch.setattr(module, "BYTES_A_SECOND", 1_000)
+    (failed,) = await ask_all(make_pool(), "loop", size=1_500)
+    assert "more than 2 s" in str(failed)
+
+
 async def test_who_gives_up_is_not_served(make_pool):
     pool = make_pool()
     await pool.ask("warm", 1)

@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import gzip
+import io
 import os
 import signal
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from multiprocessing import forkserver
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from pratique.checks import pool, virus
 from pratique.checks.virus import YaraEngine
 from pratique.checks.yara_rules import CompiledRules, compile_rules, eicar
-from pratique.mail.body import MemoryBody
+from pratique.mail.body import InFile, MemoryBody
 from pratique.policy.facts import Unknown, VirusResult
 
 CLEAN = b"From: a@b.example\r\n\r\nhello\r\n"
@@ -137,7 +139,7 @@ async def test_no_answer_within_the_deadline_is_unknown(rules: CompiledRules) ->
 
 async def test_memory_of_a_worker_is_capped(rules: CompiledRules) -> None:
     """An address space that holds the message, but not what its archive unpacks to."""
-    engine = YaraEngine(rules, workers=1, memory_bytes_max=300_000_000)
+    engine = YaraEngine(rules, workers=1, memory_bytes_max=230_000_000)
     packed = gzip.compress(os.urandom(1_000_000), 0) * 6 + gzip.compress(b"\0" * 50_000_000)
     text = base64.encodebytes(packed).replace(b"\n", b"\r\n")
     answer = await ask(engine, b"Content-Transfer-Encoding: base64\r\n\r\n" + text)
@@ -147,6 +149,62 @@ async def test_memory_of_a_worker_is_capped(rules: CompiledRules) -> None:
     assert (answer.result, answer.name) == ("unscannable", "needs too much memory")
     assert isinstance(after, VirusResult)
     assert after.result == "clean"
+
+
+def large(path: Path, attachment: bytes) -> None:
+    """A message of some 60 MB: noise in base64, and the attachment as its last part."""
+    noise = base64.encodebytes(os.urandom(57_000)).replace(b"\n", b"\r\n")
+    head = b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    with path.open("wb") as file:
+        file.write(head)
+        for _ in range(770):
+            file.write(noise)
+        file.write(base64.encodebytes(attachment).replace(b"\n", b"\r\n") + b"--x--\r\n")
+
+
+def resident_kib() -> int:
+    """The peak of this process."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+
+def resident_anew() -> int:
+    """What it is once the peak begins anew (proc(5))."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident_kib()
+
+
+@pytest.mark.parametrize("hidden", ["plain", "zip"])
+async def test_a_message_of_60_mb_is_scanned_and_costs_this_process_next_to_nothing(
+    engine: YaraEngine, tmp_path: Path, hidden: str
+) -> None:
+    class Spooled(MemoryBody):
+        def pieces(self) -> Iterator[bytes]:
+            raise AssertionError("the worker reads it, nobody else")
+
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", b"fine " * 99 + eicar())
+    assert eicar() not in into.getvalue()
+    path = tmp_path / "1.seg"
+    # the noise ends on a whole quartet, so it and the attachment are one content: the archive stands at its end
+    large(path, eicar() if hidden == "plain" else into.getvalue())
+    body = Spooled(b"", "")
+    body.size = path.stat().st_size
+    body.place = InFile(str(path), 0, body.size)
+    before = resident_anew()
+    answer = await engine.scan(body, None)
+    assert body.size > 60_000_000
+    assert isinstance(answer, VirusResult)
+    assert (answer.result, answer.name) == ("infected", "EICAR-AV-Test")
+    assert resident_kib() - before < 4_096
+
+
+async def test_a_body_that_its_place_has_no_more_is_unknown(engine: YaraEngine, tmp_path: Path) -> None:
+    body = MemoryBody(b"x", "")
+    body.place = InFile(str(tmp_path / "gone.seg"), 0, 1)
+    answer = await engine.scan(body, None)
+    assert isinstance(answer, Unknown)
+    assert "No such file" in answer.why
 
 
 async def test_too_large_and_unreadable(engine: YaraEngine) -> None:

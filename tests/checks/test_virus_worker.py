@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pratique.checks import virus_worker
+from pratique.checks import held, virus_worker
 from pratique.checks.virus_worker import Worker
 from pratique.checks.yara_rules import compile_rules, eicar
+from pratique.mail.body import InFile
 
 EICAR = eicar()
 FOUND = ("infected", "EICAR-AV-Test")
@@ -53,7 +54,7 @@ def mail(attachment: bytes, mime_type: str = "application/octet-stream") -> byte
     )
 
 
-@pytest.mark.parametrize(
+HIDDEN = pytest.mark.parametrize(
     "octets",
     [
         b"From: a@b.example\r\n\r\n" + EICAR + b"\r\n",
@@ -80,15 +81,54 @@ def mail(attachment: bytes, mime_type: str = "application/octet-stream") -> byte
         "behind-a-zip",
     ],
 )
+
+
+@HIDDEN
 def test_test_file_is_found_wherever_it_hides(octets: bytes) -> None:
     assert WORKER.scan(octets) == FOUND
 
 
-@pytest.mark.parametrize(
-    "octets", [b"", b"x", b"From: a@b.example\r\n\r\nhello\r\n", mail(zipped(b"fine " * 99, 4)), mail(os.urandom(5000))]
-)
-def test_harmless_mail_is_clean(octets: bytes) -> None:
+@HIDDEN
+def test_it_is_found_as_well_where_nothing_is_kept_in_memory(
+    octets: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "HELD_BYTES_MAX", 10)
+    worker = Worker(compile_rules([]).octets, scratch=str(tmp_path))
+    (tmp_path / "own.seg").write_bytes(octets)
+    (tmp_path / "shared.seg").write_bytes(b"another body" + octets + EICAR)
+    assert worker.read_and_scan(InFile(str(tmp_path / "own.seg"), 0, len(octets))) == FOUND
+    assert worker.read_and_scan(InFile(str(tmp_path / "shared.seg"), 12, len(octets))) == FOUND
+    clean = worker.read_and_scan(InFile(str(tmp_path / "shared.seg"), 0, 12))
+    assert clean == CLEAN
+    assert {path.name for path in tmp_path.iterdir()} == {"own.seg", "shared.seg"}
+
+
+HARMLESS = [b"", b"x", b"From: a@b.example\r\n\r\nhello\r\n", mail(zipped(b"fine " * 99, 4)), mail(os.urandom(5000))]
+
+
+@pytest.mark.parametrize("octets", HARMLESS)
+def test_harmless_mail_is_clean(octets: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert WORKER.scan(octets) == CLEAN
+    monkeypatch.setattr(held, "HELD_BYTES_MAX", 10)
+    (tmp_path / "own.seg").write_bytes(octets)
+    assert WORKER.read_and_scan(InFile(str(tmp_path / "own.seg"), 0, len(octets))) == CLEAN
+
+
+def test_our_disk_s_trouble_is_not_the_message_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, why = WORKER.read_and_scan(InFile(str(tmp_path / "gone.seg"), 0, 10))
+    assert (result, "No such file" in why) == ("unknown", True)
+    monkeypatch.setattr(held, "HELD_BYTES_MAX", 10)
+    worker = Worker(compile_rules([]).octets, scratch=str(tmp_path / "no such directory"))
+    assert worker.read_and_scan(mail(EICAR))[0] == "unknown"
+
+
+def test_a_rule_sees_a_large_content_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two marks far from each other, one condition: what a scan by windows would miss."""
+    monkeypatch.setattr(held, "HELD_BYTES_MAX", 1_000)
+    (tmp_path / "two.yar").write_text('rule two { strings: $a = "first" $b = "second" condition: @b - @a > 3000000 }')
+    worker = Worker(compile_rules([tmp_path / "two.yar"]).octets, scratch=str(tmp_path))
+    assert worker.scan(mail(b"first" + b"\0" * 4_000_000 + b"second")) == ("infected", "two")
+    assert worker.scan(mail(b"first" + b"\0" * 2_000_000 + b"second")) == CLEAN
 
 
 def test_archives_deeper_than_we_look_are_not_called_clean() -> None:

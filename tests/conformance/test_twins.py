@@ -5,7 +5,9 @@ The memory store is a second implementation made from the same docstrings; where
 
 import asyncio
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pratique.store.audit import broken_at
+from pratique.store.fsck import counts
 from pratique.store.interface import Search, TextTest
 from pratique.store.moves import (
     Accept,
@@ -383,6 +386,8 @@ class Twins(RuleBasedStateMachine):
         for store in self.stores:
             assert broken_at(store.view.audit(0, 10_000)) is None
             self.loop.run_until_complete(store.close())
+        with closing(sqlite3.connect(self.directory / "store" / "store.db")) as db:
+            assert list(counts.check(db)) == []
         self.loop.close()
         shutil.rmtree(self.directory)
 

@@ -15,7 +15,7 @@ EDGES = {"gateway.edges": "2"}
 
 def _edges(world: World) -> list[int]:
     def is_edge(pid: int) -> bool:
-        return b"\0edge\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"pratique.front.edge" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
     return [pid for pid in world.gateway.processes() if is_edge(pid)]
 

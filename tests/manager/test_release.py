@@ -7,6 +7,7 @@ import pytest
 
 from pratique.manager.release import Actor
 from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.store.corrupt import found
 from pratique.store.moves import Acknowledged, HelloFrom, PutPeer, TransfersAnswered, TransferStuck
 from pratique.transfer.metadata import Change
 from tests.conformance.samples import GATEWAY, NONCE, NOW, OTHER_GATEWAY
@@ -162,3 +163,12 @@ async def test_a_release_whose_metadata_cannot_be_written_stays_held_and_is_name
     assert any(f"MID {copy.mid} cannot be released" in line for line in desk.lines("Critical"))
     assert desk.store.view.copy(copy.mid).custody == "HELD"
     assert (await desk.releaser.decide(copy.mid, "Policy", Mark.RELEASED, Cause.MANUAL, CAROL)).done
+
+
+async def test_what_is_known_to_be_corrupt_is_not_released_and_may_be_deleted(desk: Desk) -> None:
+    copy = await desk.held("Policy")
+    await desk.store.submit(found(desk.store.view, {copy.mid: "the digest does not match"}))
+    refused = await desk.releaser.decide(copy.mid, "Policy", Mark.RELEASED, Cause.MANUAL, CAROL)
+    assert (refused.done, "CORRUPT" in refused.why, "digest does not match" in refused.why) == (False, True, True)
+    assert desk.store.view.copy(copy.mid).custody == "HELD"
+    assert (await desk.releaser.decide(copy.mid, "Policy", Mark.DELETED, Cause.MANUAL, CAROL)).done

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from pratique.delivery.settings import BounceSettings, FairnessSettings, RetrySettings
+from pratique.runner import deliverer as deliverer_module
 from pratique.runner.deliverer import HELD_BACK_MS, IN_DOUBT
-from pratique.store.moves import StoreFailed
+from pratique.store.moves import Settle, StoreFailed
 from pratique.telemetry import events as log
 from tests.conformance.samples import MESSAGE, NOW
 from tests.runner.hop import Hop, Post
@@ -262,6 +263,46 @@ async def test_an_outcome_that_cannot_be_stored_is_said(make: Make) -> None:
     post.node.store.fail_next(StoreFailed("no space", full=True))
     await until(lambda: post.node.log.of(log.Fault))
     assert post.node.log.lines("store: no space", f"MID {copy.mid}")
+
+
+async def test_a_retry_whose_time_came_while_its_outcome_waited_for_the_disk_is_not_forgotten(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliverer_module, "SETTLE_RETRY_SECONDS", 0.01)
+    post = make(retry=RetrySettings(initial_s=0, jitter_percent=0))
+    post.hop.take_then_vanish = 1
+    copy = await post.sent()
+    await until(lambda: post.states(copy) == ["DOT"])
+    post.node.store.fail_next(StoreFailed("no space", full=True))
+    await until(lambda: post.node.log.of(log.Fault))
+    await until(lambda: not post.deliverer.sessions)  # with the connection went all that would serve the queue
+    await post.settled(copy, "DELIVERED")
+
+
+async def test_a_notice_whose_commit_found_the_disk_full_is_written_anew(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store gives up the body of a move that failed; a second commit of the same move would name octets that are
+    gone, and the sender would never hear of it."""
+    monkeypatch.setattr(deliverer_module, "SETTLE_RETRY_SECONDS", 0.0)
+    post = make()
+    post.mailroom.spawn = True
+    post.hop.script["RCPT"].append("550 5.1.1 nobody of that name")
+    store, submit = post.node.store, post.node.store.submit
+
+    def given_up(move: Any) -> Any:
+        if isinstance(move, Settle) and not post.node.log.of(log.Fault):
+            store.fail_next(StoreFailed("no space", full=True))
+            store.spool.drop([copy.extent for copy in move.spawned])
+        return submit(move)
+
+    monkeypatch.setattr(store, "submit", given_up)
+    copy = await post.sent()
+    await post.settled(copy, "FAILED")
+    assert post.node.log.lines("store: no space", f"MID {copy.mid}")
+    (notice,) = [n for mid in post.node.samples.mids if (n := store.view.copy(mid)) and n.envelope.sender == ""]
+    assert notice.extent is not None
+    assert store.spool.read(notice.extent, 0, 5) == b"From:"
 
 
 # --- in doubt

@@ -14,6 +14,16 @@ def test_connection_numbers_of_two_runs_do_not_meet() -> None:
     assert next(second.dcid) == 1 + NUMBERS_GAP  # ICID and DCID count on their own
 
 
+def test_more_numbers_are_reserved_before_they_are_used_up() -> None:
+    numbers = Numbers.starting_at(1)
+    assert numbers.wanted() == 0
+    assert numbers.icid.block(NUMBERS_GAP // 2) == 1
+    assert next(numbers.icid) == 1 + NUMBERS_GAP // 2
+    numbers.reserved = wanted = numbers.wanted()
+    assert wanted == numbers.icid.reached + NUMBERS_GAP
+    assert numbers.wanted() == 0
+
+
 def test_an_audit_entry_names_who_and_what() -> None:
     assert audit("carol", "release", 7, "ab" * 16, detail="{}") == AuditEntry("carol", "release", 7, "ab" * 16, "{}")
     assert audit("system", "start") == AuditEntry("system", "start", 0, "", "")

@@ -4,17 +4,19 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pratique.mail.body import PIECE_BYTES
+from pratique.checks.held import read_place
+from pratique.mail.body import PIECE_BYTES, InFile
+from pratique.store.bodies import Reads, SpoolBody
 from pratique.store.interface import Stored
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
-from pratique.store.segment import HANDLES_MAX
+from pratique.store.segment import HANDLES_MAX, Handle, Segment
 from pratique.store.spool import SPARES_MAX, FileSpool, SegmentState
 
 SEGMENT = 1 << 14
@@ -523,3 +525,25 @@ def test_beside_a_store_that_was_put_back_nothing_that_lies_here_is_touched(tmp_
     again = make(tmp_path)
     again.adopt({1: SegmentState(2, 10), 2: SegmentState(1, 0)}, lambda _: 1)
     assert [text(again, stored) for stored in (known, newer, large)] == [b"known", b"newer", bytes(MEMORY + 1)]
+
+
+def test_another_process_finds_a_body_by_its_place(tmp_path: Path) -> None:
+    spool = make(tmp_path, memory_bytes=1_000)
+    for octets in (b"small", b"x" * 5_000):
+        writer = spool.writer()
+        writer.write(octets)
+        stored = writer.finish()
+        place = spool.open(stored.extent, stored.sha256).place
+        assert place is not None
+        assert read_place(place) == octets
+    spool.close()
+
+
+def test_a_lent_segment_is_found_by_the_file_that_was_handed_over(tmp_path: Path) -> None:
+    path = tmp_path / "00000007.seg"
+    path.write_bytes(b"before the body")
+    lent = Segment(7, "", 100, handle=Handle(os.open(path, os.O_RDWR)))
+    body = SpoolBody(cast(Reads, None), lent, Extent(7, 7, 8), "")
+    assert body.place == InFile(str(path), 7, 8)
+    lent.handle = None  # given back
+    assert body.place is None

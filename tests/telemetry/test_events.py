@@ -170,6 +170,8 @@ LINES = [
             "details: [Errno 111] Connection refused interface: 10.10.20.1 reason: network error"
         ),
     ),
+    (e.CanaryReturned(mid=47, seconds=0.2144), "MID 47 canary came back after 0.214 s and was discarded"),
+    (e.CanaryLost(mid=47, why="nobody has it"), "MID 47 canary did not come back: nobody has it"),
     (
         e.Fault(error="database: disk full, mail waits"),
         "An application fault occurred: database: disk full, mail waits",

@@ -7,7 +7,7 @@ twice, so that reading a body after it was dropped is an error here, not somebod
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from pratique.mail.body import PIECE_BYTES, Body
+from pratique.mail.body import PIECE_BYTES, Body, InFile
 from pratique.store.interface import Stored
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
@@ -124,13 +124,14 @@ class MemoryWriter:
 class SpooledBody:
     """A body that is looked up at each read, so that damage and loss show as they would on a disk."""
 
-    __slots__ = ("_extent", "_spool", "sha256", "size")
+    __slots__ = ("_extent", "_spool", "place", "sha256", "size")
 
     def __init__(self, spool: MemorySpool, extent: Extent, sha256: str) -> None:
         self._spool = spool
         self._extent = extent
         self.size = extent.length
         self.sha256 = sha256
+        self.place: InFile | None = None
 
     def pieces(self) -> Iterator[bytes]:
         for start in range(0, self.size, PIECE_BYTES):

@@ -111,8 +111,10 @@ def connect(path: str, *, read_only: bool, index: str | None = None) -> sqlite3.
 
 
 def identify(db: sqlite3.Connection, path: str, *, role: str, serial: str) -> Meta:
-    """Bring the schema up to date and read whose store it is; a new one becomes ours."""
-    if migrate(db, path):
+    """Bring the schema up to date and read whose store it is; a new one becomes ours, and so does one whose making was
+    cut short between its tables and this row."""
+    migrate(db, path)
+    if not db.execute("SELECT count(*) FROM meta").fetchone()[0]:
         db.execute("INSERT INTO meta VALUES (0, ?, ?, 1, 0, 0, 0, ?)", (serial, role, bytes(32)))
     row: Any = db.execute("SELECT role, serial, inc, seq, mid, audit_number, audit_hash FROM meta").fetchone()
     if row[:2] != (role, serial):
