@@ -11,7 +11,7 @@ from typing import Any
 
 from pratique.config import as_markdown, describe
 from pratique.front.options import GatewayOptions, ManagerOptions
-from pratique.telemetry import events
+from pratique.telemetry import events, events_in, events_out
 
 DOCS = Path(__file__).parent
 PACKAGE = DOCS.parent / "pratique"
@@ -179,9 +179,10 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def event_classes() -> list[type[events.Event]]:
-    """In the order of telemetry/events.py."""
-    classes = [c for c in vars(events).values() if isinstance(c, type) and issubclass(c, events.Event)]
-    return [c for c in classes if c is not events.Event]
+    """In the order of the way of a message, the appliance's own last."""
+    made = [c for m in (events_in, events_out, events) for c in vars(m).values() if isinstance(c, type)]
+    classes = dict.fromkeys(c for c in made if issubclass(c, events.Event) and c is not events.Event)
+    return list(classes)
 
 
 def written_events() -> set[str]:

@@ -69,8 +69,7 @@ class Appliance:
         tasks.spawn(_reserve(self.services), "reserve of connection numbers")
         recovery.report(self.services, self.store)
         await self.role.start()
-        if not self.store.clean:
-            tasks.spawn(recovery.verify_newest(self.services, self.store), "check of the newest bodies")
+        tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""

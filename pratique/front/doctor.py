@@ -17,29 +17,22 @@ from typing import Any
 
 from cryptography import x509
 
-from pratique.delivery.routes import RouteError, parse_hop
-from pratique.fleet.identity import Keys, fingerprint
+from pratique.fleet.identity import Keys
 from pratique.front.check import Check, State
 from pratique.front.doctor_machine import check_corrupt, check_disks, check_ntp, check_peer_clocks, check_sync
+from pratique.front.doctor_peers import check_peer, nobody_enrolled
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
-from pratique.front.probe import ProbeFailed, banner, quarantine_port
+from pratique.front.patient import Patient, reachable
+from pratique.front.probe import ProbeFailed, banner
 from pratique.net.clock import SystemClock
-from pratique.net.tls import pinned_context
 from pratique.store.moves import StoreFailed
 
 EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
 CLOCK_SLACK_SECONDS = 120.0
 EARLIEST_YEAR = 2024  # a clock before it was never set
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    directory: Path
-    options: Options
-    keys: Keys
 
 
 async def examine(directory: Path) -> list[Check]:
@@ -54,20 +47,21 @@ async def examine(directory: Path) -> list[Check]:
     checks += [check_keys(patient), check_clock(patient), check_ntp()]
     checks += [certificate_check(patient.keys.cpq_certificate, "quarantine certificate")]
     checks += [certificate_check(patient.keys.web_certificate, "web certificate")]
-    store, health, peers = await check_store(patient)
+    store, told = await check_store(patient)
     checks += [store, *check_disks(store_place, spool, options.store.reserve_bytes)]
     checks.append(await asyncio.to_thread(check_sync, spool))
-    if health is not None:
-        checks += [check_space(health), await _bodies(patient)]
-        checks += check_links(health)
-        checks += check_peer_clocks(health, peers)
+    peers = told.peers if told is not None else []
+    if told is not None:
+        checks += [check_space(told.health), check_corrupt(told.corrupt)]
+        checks += check_links(told.health)
+        checks += check_peer_clocks(told.health, peers)
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
-    if health is not None and options.appliance.role == "gateway":
-        checks += await _canary(patient, health)
+    if told is not None and options.appliance.role == "gateway":
+        checks += await _canary(patient, told.health)
     if not peers and store.state is State.OK:
-        checks.append(_nobody_enrolled(patient))
+        checks.append(nobody_enrolled(patient))
     return checks
 
 
@@ -134,23 +128,24 @@ def _written_at(path: Path) -> float:
 
 
 # --- store ------------------------------------------------------------------------------------------------------
-async def check_store(patient: Patient) -> tuple[Check, dict[str, Any] | None, list[dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the appliance says of itself, or its store when it does not run."""
+
+    health: dict[str, Any]
+    peers: list[dict[str, Any]]
+    corrupt: dict[str, str]  # MID -> why
+
+
+async def check_store(patient: Patient) -> tuple[Check, Told | None]:
     """Over the socket when the appliance runs, else by opening the store under its lock."""
     try:
-        health = await ask(patient.directory, "health")
-        peers = await ask(patient.directory, "peers")
+        health, peers, corrupt = [await ask(patient.directory, act) for act in ("health", "peers", "corrupt")]
     except (LocalRefused, StoreFailed, OSError, ValueError) as error:
         cure = "see the mail log; a full or broken disk must be cured first, nothing is lost meanwhile"
-        return Check("store", State.FAILED, str(error), cure), None, []
+        return Check("store", State.FAILED, str(error), cure), None
     gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
-    return Check("store", State.OK, f"opened: {gauges}"), health, peers
-
-
-async def _bodies(patient: Patient) -> Check:
-    try:
-        return check_corrupt(await ask(patient.directory, "corrupt"))
-    except (LocalRefused, StoreFailed, OSError, ValueError) as error:
-        return Check("bodies", State.SKIPPED, str(error), required=False)
+    return Check("store", State.OK, f"opened: {gauges}"), Told(health, peers, corrupt)
 
 
 async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:
@@ -218,11 +213,6 @@ def _banner_check(name: str, address: str, port: int) -> Callable[[Patient], Awa
     return check
 
 
-def reachable(address: str) -> str:
-    """Where to dial what listens on `address` of this machine."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(address, address)
-
-
 async def check_rest(patient: Patient) -> Check:
     web = patient.options.web
     where = f"https://{reachable(web.address)}:{web.port}"
@@ -247,50 +237,3 @@ def _rest_status(patient: Patient, base: str) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
-
-
-# --- peers ------------------------------------------------------------------------------------------------------
-def _nobody_enrolled(patient: Patient) -> Check:
-    other = "manager" if patient.options.appliance.role == "gateway" else "gateway"
-    cure = f"on the {other}: `pratique enroll DIR --show`; here: `pratique enroll {patient.directory} FILE`"
-    return Check("peers", State.WARNING, f"no {other} is enrolled: quarantined mail goes nowhere", cure, required=False)
-
-
-async def check_peer(patient: Patient, peer: dict[str, Any]) -> list[Check]:
-    """TCP and banner, then TLS with both certificates, then whose certificate it is."""
-    name = f"peer {peer['name']}"
-    if peer["withdrawn"]:
-        return [Check(name, State.SKIPPED, "withdrawn: nothing is exchanged", required=False)]
-    if peer["locked"]:
-        cure = f"find out why, then `pratique enroll {patient.directory} --unlock {peer['serial']}`"
-        return [Check(name, State.FAILED, f"locked: {peer['locked']}", cure)]
-    host, port = _endpoint(peer)
-    try:
-        line = await banner(host, port)
-    except ProbeFailed as error:
-        cure = f"is it running? does a firewall let {host}:{port} through? `telnet {host} {port}` must show 220"
-        return [Check(f"{name} tcp", State.FAILED, f"{host}:{port}: {error}", cure)]
-    checks = [Check(f"{name} tcp", State.OK, f"{host}:{port}: {line[:100]}")]
-    keys = patient.keys
-    context = pinned_context(str(keys.cpq_certificate), str(keys.cpq_key), peer["certificate"], server_side=False)
-    try:
-        certificate = await quarantine_port(host, port, context)
-    except ProbeFailed as error:
-        cure = "one side does not know the other's present certificate: exchange `pratique enroll DIR --show` anew"
-        return [*checks, Check(f"{name} tls", State.FAILED, str(error), cure)]
-    if fingerprint(certificate) != peer["fingerprint"]:
-        cure = "another appliance answers there: correct the address, or enrol the one that is meant"
-        return [*checks, Check(f"{name} tls", State.FAILED, "the certificate is not the enrolled one", cure)]
-    return [*checks, Check(f"{name} tls", State.OK, f"TLS 1.3, certificate {peer['fingerprint'][:16]}... as enrolled")]
-
-
-def _endpoint(peer: dict[str, Any]) -> tuple[str, int]:
-    """A gateway's place for releases is what it announced last; a manager's is what its enrolment says."""
-    host, port = str(peer["host"]), int(peer["port"])
-    if peer["role"] == "manager" or not peer["endpoint"]:
-        return host, port
-    try:
-        hop = parse_hop(str(peer["endpoint"]))
-    except RouteError:
-        return host, port
-    return (host if hop.host in ("0.0.0.0", "::") else hop.host), hop.port

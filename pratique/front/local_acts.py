@@ -19,12 +19,18 @@ from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
 from pratique.store.corrupt import cleared, corrupt_copies
 from pratique.store.corrupt import found as corrupt_found
-from pratique.store.interface import Search
+from pratique.store.interface import Search, View
 from pratique.store.moves import PutUser
 from pratique.store.records import User
 from pratique.telemetry import events as log
 
 LIST_MAX = search.LIMIT_MAX
+STUCK_MAX = 10_000  # transfers that are looked through for corrupt bodies
+CORRUPT = "CORRUPT: "  # how a link begins the reason of a transfer that it cannot send (runner/link_session.py)
+PEER_FIELDS = (
+    *("serial", "role", "name", "host", "port", "certificate", "fingerprint", "endpoint", "locked", "withdrawn"),
+    *("inc", "seq", "knows_inc", "knows_seq", "set_back_here", "set_back_there"),
+)
 
 
 class BadArguments(Exception):
@@ -110,6 +116,20 @@ async def _decide(bench: Bench, person: Person, arguments: dict[str, Any], mark:
     return {"acted": len(dict.fromkeys(mids)) - len(untouched), "untouched": untouched}
 
 
+async def _retarget(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """What was done with each MID, or why not: one sentence each."""
+    to, override = _text(arguments, "to"), arguments.get("override", False)
+    if not to or not isinstance(override, bool):
+        raise BadArguments("name the serial of a gateway")
+    done, refused = [], []
+    for mid in dict.fromkeys(_mids(arguments)):
+        try:
+            done.append(await decide.retarget(bench.desk, person, mid, to, override=override))
+        except CommandRefused as why:
+            refused.append(why.text)
+    return {"done": done, "refused": refused}
+
+
 def _own_act(mark: Mark) -> Callable[[Desk, Person, tuple[int, ...]], Awaitable[int]]:
     return status.deliver_own if mark is Mark.RELEASED else status.give_up_own
 
@@ -184,7 +204,13 @@ async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> A
             tell(log.Alarm(message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk"))
     if proved:
         await store.submit(cleared(store.view, _mids({"mids": proved}), person.name))
-    return {str(mid): why for mid, why in corrupt_copies(store.view).items()}
+    return {str(mid): why for mid, why in (await store.read(_known_corrupt)).items()}
+
+
+def _known_corrupt(view: View) -> dict[int, str]:
+    """Those of the list, and those whose transfers wait for a person because their bodies could not be sent."""
+    stuck = (t for t in view.unsettled_transfers(STUCK_MAX) if t.error.startswith(CORRUPT))
+    return {t.mid: t.error.removeprefix(CORRUPT) for t in stuck} | corrupt_copies(view)
 
 
 async def _canary(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
@@ -196,8 +222,7 @@ async def _canary(bench: Bench, person: Person, arguments: dict[str, Any]) -> An
 
 async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     """What the doctor needs to dial them."""
-    names = ("serial", "role", "name", "host", "port", "certificate", "fingerprint", "endpoint", "locked", "withdrawn")
-    return [{name: getattr(peer, name) for name in names} for peer in bench.desk.store.view.peers()]
+    return [{name: getattr(peer, name) for name in PEER_FIELDS} for peer in bench.desk.store.view.peers()]
 
 
 LOCAL_ACTS: dict[str, Act] = {
@@ -205,6 +230,7 @@ LOCAL_ACTS: dict[str, Act] = {
     "show": _show,
     "release": _release,
     "delete": _delete,
+    "retarget": _retarget,
     "passwd": _passwd,
     "enrol": _enrol,
     "change-peer": _change_peer,

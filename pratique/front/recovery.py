@@ -1,4 +1,5 @@
-"""What a start found, said in the log; and, after an end that was not clean, the newest bodies proved.
+"""What a start found, said in the log; and bodies proved: those known to be corrupt, and after an end that was not
+clean the newest.
 
 The store is whole by itself when it opens: SQLite has replayed its log, and what no row names is free. This module
 changes nothing but the list of corrupt copies (store/corrupt.py). The lines come before the listeners; the proof reads
@@ -9,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from pratique.runner.services import Services
-from pratique.store.corrupt import corrupt_copies, found
+from pratique.store.corrupt import cleared, corrupt_copies, found
 from pratique.store.interface import View
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent, Peer
@@ -103,7 +104,35 @@ def _mids(mids: Sequence[int]) -> str:
     return "MID " + ", ".join(map(str, mids[:NAMED_MAX])) + (" and more" if len(mids) > NAMED_MAX else "")
 
 
-# --- the newest bodies -------------------------------------------------------------------------------------------
+# --- bodies ------------------------------------------------------------------------------------------------------
+async def prove(services: Services, store: SqliteStore) -> None:
+    """What is worth a proof at a start: bodies that are known to be corrupt, for somebody may have put the spool's
+    files back; and, after an end that was not clean, the newest."""
+    if corrupt_copies(store.view):
+        await prove_again(services, store)
+    if not store.clean:
+        await verify_newest(services, store)
+
+
+async def prove_again(services: Services, store: SqliteStore) -> tuple[int, ...]:
+    """MIDs of known corrupt copies whose bodies are good: they leave the list, on record."""
+    copies = [copy for mid in corrupt_copies(store.view) if (copy := store.view.copy(mid)) is not None]
+    bodies = [(copy.mid, copy.extent, copy.sha256) for copy in copies if copy.extent is not None]
+    good: tuple[int, ...] = ()
+    for chunk in _chunks(bodies):
+        wrong = await asyncio.to_thread(_prove, store.spool.verify, chunk)
+        good += tuple(mid for mid, _, _ in chunk if mid not in wrong)
+    if good:
+        emit = services.telemetry.emit
+        try:
+            await store.submit(cleared(store.view, good, "system"))
+        except StoreFailed as error:
+            emit(log.Fault(error=f"store: {error}; the list of corrupt copies is proved again at the next start"))
+        else:
+            emit(log.Note(message=f"proved good again, no longer CORRUPT: {_mids(good)}"))
+    return good
+
+
 async def verify_newest(services: Services, store: SqliteStore) -> dict[int, str]:
     """Prove the bodies of the last life, the newest first, VERIFY_BYTES_MAX of them at the most. MID -> why of those
     that are CORRUPT: each is in the log, in the audit and in the list that the doctor reads."""

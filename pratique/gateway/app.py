@@ -110,7 +110,8 @@ class Gateway:
         """Listen on the quarantine port and all listeners; take up what the last run left. Raises OSError when an
         address cannot be bound."""
         self.peers_changed()
-        self._servers.append(await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port))
+        self.cpq.server = await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port)
+        self._servers.append(self.cpq.server)
         if self.parts.edges is not None:
             await self.parts.edges.start(self.settings.listeners, self.planner, Onward(self))
         else:

@@ -16,6 +16,7 @@ from pratique.mail.ids import parse_xid
 from pratique.policy.decision import QuarantineWish
 from pratique.quarantine.kinds import VIRUS
 from pratique.runner.cpq_parts import Decided, Offer, alarm_refused, read_metadata
+from pratique.runner.readiness import Asker, Line, common_lines, line
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import NewCopy, Peer
@@ -47,16 +48,11 @@ class Reinject:
     def suspended_quarantines(self) -> tuple[str, ...]:
         return ()
 
-    def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    def checks(self, asker: Asker) -> tuple[Line, ...]:
         free = self.services.store.spool.free_bytes() > 0
         return (
-            ("enrolled", "YES", ""),
-            (
-                "accepting",
-                "NO" if self.suspended else "YES",
-                "resume receiving on this gateway" if self.suspended else "",
-            ),
-            ("space", "YES" if free else "NO", "" if free else "free disk space on this gateway"),
+            *common_lines(asker, standing=self.standing(), suspended=self.suspended, here="gateway"),
+            line("space", "" if free else "Free disk space on the gateway"),
         )
 
     def clocks(self, peer: Peer, *, differ: bool) -> None:

@@ -78,7 +78,8 @@ class Manager:
         """Listen on the quarantine port, take up releases that wait. Raises OSError when it cannot be bound."""
         self.reception.refresh()
         self.peers_changed()
-        self._servers.append(await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port))
+        self.cpq.server = await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port)
+        self._servers.append(self.cpq.server)
         self.services.tasks.spawn(self._cancelled_before(), "cancelled releases")
         self.services.tasks.spawn(self.expirer.run(), "scheduled exits")
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")
@@ -205,6 +206,13 @@ class Manager:
         elif decided.exit == Exit.DELETE:
             self._tell_origin(mid)
         return decided
+
+    async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
+        """A copy of a held message goes to other addresses: see Releaser.send_copy."""
+        done = await self.releaser.send_copy(mid, quarantine, addresses, actor)
+        if done.done:
+            self._wake_link(done.mid)
+        return done
 
     def _wake_link(self, mid: int) -> None:
         copy = self.services.store.view.copy(mid)

@@ -13,6 +13,7 @@ from pratique.mail.ids import parse_xid
 from pratique.manager.attachments import list_attachments
 from pratique.manager.overflow import Pool
 from pratique.runner.cpq_parts import Decided, Offer, alarm_refused, read_metadata
+from pratique.runner.readiness import Asker, Line, common_lines, line
 from pratique.runner.services import Services, audit
 from pratique.store.moves import JournalTaken, Receive
 from pratique.store.records import NewCopy, NewHold, Peer, Quarantine
@@ -58,22 +59,15 @@ class Reception:
     def suspended_quarantines(self) -> tuple[str, ...]:
         return tuple(q.name for q in self.quarantines.values() if q.suspended)
 
-    def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    def checks(self, asker: Asker) -> tuple[Line, ...]:
         store = self.services.store
         free = store.spool.free_bytes() > 0 and not self.pool.full
-        known = {p.serial for p in store.view.peers() if not p.withdrawn}
-        missing = [m for m in members if m not in known]
-        accepting = not self.suspended
+        enrolled = {p.serial for p in store.view.peers() if not p.withdrawn and not p.locked}
+        missing = ", ".join(m for m in asker.members if m not in enrolled)
         return (
-            ("enrolled", "YES", ""),
-            ("service", "YES", ""),
-            ("committed", "YES", ""),
-            ("migration", "YES", ""),
-            ("accepting", "YES" if accepting else "NO", "" if accepting else "Resume transfers on the manager"),
-            ("space", "YES" if free else "NO", "" if free else "Free disk space on the manager or raise the quota"),
-            ("version", "YES", ""),
-            ("members", "NO" if missing else "YES", f"Enrol {', '.join(missing)} on the manager" if missing else ""),
-            ("watermark", "NO", "No backup is configured: gateways keep a copy of each message for some days"),
+            *common_lines(asker, standing=self.standing(), suspended=self.suspended, here="manager"),
+            line("space", "" if free else "Free disk space on the manager or raise the quota"),
+            line("members", f"Enrol {missing} on the manager" if missing else ""),
         )
 
     def clocks(self, peer: Peer, *, differ: bool) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pratique.mail.ids import make_xid
+from pratique.mail.ids import make_cid, make_xid
+from pratique.manager.copies import as_new, child_of, envelope_of
 from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
 from pratique.runner.services import Services, audit
 from pratique.store.corrupt import why_corrupt
-from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget
+from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget, SendCopy
 from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
 from pratique.transfer.metadata import Change, HistoryEntry, MetadataError, Out, Release, decode, forwarded
@@ -23,6 +24,13 @@ from pratique.transfer.seal import sealed_group
 
 # What an older store still holds may have been released or deleted since (custody.md §2.4, rule 2).
 SET_BACK = "this manager was set back to an older state; accept that first: `pratique enroll --accept-setback {serial}`"
+# Why a message has no release that could go elsewhere, by its custody.
+NOT_ON_ITS_WAY = {
+    "HELD": "it is held: release it first",
+    "RELD": "a gateway has it already",
+    "CLOSED": "a gateway has reported its end",
+    "DEL": "it was deleted",
+}
 CORRUPT = "MID {mid} is CORRUPT and stays held: {why}; it can be deleted, or restored and proved by `pratique fsck`"
 TRIES = 5  # a reviewer's decision that meets others' changes is read and tried again
 
@@ -39,11 +47,14 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision led to. `done` is false when it was already decided by someone else, or the mail is not there."""
+    """What a decision led to. `done` is false when it was already decided by someone else, or the mail is not there.
+    `said`: what was done, where that is more than the exit; `mid`: of a copy that was made."""
 
     done: bool
     exit: str = Exit.NONE
     why: str = ""
+    said: str = ""
+    mid: int = 0
 
 
 class Releaser:
@@ -169,6 +180,40 @@ class Releaser:
         )
         return NewTransfer(copy.cid, hop, to, seq, "X", group.seal, group.command_octets, group.metadata)
 
+    async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
+        """A copy of a message that is held in `quarantine` goes to other addresses, by the gateway that caught it; the
+        message itself stays as it is. Durable on return; `mid` of the answer is the copy's. Raises BadAddress."""
+        services, view = self._services, self._services.store.view
+        copy = view.copy(mid)
+        hold = next((h for h in view.holds(mid) if h.quarantine == quarantine and h.mark == Mark.HELD), None)
+        if copy is None or hold is None or copy.custody != "HELD" or copy.extent is None:
+            return Decided(False, why="not held in that quarantine any more")
+        origin = view.peer(copy.origin_serial)
+        if origin is None or origin.withdrawn:
+            return Decided(False, why=f"the gateway of MID {mid} is not enrolled any more")
+        if origin.set_back_here:
+            return Decided(False, why=SET_BACK.format(serial=origin.serial))
+        if corrupt := why_corrupt(view, mid):
+            return Decided(False, why=CORRUPT.format(mid=mid, why=corrupt))
+        now, envelope = services.clock.now_ms(), envelope_of(copy.envelope, addresses)
+        cid = make_cid(now, services.clock.random(10))
+        try:
+            child = child_of(copy, mid=services.store.next_mid(), cid=cid, envelope=envelope, at=now)
+            outs = (_out(hold, now, Cause.MANUAL, actor),)
+            transfer = self._sealed(child, outs, actor, now, to=origin.serial, may_duplicate=False)
+        except MetadataError as error:
+            return Decided(False, why=f"no copy can be made of MID {mid}: its metadata would be refused ({error})")
+        detail = json.dumps({"quarantine": quarantine, "to": addresses, "mid": child.mid, "cid": cid})
+        entry = audit(actor.name, "copy", mid, copy.cid, detail=detail)
+        try:
+            await services.store.submit(SendCopy(mid, quarantine, as_new(child, transfer), (entry,)))
+        except MoveRefused as refused:
+            return Decided(False, why=refused.why)
+        by = f"{actor.name}, who sends a copy"
+        services.telemetry.emit(log.Generated(mid=child.mid, parent=mid, by=by, cid=cid))
+        services.telemetry.emit(log.QueuedForDelivery(mid=child.mid, cid=cid))
+        return Decided(True, Exit.RELEASE, mid=child.mid)
+
     async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
         """A release goes to the gateway `to` instead. Free when the present target has cancelled the hop for good;
         while it may have it, only with `override`: then the copy says that it may be a duplicate, and so does the
@@ -176,20 +221,27 @@ class Releaser:
         view = self._services.store.view
         copy = view.copy(mid)
         old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
-        why = self._no_retarget(copy, old, to, override)
+        why = self._no_retarget(mid, copy, old, to=to, override=override)
         if why:
             return Decided(False, why=why)
         assert copy is not None and old is not None
         in_doubt = old.state != "CANC"
         before = decode(old.metadata, hop=old.hop)
-        may_duplicate = in_doubt or (before.release is not None and before.release.may_duplicate)
+        assert before.release is not None  # decode() demands it on even hops
+        may_duplicate = in_doubt or before.release.may_duplicate
         own = len(
             decode(copy.context, hop=copy.hop).changes
         )  # those of the gateway; the rest was ordered by the release
         now = self._services.clock.now_ms()
-        outs = tuple(_out_of(h, now) for h in view.holds(mid))
         transfer = self._sealed(
-            copy, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=old.hop, changes=before.changes[own:]
+            copy,
+            before.release.out,
+            actor,
+            now,
+            to=to,
+            may_duplicate=may_duplicate,
+            hop=old.hop,
+            changes=before.changes[own:],
         )
         detail = json.dumps({"from": old.peer, "to": to, "override": in_doubt, "may_duplicate": may_duplicate})
         entry = audit(actor.name, "retarget", mid, copy.cid, detail=detail)
@@ -197,30 +249,49 @@ class Releaser:
             await self._services.store.submit(Retarget(copy.cid, old.hop, transfer, (entry,), override=in_doubt))
         except MoveRefused as refused:
             return Decided(False, why=refused.why)
-        self._log_retarget(copy, old, to, actor, in_doubt=in_doubt)
-        return Decided(True, Exit.RELEASE)
+        said = self._log_retarget(copy, old, to, actor, in_doubt=in_doubt)
+        return Decided(True, Exit.RELEASE, said=said)
 
-    def _no_retarget(self, copy: Copy | None, old: Transfer | None, to: str, override: bool) -> str:
+    def _no_retarget(self, mid: int, copy: Copy | None, old: Transfer | None, *, to: str, override: bool) -> str:
         """Why the release cannot go to `to`; "" when it can."""
+        if copy is None:
+            return f"MID {mid} is not on its way to a gateway: there is no such message here"
+        if old is None or copy.custody != "REL":
+            why = NOT_ON_ITS_WAY.get(copy.custody, f"its state is {copy.custody}")
+            return f"MID {mid} is not on its way to a gateway: {why}"
         peer = self._services.store.view.peer(to)
-        if copy is None or old is None or copy.custody != "REL":
-            return "it is not on its way to a gateway: release it first"
         if peer is None or peer.withdrawn or peer.role != "gateway":
-            return f"{to} is no enrolled gateway"
+            return f"{to} is no enrolled gateway; there are: {self._gateways() or 'none'}"
         if old.peer == to:
-            return f"{peer.name} is its target already"
+            return f"{self._name(to)} is the target of MID {mid} already"
+        if peer.locked:
+            return f"{self._name(to)} is locked ({peer.locked}): `pratique enroll DIR --unlock {to}` first"
         if peer.set_back_here:
             return SET_BACK.format(serial=to)
         if old.state != "CANC" and not override:
-            return f"{old.peer} may have it and has not cancelled it; --override sends it to both, on record"
+            return (
+                f"MID {mid}: {self._name(old.peer)} may have it and has not cancelled it. Wait for its answer; "
+                "or, when it will give none, --override offers it to both: it may be delivered twice, the second "
+                "copy is marked X-Possible-Duplicate, and the audit says who ordered it"
+            )
         return ""
 
-    def _log_retarget(self, copy: Copy, old: Transfer, to: str, actor: Actor, *, in_doubt: bool) -> None:
-        text = f"MID {copy.mid}: its release goes to {to} instead of {old.peer}, by {actor.name}"
+    def _name(self, serial: str) -> str:
+        peer = self._services.store.view.peer(serial)
+        return f"{peer.name} ({serial})" if peer is not None else serial
+
+    def _gateways(self) -> str:
+        peers = self._services.store.view.peers()
+        return ", ".join(self._name(p.serial) for p in peers if p.role == "gateway" and not p.withdrawn)
+
+    def _log_retarget(self, copy: Copy, old: Transfer, to: str, actor: Actor, *, in_doubt: bool) -> str:
+        before = self._name(old.peer)
+        text = f"MID {copy.mid}: its release goes to {self._name(to)} instead of {before}, by {actor.name}"
         if in_doubt:
-            text = f"{text}, who overrides: {old.peer} may have it, so this is a possible duplicate"
+            text = f"{text}, who overrides: {before} may have it, so this is a possible duplicate"
         make = log.Alarm if in_doubt else log.Note
         self._services.telemetry.emit(make(message=text, cid=copy.cid))
+        return text
 
     def _log(self, copy: Copy, hold: Hold, move: ExitHold, exited: Exited) -> None:
         emit = self._services.telemetry.emit

@@ -63,9 +63,9 @@ class RuleCompiler:
         if isinstance(condition, Not):
             return _negate(self.compile(condition.item, filter_name))
         if isinstance(condition, All):
-            return _join_all([self.compile(item, filter_name) for item in condition.items])
+            return _join([self.compile(item, filter_name) for item in condition.items], settles=False)
         if isinstance(condition, Any):
-            return _join_any([self.compile(item, filter_name) for item in condition.items])
+            return _join([self.compile(item, filter_name) for item in condition.items], settles=True)
         return self._rule(condition, Where(filter_name, condition.line, condition.column))
 
     def _rule(self, rule: Rule, where: Where) -> Tested:
@@ -287,39 +287,27 @@ def _negate(item: Tested) -> Tested:
     return Tested(test, None)
 
 
-def _join_all(items: list[Tested]) -> Tested:
+def _join(items: list[Tested], *, settles: bool) -> Tested:
+    """One answer for many: the first that is `settles` decides, any (True) or all (False). Else what is unknown counts,
+    and without that the other answer."""
     tests = tuple(item.test for item in items)
 
     def test(seen: Seen) -> Answer:
-        unknown: Answer = True
+        rest: Answer = not settles
         for one in tests:
             answer = one(seen)
-            if answer is False:
-                return False
-            if answer is not True:
-                unknown = answer
-        return unknown
-
-    # whichever item needs a hit, the whole needs it: the fewest triggers are the best guard
-    guards = [item.triggers for item in items if item.triggers is not None]
-    return Tested(test, min(guards, key=len) if guards else None, _probes(items))
-
-
-def _join_any(items: list[Tested]) -> Tested:
-    tests = tuple(item.test for item in items)
-
-    def test(seen: Seen) -> Answer:
-        unknown: Answer = False
-        for one in tests:
-            answer = one(seen)
-            if answer is True:
-                return True
-            if answer is not False:
-                unknown = answer
-        return unknown
+            if answer is settles:
+                return settles
+            if isinstance(answer, Unknown):
+                rest = answer
+        return rest
 
     guards = [item.triggers for item in items if item.triggers is not None]
-    triggers = frozenset[int]().union(*guards) if len(guards) == len(items) else None
+    triggers: frozenset[int] | None = None
+    if settles:  # any item may make it true: they must all have a guard
+        triggers = frozenset[int]().union(*guards) if len(guards) == len(items) else None
+    elif guards:  # whichever item needs a hit, the whole needs it: the fewest triggers are the best guard
+        triggers = min(guards, key=len)
     return Tested(test, triggers, _probes(items))
 
 

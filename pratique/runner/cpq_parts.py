@@ -4,16 +4,31 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pratique.delivery.custody import Answer
 from pratique.mail.ids import parse_xid
 from pratique.mail.values import value
 from pratique.net.tls import TlsInfo
+from pratique.runner.readiness import Asker, Line
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Stored
-from pratique.store.moves import JournalTaken, Receive
+from pratique.store.moves import JournalTaken, Receive, Received
 from pratique.store.records import Peer
 from pratique.telemetry import events as log
-from pratique.transfer.messages import V_META_BAD, V_VERSION, Group, Hello, HelloReply, Keyword, Row, Verdict
+from pratique.transfer.messages import (
+    V_CANCELLED,
+    V_CONFLICT,
+    V_META_BAD,
+    V_VERSION,
+    Group,
+    Hello,
+    HelloReply,
+    Keyword,
+    Row,
+    Verdict,
+    accepted,
+    cancelled,
+)
 from pratique.transfer.metadata import Metadata, MetadataError, decode
 
 
@@ -47,6 +62,20 @@ def alarm_refused(services: Services, offer: Offer, why: str) -> None:
     services.telemetry.emit(log.Alarm(message=text))
 
 
+def verdict_of(received: Received) -> Verdict:
+    """How the sender is told what was made of its group or its cancel."""
+    match received.answer:
+        case Answer.COMMIT_ACC | Answer.ACC_AGAIN:
+            return accepted(received.inc, received.seq)
+        case Answer.COMMIT_CANC | Answer.CANC_AGAIN:
+            return cancelled(received.inc, received.seq)
+        case Answer.CANCELLED:
+            return V_CANCELLED
+        case Answer.CONFLICT:
+            return V_CONFLICT
+    raise AssertionError(received.answer)
+
+
 class Taker(Protocol):
     """What the role does with transfers."""
 
@@ -69,8 +98,8 @@ class Taker(Protocol):
         ...
 
     def suspended_quarantines(self) -> tuple[str, ...]: ...
-    def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
-        """Named readiness checks: (name, YES/NO/UNKNOWN, cure)."""
+    def checks(self, asker: Asker) -> tuple[Line, ...]:
+        """What XQSTAT is answered."""
         ...
 
     def clocks(self, peer: Peer, *, differ: bool) -> None:
@@ -107,6 +136,11 @@ class Port(Protocol):
     sessions: set[Live]
     strangers: Counter[str]
     closing: bool  # the appliance stops: a connection that comes now is only refused
+
+    @property
+    def listening(self) -> bool:
+        """The port takes connections."""
+        ...
 
     def fence(self, serial: str, nonce: str, *, but: Live) -> None: ...
     def drop_peer(self, serial: str) -> None: ...

@@ -4,6 +4,7 @@ is made of one is the role's business (`Taker`).
 Nothing is answered before it is durable: a verdict follows the commit of its move.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
@@ -45,7 +46,12 @@ class CpqService:
         self.sessions: set[Live] = set()
         self.strangers: Counter[str] = Counter()
         self.closing = False
+        self.server: asyncio.Server | None = None  # who binds the port puts it here
         self._set_back = set_back
+
+    @property
+    def listening(self) -> bool:
+        return self.server is not None and self.server.is_serving() and not self.closing
 
     def set_back(self, peer: Peer, number: int) -> None:
         self._set_back(peer, number)

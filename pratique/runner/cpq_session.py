@@ -11,8 +11,9 @@ from pratique.mail.ids import parse_xid
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.cpq_parts import Offer, Port
+from pratique.runner.cpq_parts import Offer, Port, verdict_of
 from pratique.runner.hello import Memory, clocks_differ, compare, held_as, set_back_text
+from pratique.runner.readiness import Asker
 from pratique.runner.services import audit
 from pratique.store.interface import BodyWriter
 from pratique.store.moves import (
@@ -31,9 +32,7 @@ from pratique.store.records import Peer
 from pratique.telemetry import events as log
 from pratique.transfer import events as cpq
 from pratique.transfer.messages import (
-    V_CANCELLED,
     V_CLOSING,
-    V_CONFLICT,
     V_FENCED,
     V_FULL,
     V_RECON,
@@ -42,8 +41,6 @@ from pratique.transfer.messages import (
     Hello,
     Keyword,
     Verdict,
-    accepted,
-    cancelled,
 )
 from pratique.transfer.server import ServerConnection
 
@@ -70,6 +67,8 @@ class CpqSession:
         self.icid = 0
         self._stranger = True
         self._ready = False
+        self._hello_said: Hello | None = None
+        self._clock_differs = False
         self._writers: dict[int, BodyWriter | None] = {}  # None: the store refused the body
         self._run_due = False
         self._quit = False
@@ -194,9 +193,10 @@ class CpqSession:
             self._set_back(hello, taken.before, peer)
         self._peer = self._memory = peer
         self._ready = keyword is Keyword.READY
+        self._hello_said = hello
         now = self._services.clock.now_ms()
         self._services.peer_clocks[hello.serial] = hello.at_ms - now
-        differ = clocks_differ(hello, now)
+        self._clock_differs = differ = clocks_differ(hello, now)
         self._service.taker.clocks(peer, differ=differ)
         if differ:
             self._log(log.Alarm(message=f"the clock of {peer.name} differs from ours by more than 5 minutes: set both"))
@@ -322,7 +322,7 @@ class CpqSession:
             )
         elif received.answer == Answer.ACC_AGAIN:
             self._log(log.DebugNote(message=f"ICID {self.icid} transfer {xid} was here already, acknowledged again"))
-        self._answer(unit, _verdict(received))
+        self._answer(unit, verdict_of(received))
 
     def _cancel(self, event: cpq.CancelGiven) -> None:
         cid, hop = parse_xid(event.xid)
@@ -363,12 +363,19 @@ class CpqSession:
         self._submit(JournalIn(self.serial, event.after, event.last, rows), applied, lambda: self.end(V_CLOSING))
 
     def _stat(self, event: cpq.StatGiven) -> None:
-        assert self._peer is not None
-        peer = self._services.store.view.peer(self.serial) or self._peer
+        assert self._peer is not None and self._hello_said is not None
+        known = self._services.store.view.peer(self.serial)
+        believed = self._service.trust.peer_of(self._tls)
+        asker = Asker(
+            peer=known if believed is not None and believed.serial == self.serial else None,
+            versions=self._hello_said.versions,
+            clock_differs=self._clock_differs,
+            members=event.members,
+            listening=self._service.listening,
+        )
         keyword, why = self._service.taker.standing()
-        reply = self._service.hello_reply(keyword, peer, why=why)
-        checks = self._service.taker.checks(peer, event.members)
-        self._core.answer_stat(event.unit, replace(reply, checks=checks))
+        reply = self._service.hello_reply(keyword, known or self._peer, why=why)
+        self._core.answer_stat(event.unit, replace(reply, checks=self._service.taker.checks(asker)))
 
     def _ended(self, event: cpq.ServerEnded) -> None:
         self._quit = event.clean
@@ -442,16 +449,3 @@ _EVENTS: dict[type, Callable[[CpqSession, Any], None]] = {
     cpq.StatGiven: CpqSession._stat,
     cpq.ServerEnded: CpqSession._ended,
 }
-
-
-def _verdict(received: Received) -> Verdict:
-    match received.answer:
-        case Answer.COMMIT_ACC | Answer.ACC_AGAIN:
-            return accepted(received.inc, received.seq)
-        case Answer.COMMIT_CANC | Answer.CANC_AGAIN:
-            return cancelled(received.inc, received.seq)
-        case Answer.CANCELLED:
-            return V_CANCELLED
-        case Answer.CONFLICT:
-            return V_CONFLICT
-    raise AssertionError(received.answer)

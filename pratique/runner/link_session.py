@@ -15,25 +15,25 @@ from pratique.delivery.retry import transfer_delay_ms
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.hello import Memory, compare, held_as, set_back_text
+from pratique.runner.link_hello import LinkHello
 from pratique.runner.link_items import Ended, Item, instance_of
+from pratique.runner.link_journal import JournalPush
 from pratique.runner.link_parts import LinkOwner, Unit
 from pratique.runner.reactions import REACTIONS, React
 from pratique.runner.services import audit
 from pratique.store.interface import Submitted
-from pratique.store.moves import HelloFrom, JournalAcked, TransferStuck
-from pratique.store.records import JournalRow, Peer
+from pratique.store.moves import TransferStuck
+from pratique.store.records import Peer
 from pratique.telemetry import events as log
 from pratique.transfer import events as cpq
 from pratique.transfer.client import ClientConnection
-from pratique.transfer.messages import Hello, HelloReply, Keyword, Row, Verdict
+from pratique.transfer.messages import Keyword, Row, Verdict
 
 REPLY_SECONDS = 60.0  # the oldest unanswered unit waits no longer
 HANDSHAKE_SECONDS = 10.0
 IDLE_SECONDS = 5.0  # a connection without work is kept so long (contract: mail log)
 WALL_SECONDS = 840.0  # no new unit after that: the server stops at 900 s
 BODY_IN_ONE_PIECE = 1_048_576
-JOURNAL_ROWS = 500
 STORE_PAUSE_SECONDS = 5.0  # after our own store refused an acknowledgement
 
 
@@ -54,8 +54,6 @@ class LinkSession:
         self._answers: list[tuple[Item, Event, int, int]] = []
         self._committing = 0
         self._streaming: tuple[Item, Iterator[bytes]] | None = None
-        self._journal_out = False
-        self._journal_after = 0
         self._controls: deque[tuple[Unit, Callable[[Unit], None]]] = deque()  # wait until no body is half sent
         self._idle_timer: asyncio.TimerHandle | None = None
         self._secure = False
@@ -63,8 +61,8 @@ class LinkSession:
         self.answered_by = ""  # and by which instance
         self._failure = ""
         self._refused = False
-        self._memory = Memory(0, 0)  # what was remembered of the peer when the hello was written
-        self._own_inc = 0  # and our own incarnation then
+        self._hello = LinkHello(link, peer)
+        self._journal = JournalPush(link, peer, send=self._send_journal, pushed=self._push_more, alarm=self._alarm)
         self._quit_sent = False
         self._work_due = False
 
@@ -165,21 +163,7 @@ class LinkSession:
         self._log(
             log.DcidTls(dcid=self.dcid, protocol=info.protocol, cipher=info.cipher, domain=self._link.destination)
         )
-        store, peer = self._services.store, self._link.peer() or self._peer
-        self._memory, self._own_inc = Memory(peer.inc, peer.seq), store.identity.inc
-        settings = self._link.settings
-        self._core.hello(
-            Hello(
-                serial=store.identity.serial,
-                nonce=store.identity.nonce,
-                inc=store.identity.inc,
-                seq=store.committed_seq(),
-                peer_inc=peer.inc,
-                peer_seq=peer.seq,
-                at_ms=self._services.clock.now_ms(),
-                endpoint=settings.announce or f"{settings.address}:{settings.port}",
-            )
-        )
+        self._core.hello(self._hello.written())
         assert self.pump is not None
         self.pump.expect_within(REPLY_SECONDS)
 
@@ -194,7 +178,7 @@ class LinkSession:
             self._stop(REFUSED_PAUSE)
             return
         self._services.peer_clocks[reply.me.serial] = reply.me.at_ms - self._services.clock.now_ms()
-        if self._set_back(reply):
+        if self._hello.set_back(reply):
             self._link.said_hello(ready=False, held=True)
             self._stop(SET_BACK_PAUSE)
             return
@@ -211,58 +195,13 @@ class LinkSession:
             self._push_journal()
         self._stop(HELLO_PAUSE.get(reply.keyword, REFUSED_PAUSE))
 
-    def _set_back(self, reply: HelloReply) -> bool:
-        """Remember the hello, and whether it showed a set-back on either side. True while one waits to be accepted."""
-        me, known, said = self._me(), self._link.peer() or self._peer, reply.me
-        found = compare(me=me, peer_before=self._memory, hello=said)
-        here = found.here or reply.keyword is Keyword.ROLLED
-        there = found.there or reply.keyword is Keyword.RECON
-        move = HelloFrom(
-            serial=said.serial,
-            nonce=said.nonce,
-            inc=said.inc,
-            seq=said.seq,
-            endpoint=said.endpoint,
-            at=self._services.clock.now_ms(),
-            knows_inc=said.peer_inc,
-            knows_seq=said.peer_seq,
-            set_back_here=here,
-            set_back_there=there,
-            compared=(self._own_inc, self._memory.inc),
-        )
-        still = known.set_back_here or (known.set_back_there and said.inc <= known.inc)
-        held = here or there or still
-        self._services.store.submit(move).add_done_callback(lambda future: self._remembered(future, said, me, held))
-        if held:
-            self._link.health.last_error = "a set-back waits for an administrator: `pratique enroll --accept-setback`"
-        return held
-
-    def _remembered(self, future: Submitted, said: Hello, me: Memory, held: bool) -> None:
-        if future.exception() is not None:
-            return  # the store is failing: the next hello finds the same
-        before, peer = future.result().before, self._link.peer()
-        if peer is None:
-            return
-        if held and not peer.set_back:  # it was accepted while this hello was under way: the next one tells
-            self._link.hello_again()
-            return
-        if (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
-            return
-        if held_as(peer) is not None:
-            self._log(log.Alarm(message=set_back_text(peer, said, me)))
-            self._link.set_back(peer, said.seq)
-
-    def _me(self) -> Memory:
-        store = self._services.store
-        return Memory(store.identity.inc, store.committed_seq())
-
     def _unit_answered(self, event: cpq.UnitAnswered) -> None:
         unit = self._in_flight.popleft()
         assert unit is event.token
         if self.pump is not None:
             self.pump.touch()
         if unit.kind == "journal":
-            self._journal_answered(unit, event.verdict)
+            self._journal.answered(event.verdict)
         elif unit.kind == "confirm":
             return
         else:
@@ -331,27 +270,6 @@ class LinkSession:
         if error is not None:  # the transfer is still in doubt: it is offered again, and answered again
             self._log(log.Fault(error=f"store: {error}; the transfer will be offered again"))
             self._link.forget_queue()
-
-    def _journal_answered(self, unit: Unit, verdict: Verdict) -> None:
-        """The next rows go out when it is durable how far the peer is."""
-        if verdict.keyword not in (Keyword.JACK, Keyword.GAP) or not verdict.words:
-            self._journal_out = False
-            return
-        applied, sent_after = int(verdict.words[0]), self._journal_after
-        lost = verdict.keyword is Keyword.GAP and applied <= sent_after
-        if lost and applied == sent_after:
-            self._alarm(f"it says that it lacks our journal above {applied}, and does not take it from there")
-            return  # nothing more is pushed on this session
-        if lost:
-            self._log(log.Note(message=f"{self._peer.name} lacks our journal above {applied}: sent again from there"))
-        move = JournalAcked(self._peer.serial, applied, gap=lost)
-        self._services.store.submit(move).add_done_callback(lambda future: self._push_more(future.exception()))
-
-    def _push_more(self, error: BaseException | None) -> None:
-        self._journal_out = False
-        if error is None:
-            self._push_journal()
-            self._flush()
 
     def _client_ended(self, event: cpq.ClientEnded) -> None:
         if event.keyword or not self._quit_sent:
@@ -447,17 +365,15 @@ class LinkSession:
         self._stuck(item, f"CORRUPT: {error}")
 
     def _push_journal(self) -> None:
-        if self._journal_out or self._draining:
-            return
-        peer = self._link.peer() or self._peer
-        rows = self._services.store.view.journal(peer.serial, peer.journal_out, JOURNAL_ROWS)
-        if not rows:
-            return
-        self._journal_out = True
-        last = rows[-1].seq
-        after, wire = peer.journal_out, tuple(map(_wire_row, rows))
-        self._journal_after = after
-        self._control(Unit("journal"), lambda unit: self._core.send_journal(unit, after, wire, last))
+        if not self._draining:
+            self._journal.push()
+
+    def _push_more(self) -> None:
+        self._push_journal()
+        self._flush()
+
+    def _send_journal(self, after: int, rows: tuple[Row, ...], last: int) -> None:
+        self._control(Unit("journal"), lambda unit: self._core.send_journal(unit, after, rows, last))
 
     def journal_changed(self) -> None:
         if self._secure and self._ready and not self.ended.done():
@@ -558,11 +474,6 @@ class LinkSession:
 HELLO_PAUSE = {Keyword.SUSPENDED: 30.0}
 REFUSED_PAUSE = 60.0
 SET_BACK_PAUSE = 60.0  # an administrator takes longer
-
-
-def _wire_row(row: JournalRow) -> Row:
-    pairs = tuple((k, v) for k, v in json.loads(row.pairs).items())
-    return Row(row.seq, row.state, f"{row.cid}.{row.hop}", row.seal, row.at, pairs)
 
 
 _EVENTS: dict[type, Callable[[LinkSession, Any], None]] = {

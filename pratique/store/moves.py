@@ -330,6 +330,17 @@ class MoveHold:
 
 # --- the rest --------------------------------------------------------------------------------------------------
 @value
+class SendCopy:
+    """Manager: copy `mid` is HELD and in `quarantine` -> `copy`, a duplicate with the same body and hop count and a cid
+    of its own, is REL from the start, with its transfer in X. The held one stays as it is. None."""
+
+    mid: int
+    quarantine: str
+    copy: NewCopy
+    audit: tuple[AuditEntry, ...]
+
+
+@value
 class LetGo:
     """The bodies of these copies are no longer needed (SETTLED, CLOSED, DEL acknowledged, shadow past its time) ->
     their extents are forgotten; the spool may use the space after the commit. Result: the extents let go."""
@@ -400,6 +411,7 @@ Move = (
     | ExitHold
     | DelayExit
     | MoveHold
+    | SendCopy
     | LetGo
     | PutPeer
     | PutQuarantine

@@ -56,6 +56,7 @@ __all__ = [
     "decode",
     "encode",
     "forwarded",
+    "of_child",
 ]
 
 VERSION = 1
@@ -135,6 +136,20 @@ def forwarded(
     _append(fields, "trace", () if trace is None else (trace,), keep=10)
     _append(fields, "history", () if history is None else (history,), keep=10)
     _append(fields, "changes", changes, keep=len(changes) + 32)  # never cut: over the limit decode() refuses
+    result = _encoder.encode(fields)
+    decode(result, hop=_hop_of(xid))
+    return result
+
+
+def of_child(octets: bytes, *, xid: str, parent: str) -> bytes:
+    """The metadata of a duplicate that is made of the copy with these octets: another id, and whose child it is; every
+    other octet stays."""
+    fields = _top_level.decode(octets)
+    fields |= {
+        "xid": msgspec.Raw(_encoder.encode(xid)),
+        "parent": msgspec.Raw(_encoder.encode(parent)),
+        "copy": msgspec.Raw(b"true"),
+    }
     result = _encoder.encode(fields)
     decode(result, hop=_hop_of(xid))
     return result

@@ -40,6 +40,7 @@ from pratique.store.moves import (
     PutPeer,
     PutQuarantine,
     Retarget,
+    SendCopy,
     Settle,
     TakeBack,
     TransfersAnswered,
@@ -319,6 +320,22 @@ class Twins(RuleBasedStateMachine):
     @rule(pick=PICK, source=NAMES, goal=NAMES)
     def move(self, pick: int, source: str, goal: str) -> None:
         self.both(lambda samples: MoveHold(self.mid(pick), source, goal, (entry("move"),)))
+
+    @rule(pick=PICK, name=NAMES, true=st.booleans())
+    def send_copy(self, pick: int, name: str, true: bool) -> None:
+        held = self.stores[0].view.copy(self.mid(pick))
+        if held is None or held.extent is None:
+            return
+
+        def build(samples: Samples) -> Any:
+            copy = samples.store.view.copy(self.mid(pick))
+            assert copy is not None and copy.extent is not None
+            child = samples.copy("REL", parent=copy.cid if true else "", hop=copy.hop)
+            child = replace(child, extent=copy.extent, sha256=copy.sha256)
+            child = replace(child, transfer=samples.transfer(child.cid, child.hop + 1))
+            return SendCopy(copy.mid, name, child, (entry("copy"),))
+
+        self.both(build)
 
     @rule(name=NAMES)
     def drop(self, name: str) -> None:

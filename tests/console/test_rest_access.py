@@ -78,7 +78,7 @@ def test_each_permission_is_granted_to_somebody_and_no_command_is_unguarded() ->
 
 async def test_only_administrators_send_copies(rest: RestWorld) -> None:
     body = {"action": "copy", "mids": [1], "quarantineName": "Policy", "recipients": ["a@example.org"]}
-    for role, status in (("administrator", 409), ("email-administrator", 403), ("operator", 403), ("guest", 403)):
+    for role, status in (("administrator", 200), ("email-administrator", 403), ("operator", 403), ("guest", 403)):
         assert (await rest.call("POST", "/quarantine/messages", user=role, body=body)).status_code == status
 
 

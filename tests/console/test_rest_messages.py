@@ -8,7 +8,7 @@ import pytest
 
 from pratique.store.moves import PutQuarantine
 from pratique.store.records import Quarantine
-from tests.conformance.samples import DAY, NOW, hold
+from tests.conformance.samples import DAY, GATEWAY, NOW, hold
 from tests.console.rest_world import RestWorld, holds
 
 MULTIPART = (
@@ -226,13 +226,55 @@ async def test_delay_puts_the_exit_off(rest: RestWorld, period: str, hours: int,
     assert rest.store.view.holds(copy.mid)[0].exit_at == NOW + DAY + hours * 3_600_000
 
 
-async def test_a_copy_is_refused_with_the_reason(rest: RestWorld) -> None:
-    copy = await rest.held()
+async def test_a_copy_goes_elsewhere_and_the_message_stays(rest: RestWorld) -> None:
+    await rest.samples.enrolled()
+    copy = await rest.held(**holds("Policy", "Virus"))
+    body = {"mids": [copy.mid, 99], "quarantineName": "Policy", "recipients": ["soc@example.org", "a@example.org"]}
     for action in ("copy", "sendCopy"):
-        body = {"action": action, "mids": [copy.mid], "quarantineName": "Policy", "recipients": ["a@example.org"]}
-        answer = await rest.call("POST", "/quarantine/messages", body=body)
-        assert answer.status_code == 409
-        assert "cannot be sent" in answer.json()["error"]["message"]
+        assert await rest.act({"action": action, **body}) == {"data": {"action": action, "totalCount": 1}}
+    assert (rest.mark(copy.mid), rest.mark(copy.mid, "Virus"), rest.custody(copy.mid)) == ("HELD", "HELD", "HELD")
+    first, second = rest.store.view.open_transfers(GATEWAY, 0, 10)
+    for transfer in (first, second):
+        sent = rest.store.view.copy(transfer.mid)
+        assert sent is not None
+        assert (sent.custody, sent.parent, sent.envelope.sender) == ("REL", copy.cid, "")
+        assert [r.address for r in sent.envelope.recipients] == ["soc@example.org", "a@example.org"]
+    assert first.cid != second.cid
+    assert rest.audited()[-2:] == [("administrator", "copy", copy.mid)] * 2
+    detail = json.loads(rest.store.view.audit(0, 10_000)[-1].detail)
+    assert (detail["to"], detail["quarantine"]) == (["soc@example.org", "a@example.org"], "Policy")
+
+
+async def test_a_copy_of_what_is_not_held_there_or_has_no_gateway_is_none(rest: RestWorld) -> None:
+    copy = await rest.held(**holds("Policy"))
+    body = {"action": "copy", "mids": [copy.mid], "quarantineName": "Policy", "recipients": "soc@example.org"}
+    assert (await rest.act(body))["data"]["totalCount"] == 0  # its gateway is not enrolled
+    await rest.samples.enrolled()
+    assert (await rest.act(body | {"quarantineName": "Virus"}))["data"]["totalCount"] == 0
+    assert (await rest.act(body))["data"]["totalCount"] == 1
+    await rest.act({"action": "release", "mids": [copy.mid], "quarantineName": "Policy"})
+    assert (await rest.act(body))["data"]["totalCount"] == 0
+
+
+@pytest.mark.parametrize(
+    "recipients",
+    [
+        [],
+        None,
+        "postmaster",
+        ["a@example.org", "not an address"],
+        ["a@b>\r\nDATA"],
+        ["<a@example.org>"],
+        [f"a{n}@example.org" for n in range(51)],
+    ],
+)
+async def test_addresses_that_no_copy_can_go_to(rest: RestWorld, recipients: object) -> None:
+    await rest.samples.enrolled()
+    copy = await rest.held()
+    body = {"action": "copy", "mids": [copy.mid], "quarantineName": "Policy", "recipients": recipients}
+    answer = await rest.call("POST", "/quarantine/messages", body=body)
+    assert answer.status_code == 400
+    assert not rest.store.view.open_transfers(GATEWAY, 0, 10)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from pratique.front import doctor, probe
+from pratique.front.check import Check, State
 from pratique.front.command import run_command
-from pratique.front.doctor import Check, State, certificate_check, examine, reachable, rendered
+from pratique.front.doctor import certificate_check, examine, rendered
 from pratique.front.enroll import enrol_stopped, own_enrolment
+from pratique.front.local_acts import LOCAL_ACTS
 from pratique.front.options import FILE
+from pratique.front.patient import Patient, reachable
 from pratique.front.probe import ProbeFailed, banner
 from tests.front.local_world import free_address, made, running
 
@@ -99,11 +102,11 @@ async def test_files_that_are_not_as_they_should_be(tmp_path: Path) -> None:
     assert (only.name, only.failed) == ("config", True)
 
 
-def _patient(directory: Path) -> doctor.Patient:
+def _patient(directory: Path) -> Patient:
     from pratique.fleet.identity import Keys
     from pratique.front.files import read_options
 
-    return doctor.Patient(directory, read_options(directory), Keys(directory / "keys"))
+    return Patient(directory, read_options(directory), Keys(directory / "keys"))
 
 
 def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +133,16 @@ def test_space_and_links() -> None:
     assert "3 transfers wait: refused" in states[2].found
     assert doctor.check_links({"links": [link | {"serial": ""}]}) == []
     assert not states[2].failed  # the peer's own checks tell what is required
+
+
+async def test_a_running_appliance_of_another_version_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "sma"
+    await made("manager", directory)
+    async with running(directory):
+        monkeypatch.delitem(LOCAL_ACTS, "corrupt")
+        checks = {check.name: check for check in await examine(directory)}
+    assert checks["store"].failed
+    assert "is it of another version?" in checks["store"].found
 
 
 @pytest.mark.parametrize("address, place", [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("192.0.2.1", "192.0.2.1")])

@@ -68,6 +68,26 @@ async def test_a_body_that_the_disk_lost_is_named_kept_and_never_sent(tmp_path: 
         assert corrupt_copies(gateway.view) == {}
 
 
+async def test_a_body_that_was_put_back_leaves_the_list_at_the_next_start(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await both.send("good", "bad", "worse")
+        mids = [mid for mid, _, _ in gateway.view.live_bodies()]
+        for mid in mids[1:]:
+            _damage(both, mid)
+        await _crash(both)
+        await gateway.start()
+        await until(lambda: sorted(corrupt_copies(gateway.view)) == mids[1:])
+        _damage(both, mids[1])  # once more: the octet is as it was
+        await gateway.stop()
+        await gateway.start()
+        await until(lambda: gateway.grep(f"proved good again, no longer CORRUPT: MID {mids[1]}$"))
+        assert list(corrupt_copies(gateway.view)) == mids[2:]
+        rows = [(row.actor, row.mid) for row in gateway.view.audit(0, 1000) if row.action == "not-corrupt"]
+        assert rows == [("system", mids[1])]
+
+
 async def test_a_start_names_what_waits(tmp_path: Path) -> None:
     async with pair(tmp_path) as both:
         manager, gateway = both.manager, both.gateway

@@ -10,6 +10,7 @@ import pytest
 from pratique.fleet.identity import create, public_signing_key
 from pratique.gateway import context as stored
 from pratique.runner.cpq_parts import Offer
+from pratique.runner.readiness import Asker
 from pratique.store.moves import Receive
 from pratique.telemetry import events as log
 from pratique.transfer.messages import Keyword, Verdict
@@ -185,6 +186,9 @@ async def test_a_suspended_gateway_takes_no_release_and_says_so(make: Make) -> N
     reinject.suspended = "service"
     assert reinject.standing() == (Keyword.SUSPENDED, "service")
     peer = fleet.office.node.store.view.peer(MANAGER)
-    checks = {name: (answer, cure) for name, answer, cure in reinject.checks(peer, ())}
-    assert checks["accepting"][0] == "NO" and checks["accepting"][1]
-    assert checks["enrolled"] == ("YES", "")
+    asker = Asker(peer, "1", clock_differs=False, members=(), listening=True)
+    checks = {name: (answer, cure) for name, answer, cure in reinject.checks(asker)}
+    assert {name for name, (answer, cure) in checks.items() if answer == "NO" and cure} == {"accepting", "service"}
+    assert {name for name, found in checks.items() if found == ("YES", "")} == {"enrolled", "clock", "version", "space"}
+    fleet.office.node.store.spool.capacity = 0
+    assert ("space", "NO", "Free disk space on the gateway") in reinject.checks(asker)

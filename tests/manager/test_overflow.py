@@ -9,6 +9,7 @@ from pratique.manager.overflow import Pool, changes_of, early_release
 from pratique.manager.receive import Reception
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.quarantine.retention import EarlyRelease
+from pratique.runner.readiness import Asker
 from pratique.store.moves import PutQuarantine
 from pratique.store.records import NewCopy
 from pratique.transfer.messages import Keyword
@@ -74,7 +75,7 @@ async def test_when_all_are_exempt_nothing_more_is_taken_and_mail_waits() -> Non
         assert await desk.expirer.sweep() == 0
     assert desk.reception.standing() == (Keyword.SUSPENDED, "full")
     assert ("space", "NO", "Free disk space on the manager or raise the quota") in desk.reception.checks(
-        desk.store.view.peers()[0], ()
+        Asker(desk.store.view.peers()[0], "1", clock_differs=False, members=(), listening=True)
     )
     assert len([line for line in desk.lines("Critical") if "nothing in them may leave early" in line]) == 1
     await desk.releaser.decide(copies[0].mid, "Legal", Mark.DELETED, Cause.MANUAL, CAROL)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pratique.policy.decision import QuarantineWish
-from pratique.store.moves import PutQuarantine, Receive
+from pratique.runner.readiness import Asker
+from pratique.store.moves import PutPeer, PutQuarantine, Receive
 from pratique.transfer.messages import Keyword, Verdict
 from tests.conformance.samples import DAY, MESSAGE, NOW
 from tests.manager.fleet import POLICY, Desk
@@ -152,23 +153,25 @@ async def test_without_space_nothing_is_taken_and_every_hello_says_so(make: Make
 
 async def test_the_readiness_checks_have_their_fixed_names_and_each_no_has_its_cure(make: Make) -> None:
     desk = await make()
+    asker = Asker(desk.peer(), "1", clock_differs=False, members=(desk.peer().serial,), listening=True)
+    checks = desk.manager.reception.checks(asker)
+    names = ["enrolled", "service", "accepting", "clock", "version", "space", "members"]
+    assert checks == tuple((name, "YES", "") for name in names)
     desk.manager.suspend("transfers")
     desk.node.store.spool.capacity = 0
-    checks = desk.manager.reception.checks(desk.peer(), ("UNKNOWN0000000000001",))
-    found = {name: answer for name, answer, _ in checks}
-    assert {
-        "enrolled",
-        "service",
-        "committed",
-        "migration",
-        "accepting",
-        "space",
-        "version",
-        "members",
-        "watermark",
-    } <= set(found)
-    assert (found["accepting"], found["space"], found["members"]) == ("NO", "NO", "NO")
-    assert all(cure for _, answer, cure in checks if answer == "NO")
+    wrong = Asker(None, "7", clock_differs=True, members=(asker.members[0], "UNKNOWN0000000000001"), listening=True)
+    checks = desk.manager.reception.checks(wrong)
+    assert [(name, answer) for name, answer, _ in checks] == [(name, "NO") for name in names]
+    assert all(cure for _, _, cure in checks)
+    assert checks[-1][2] == "Enrol UNKNOWN0000000000001 on the manager"
+
+
+async def test_a_member_that_is_locked_or_withdrawn_is_missing(make: Make) -> None:
+    desk = await make()
+    asker = Asker(desk.peer(), "1", clock_differs=False, members=(desk.peer().serial,), listening=True)
+    for fields in ({"locked": "cloned"}, {"locked": "", "withdrawn": True}):
+        await desk.node.store.submit(PutPeer(replace(desk.peer(), **fields), ()))
+        assert desk.manager.reception.checks(asker)[-1][:2] == ("members", "NO")
 
 
 async def test_a_hostile_subject_is_kept_as_text_and_a_long_header_costs_little(make: Make) -> None:

@@ -16,6 +16,7 @@ from pratique.runner.cpq_parts import Decided, Offer
 from pratique.runner.cpq_server import CpqService
 from pratique.runner.link import Link
 from pratique.runner.link_items import Item
+from pratique.runner.readiness import Asker, Line, common_lines, line
 from pratique.runner.settings import CpqSettings
 from pratique.store.moves import Accept, JournalTaken, Receive
 from pratique.store.records import NewCopy, NewTransfer, Peer
@@ -83,8 +84,9 @@ class Taker:
     def suspended_quarantines(self) -> tuple[str, ...]:
         return ()
 
-    def checks(self, peer: Peer, members: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
-        return (("enrolled", "YES", ""), ("members", "NO" if members else "YES", "enrol them"))
+    def checks(self, asker: Asker) -> tuple[Line, ...]:
+        common = common_lines(asker, standing=self.stands, suspended="", here="manager")
+        return (*common, line("members", "enrol them" if asker.members else ""))
 
     def clocks(self, peer: Peer, *, differ: bool) -> None:
         self.differing.append(differ)

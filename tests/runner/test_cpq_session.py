@@ -1,5 +1,6 @@
 """A session of the quarantine port: who is let in, hello, fences, and that nothing is answered before it is durable."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pratique.store.moves import PutPeer, StoreFailed
+from pratique.store.moves import FoundOld, PutPeer, StoreFailed
 from pratique.telemetry import events as log
 from pratique.transfer import events as cpq
 from pratique.transfer.client import ClientConnection
@@ -270,9 +271,49 @@ async def test_cancel_confirm_and_stat(pair: Pair) -> None:
     await until(lambda: len(probe.of(cpq.UnitAnswered)) == 2 and probe.of(cpq.StatAnswered))
     assert [e.verdict.keyword for e in probe.of(cpq.UnitAnswered)] == [Keyword.CANC, Keyword.CONFIRMED]
     assert _peer(pair).confirmed == item.seq
-    checks = {name: answer for name, answer, _ in probe.of(cpq.StatAnswered)[0].reply.checks}
-    assert checks == {"enrolled": "YES", "members": "NO"}
+    assert probe.of(cpq.StatAnswered)[0].reply.checks[-1] == ("members", "NO", "enrol them")
     assert (await _sent(pair, probe, item)).keyword is Keyword.CANCELLED
+
+
+async def _checks(probe: Probe, number: int) -> dict[str, str]:
+    probe.core.send_stat(())
+    probe.pump.run()
+    await until(lambda: len(probe.of(cpq.StatAnswered)) == number)
+    return {name: answer for name, answer, _ in probe.of(cpq.StatAnswered)[-1].reply.checks}
+
+
+async def test_stat_says_what_is_true_when_it_is_asked(pair: Pair) -> None:
+    """On one session, while the world around it changes."""
+    probe = await _ready(pair)
+    before = _peer(pair).fingerprint
+    well = dict.fromkeys(("enrolled", "service", "accepting", "clock", "version", "members"), "YES")
+    assert await _checks(probe, 1) == well | {"service": "NO"}  # these pipes are no port
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    pair.service.server = server
+    assert await _checks(probe, 2) == well
+    server.close()
+    assert await _checks(probe, 3) == well | {"service": "NO"}
+    pair.service.server = None
+    pair.taker.stands = (Keyword.SUSPENDED, "full")
+    assert (await _checks(probe, 4))["accepting"] == "NO"
+    pair.taker.stands = (Keyword.READY, "")
+    await pair.manager.store.submit(PutPeer(replace(_peer(pair), fingerprint="ab" * 32), ()))
+    pair.service.trust.refresh()
+    assert await _checks(probe, 5) == well | {"service": "NO", "enrolled": "NO", "accepting": "NO"}
+    await pair.manager.store.submit(PutPeer(replace(_peer(pair), fingerprint=before), ()))
+    pair.service.trust.refresh()
+    assert (await _checks(probe, 6))["accepting"] == "YES"
+    await pair.manager.store.submit(FoundOld(1, 9_999, ()))
+    assert await _checks(probe, 7) == well | {"service": "NO", "accepting": "NO"}
+
+
+async def test_a_clock_that_is_wrong_shows_in_stat(pair: Pair) -> None:
+    probe = _connect(pair)
+    await probe.secure()
+    probe.core.hello(replace(_hello(probe, seq=1), at_ms=NOW - 400_000))
+    probe.pump.run()
+    await until(lambda: probe.of(cpq.HelloAnswered))
+    assert (await _checks(probe, 1))["clock"] == "NO"
 
 
 async def test_rows_of_the_peers_journal_are_applied_once_and_gaps_are_named(pair: Pair) -> None:

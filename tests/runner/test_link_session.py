@@ -9,7 +9,7 @@ import pytest
 from pratique.delivery.custody import Event
 from pratique.fleet.identity import create
 from pratique.runner import link_session
-from pratique.store.moves import PutPeer, Settle
+from pratique.store.moves import PutPeer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import (
     V_CONFLICT,
@@ -192,28 +192,6 @@ async def test_a_peer_that_closes_before_its_verdict_on_us_is_a_tls_failure(pair
     await _over(pair)
     assert pair.link.health.up is False
     assert pair.state(item) == "X" and pair.gateway.log.of(log.DcidTls) == []
-
-
-async def test_rows_of_our_journal_reach_the_peer_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A returned copy was delivered: the manager learns FIN."""
-    from pratique.store.moves import HelloFrom, Outcome
-    from tests.conformance.samples import NONCE, delivery
-
-    gateway = pair.gateway
-    await gateway.store.submit(HelloFrom(pair.manager.serial, NONCE, 1, 0, "", NOW))
-    copy = gateway.samples.copy("ACTIVE", hop=2, deliveries=(delivery(),))
-    await gateway.store.submit(gateway.samples.receive(copy, peer=pair.manager.serial, seq=0))
-    pair.run()
-    await until(lambda: pair.taker.peers_met)
-    await gateway.store.submit(Settle(copy.mid, (Outcome(0, "DELIVERED", "250 ok"),), ()))
-    pair.link.journal_changed()
-    await until(lambda: pair.taker.rows)
-    (row,) = pair.taker.rows
-    assert (row.state, row.xid, dict(row.pairs)["R"]) == ("FIN", f"{copy.cid}.2", "delivered")
-    await until(lambda: gateway.store.view.peer(pair.manager.serial).journal_out == row.seq)  # type: ignore[union-attr]
-    pair.link.journal_changed()
-    await turns()
-    assert len(pair.taker.rows) == 1
 
 
 async def test_after_the_wall_nothing_new_is_begun(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,3 +145,14 @@ def test_both_ways_cost_little() -> None:
     value, octets = example(), m.encode(example())
     cost = min(timeit.repeat(lambda: (m.encode(value), m.decode(octets, hop=1)), number=200, repeat=3)) / 200
     assert cost < 250e-6
+
+
+def test_a_duplicate_has_its_own_id_and_names_its_parent_and_nothing_else_changes() -> None:
+    octets = m.encode(example(unknown={"future": [1]}))
+    found = m.decode(m.of_child(octets, xid=xid(2, 1), parent=xid(1)[:32]), hop=1)
+    assert (found.xid, found.parent, found.copy) == (xid(2, 1), xid(1)[:32], True)
+    assert found == example(xid=xid(2, 1), parent=xid(1)[:32], copy=True, unknown={"future": [1]})
+    held_again = m.encode(example(xid=xid(1, 3)))
+    assert m.decode(m.of_child(held_again, xid=xid(2, 3), parent="ab" * 16), hop=3).copy
+    with pytest.raises(m.MetadataError, match="release belongs on even hops"):
+        m.of_child(octets, xid=xid(2, 2), parent="ab" * 16)

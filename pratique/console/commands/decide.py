@@ -1,4 +1,4 @@
-"""What a reviewer does with held messages: release, delete, delay, move, send a copy.
+"""What a reviewer does with held messages: release, delete, delay, move, send a copy; and where a release goes.
 
 Each acts on many messages in one quarantine and says on how many it really acted: a message that is unknown, decided
 already, or in a quarantine that the person may not see is none (contract/rest.md §6, facts/pvo.md §3.6). Marks are
@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, Why, actor_of, audit, command
 from pratique.console.commands.search import named
+from pratique.mail.envelope import Envelope
+from pratique.manager.copies import BadAddress, envelope_of
 from pratique.quarantine.kinds import HOUR_S, Kind
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.quarantine.retention import RETENTION_S_MAX
@@ -98,11 +100,31 @@ async def move(desk: Desk, person: Person, mids: tuple[int, ...], quarantine: st
 async def send_copy(
     desk: Desk, person: Person, mids: tuple[int, ...], quarantine: str, recipients: tuple[str, ...]
 ) -> int:
-    """Send a copy of held messages elsewhere. This appliance delivers no mail of its own, so it always refuses."""
-    raise CommandRefused(
-        Why.CONFLICT,
-        "a copy cannot be sent: a manager delivers no mail itself; read or download the message instead",
-    )
+    """Send a copy of messages held in the named quarantine to other addresses, by the gateway that caught them; the
+    messages stay as they are. Returns of how many."""
+    names = named(quarantine, dict(desk.quarantines(person)))
+
+    async def act(mid: int) -> bool:
+        for name in names:
+            if (await desk.acts.send_copy(mid, name, recipients, actor_of(person))).done:
+                return True
+        return False
+
+    try:
+        envelope_of(Envelope("", ()), recipients)
+        return await _each(mids, act) if names else 0
+    except BadAddress as error:
+        raise CommandRefused(Why.INVALID, str(error)) from error
+
+
+@command("retarget", Permission.ADMINISTER)
+async def retarget(desk: Desk, person: Person, mid: int, to: str, *, override: bool) -> str:
+    """Send a release that is on its way to another gateway; with override even while the first may have it, which may
+    deliver it twice. Returns what was done, in words."""
+    decided = await desk.acts.retarget(mid, to, actor_of(person), override=override)
+    if not decided.done:
+        raise CommandRefused(Why.CONFLICT, decided.why)
+    return decided.said
 
 
 def _held(desk: Desk, mid: int, names: tuple[str, ...]) -> list[Hold]:

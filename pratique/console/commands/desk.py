@@ -78,6 +78,14 @@ class Acts(Protocol):
         """The one way in which a mark is given. Durable on return."""
         ...
 
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
+        """A release that is on its way goes to the gateway with the serial `to`. Durable on return."""
+        ...
+
+    async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
+        """A copy of a held message goes elsewhere. Durable on return. Raises BadAddress."""
+        ...
+
     def quarantines_changed(self) -> None: ...
 
     def deliver(self, mid: int) -> None:

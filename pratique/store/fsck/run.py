@@ -17,8 +17,9 @@ from pratique.store.fsck import bodies, counts, custody, database
 from pratique.store.fsck.findings import DERIVED, Finding, Kind, Progress, Report
 from pratique.store.moves import PutSetting, StoreFailed
 from pratique.store.records import AuditEntry
+from pratique.store.sqlite.migrations import VERSION
 from pratique.store.sqlite.opening import connect
-from pratique.store.sqlite.schema import APPLICATION_ID, VERSION
+from pratique.store.sqlite.schema import APPLICATION_ID
 from pratique.store.sqlite.tx import Tx
 from pratique.store.sqlite.view import SqliteView
 

@@ -105,10 +105,10 @@ def require(holds: bool, why: str) -> None:
         raise MoveRefused(why)
 
 
-def put_copy(tx: Tx, new: NewCopy, *, version: int = 1) -> None:
+def put_copy(tx: Tx, new: NewCopy, *, version: int = 1, states: tuple[str, ...] = NEW_CUSTODY) -> None:
     """Store a copy with all that belongs to it. Its MID must be free (Judge frees it first)."""
     rows = tx.rows
-    require(new.custody in NEW_CUSTODY, f"a new copy cannot be in {new.custody}")
+    require(new.custody in states, f"a new copy cannot be in {new.custody}")
     require(new.mid not in rows.copies, f"MID {new.mid} is taken")
     require((new.cid, new.hop) not in rows.mids, f"copy {new.cid} is here already by hop {new.hop}")
     if new.custody in ("Q", "X"):

@@ -11,6 +11,7 @@ from pratique.store.memory.apply import (
     applies,
     end_of_hop,
     next_custody,
+    put_copy,
     put_deliveries,
     put_transfer,
     require,
@@ -25,6 +26,7 @@ from pratique.store.moves import (
     MoveHold,
     MoveRefused,
     Retarget,
+    SendCopy,
     TakeBack,
     TransfersAnswered,
     TransferStuck,
@@ -176,6 +178,19 @@ def move_hold(tx: Tx, move: MoveHold) -> None:
     require(all(one.mark == Mark.HELD for one in there), f'it was decided in "{move.target}" already')
     _replace_hold(tx, replace(hold, quarantine=move.target), move.source)
     tx.touch(move.mid)
+    tx.record(move.audit)
+
+
+@applies(SendCopy)
+def send_copy(tx: Tx, move: SendCopy) -> None:
+    held, _ = _held(tx, move.mid, move.quarantine)
+    copy, transfer = move.copy, move.copy.transfer
+    same = (copy.extent, copy.sha256, copy.hop) == (held.extent, held.sha256, held.hop)
+    require(same, "a copy that is sent has the body and the hop of the held one")
+    require(copy.cid != held.cid and copy.parent == held.cid, "a copy that is sent is a child with a cid of its own")
+    offered = transfer is not None and (transfer.hop, transfer.state) == (copy.hop + 1, "X")
+    require(offered, "a copy that is sent is offered from the start")
+    put_copy(tx, copy, states=("REL",))
     tx.record(move.audit)
 
 

@@ -39,16 +39,23 @@ def next_custody(role: str, state: str, event: Event) -> str:
         raise MoveRefused(f"a copy in {state} cannot take the event {event.value} on a {role}") from missing
 
 
-def put_copies(tx: Tx, copies: Sequence[NewCopy], numbers: Sequence[int] = (), version: int = 1) -> None:
+def put_copies(
+    tx: Tx,
+    copies: Sequence[NewCopy],
+    numbers: Sequence[int] = (),
+    *,
+    version: int = 1,
+    states: frozenset[str] = NEW_CUSTODY,
+) -> None:
     """Store copies with their deliveries, transfers and holds. `numbers[i]` is for the journal row that the i-th
-    needs when it came by a hop and is settled from the start."""
+    needs when it came by a hop and is settled from the start; `states`: where a new copy may begin."""
     rows: list[Row] = []
     deliveries: list[Row] = []
     transfers: list[Row] = []
     holds: list[Row] = []
     for copy in copies:
         custody, transfer = copy.custody, copy.transfer
-        if custody not in NEW_CUSTODY:
+        if custody not in states:
             raise MoveRefused(f"a new copy cannot be in {custody}")
         rows.append(copy_row(copy, version))
         tx.count("copy." + custody, 1)

@@ -37,6 +37,7 @@ SINGLES: dict[type, Callable[[Tx, Item[Any]], Any]] = {
     moves.PutUser: facts.put_user,
     moves.Record: facts.record,
     moves.Retarget: offer.retarget,
+    moves.SendCopy: holds.send_copy,
     moves.TakeBack: offer.take_back,
     moves.TransferStuck: offer.transfer_stuck,
 }

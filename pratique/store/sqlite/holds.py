@@ -6,9 +6,19 @@ from typing import Any
 
 from pratique.delivery.custody import Event
 from pratique.quarantine.lifecycle import Exit, Mark, exit_of
-from pratique.store.moves import DelayExit, Exited, ExitHold, MoveHold, MoveRefused
+from pratique.store.moves import DelayExit, Exited, ExitHold, MoveHold, MoveRefused, SendCopy
+from pratique.store.records import Extent
 from pratique.store.sqlite.codec import TRANSFER_COLUMNS, Row, origin_serial_of, transfer_row
-from pratique.store.sqlite.copies import Standing, change_many, next_custody, standings, touch, write_rows
+from pratique.store.sqlite.copies import (
+    Standing,
+    change_many,
+    name_bodies,
+    next_custody,
+    put_copies,
+    standings,
+    touch,
+    write_rows,
+)
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Among, Into, Tx, require
 
@@ -20,6 +30,7 @@ _MARKS = Among(
 )
 _TRANSFER = Into("transfer", TRANSFER_COLUMNS)
 _Marks = dict[int, dict[str, Mark]]
+SENT = frozenset(("REL",))
 
 
 def exit_hold(tx: Tx, items: Sequence[Item[ExitHold]]) -> list[Any]:
@@ -129,4 +140,20 @@ def move_hold(tx: Tx, item: Item[MoveHold]) -> None:
         tx.count("quarantine." + move.source, -1, -size)
         tx.count("quarantine." + move.target, 1, size)
     touch(tx, move.mid)
+    tx.audits += move.audit
+
+
+def send_copy(tx: Tx, item: Item[SendCopy]) -> None:
+    move, copy, transfer = item.move, item.move.copy, item.move.copy.transfer
+    _held(tx, move.mid, move.quarantine)
+    row = tx.row("SELECT cid, hop, sha256, segment, offset, length FROM copy WHERE mid = ?", move.mid)
+    body = Extent(*row[3:6])
+    same = (copy.extent, copy.sha256, copy.hop) == (body, row[2].hex(), row[1])
+    require(same, "a copy that is sent has the body and the hop of the held one")
+    cid = row[0].hex()
+    require(copy.cid != cid and copy.parent == cid, "a copy that is sent is a child with a cid of its own")
+    offered = transfer is not None and (transfer.hop, transfer.state) == (copy.hop + 1, "X")
+    require(offered, "a copy that is sent is offered from the start")
+    put_copies(tx, (copy,), states=SENT)
+    name_bodies(tx, (copy,), known=body)
     tx.audits += move.audit

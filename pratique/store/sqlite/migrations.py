@@ -1,51 +1,152 @@
-"""From no file, or an older schema, to this version's. Each step is numbered and runs in one transaction.
+"""From no file, or an older schema, to this version's. A new store takes the same steps as an old one.
 
-An older store is copied beside itself before it is changed (`<file>.before-<version>`); a newer one is refused.
+An older store is copied beside itself before it is changed (`<file>.before-<version>`); then all steps run in one
+transaction. A newer one is refused.
 """
 
 import os
 import sqlite3
+from collections.abc import Callable, Iterator
 
 from pratique.store.moves import StoreFailed
-from pratique.store.sqlite.schema import APPLICATION_ID, TABLES, VERSION
+from pratique.store.sqlite.schema import APPLICATION_ID, TABLES
 
-# MIGRATIONS[v] is the SQL that leads from version v to v + 1.
-MIGRATIONS: dict[int, str] = {0: TABLES}
+Step = str | Callable[[sqlite3.Connection], str]  # SQL, or what makes it from the store at hand
+
+_LATER_IN_1 = """
+CREATE TABLE IF NOT EXISTS late_copy (
+    id INTEGER PRIMARY KEY,
+    mid INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS transfer_ended_otherwise ON transfer (mid) WHERE state IN ('CANC', 'STUCK', 'DOUBT');
+"""
+_PEER_ANEW = """
+CREATE TABLE peer_anew (
+    serial TEXT PRIMARY KEY,
+    role TEXT NOT NULL CHECK (role IN ('gateway', 'manager')),
+    name TEXT NOT NULL,
+    host TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    certificate TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    sign_key TEXT NOT NULL,
+    nonce TEXT NOT NULL,
+    inc INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    endpoint TEXT NOT NULL,
+    journal_in INTEGER NOT NULL,
+    journal_out INTEGER NOT NULL,
+    watermark INTEGER NOT NULL,
+    confirmed INTEGER NOT NULL,
+    locked TEXT NOT NULL,
+    withdrawn INTEGER NOT NULL,
+    knows_inc INTEGER NOT NULL,
+    knows_seq INTEGER NOT NULL,
+    set_back_here INTEGER NOT NULL,
+    set_back_there INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO peer_anew
+    SELECT serial, role, name, host, port, certificate, fingerprint, sign_key, nonce, inc, seq, endpoint, journal_in,
+           journal_out, watermark, confirmed, locked, withdrawn, 0, 0, 0, 0
+    FROM peer;
+DROP TABLE peer;
+ALTER TABLE peer_anew RENAME TO peer;
+"""
+
+
+def _one_shape(db: sqlite3.Connection) -> str:
+    """The first stores called themselves 1, too, and had no memory of what a peer knows of us (nothing seen: zeros)."""
+    columns = {row[1] for row in db.execute("PRAGMA table_info(peer)")}
+    return _LATER_IN_1 + ("" if "knows_inc" in columns else _PEER_ANEW)
+
+
+# STEPS[v] leads from version v to v + 1. A step that has landed is never changed: append the next.
+STEPS: tuple[Step, ...] = (
+    TABLES,
+    _one_shape,
+)
+VERSION = len(STEPS)
 
 
 def migrate(db: sqlite3.Connection, path: str) -> bool:
-    """Bring the store to VERSION. True when the file was empty before."""
+    """Bring the store to VERSION. True when the file was empty before. Raises StoreFailed; then the file is as it
+    was."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     kind = db.execute("PRAGMA application_id").fetchone()[0]
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if tables and kind != APPLICATION_ID:
         raise StoreFailed(f"{path} is not a Pratique store; name another data directory")
-    if version > VERSION:
-        raise StoreFailed(
-            f"{path} was written by a newer Pratique (schema {version}, this one knows {VERSION}); "
-            f"install that version again, or restore the copy {path}.before-{version} under the name {path}"
-        )
-    if version and version < VERSION:
-        _copy(db, f"{path}.before-{VERSION}")
-    for step in range(version, VERSION):
-        db.executescript(
-            f"BEGIN IMMEDIATE; {MIGRATIONS[step]}; PRAGMA user_version = {step + 1}; "
-            f"PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
-        )
+    if version > len(STEPS):
+        raise StoreFailed(_newer(path, version))
+    if version < len(STEPS):
+        if version:
+            _copy(db, path, f"{path}.before-{len(STEPS)}")
+        _take_steps(db, path, version)
     return not tables
 
 
-def _copy(db: sqlite3.Connection, target: str) -> None:
+def _newer(path: str, version: int) -> str:
+    text = (
+        f"{path} was written by a newer Pratique (schema {version}, this one knows {len(STEPS)}); install that version "
+        "again"
+    )
+    copy = f"{path}.before-{version}"
+    if not os.path.exists(copy):
+        return text
+    return (
+        f"{text}. Or put back the copy that it made before it changed the store, {copy}: what happened since is not in "
+        "it, so peers hold until `pratique enroll DIR --accept-setback SERIAL`"
+    )
+
+
+def _take_steps(db: sqlite3.Connection, path: str, version: int) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for step in STEPS[version:]:
+            for statement in _statements(step if isinstance(step, str) else step(db)):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(STEPS)}")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        why = (
+            f"{path} could not be brought from schema {version} to {len(STEPS)}: {error}. It is as it was. Make room "
+            "if the disk is full, else install the version before and report this"
+        )
+        raise StoreFailed(why) from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one: sqlite3's own runner of scripts would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    assert not statement.strip(), "a statement without its end"
+
+
+def _copy(db: sqlite3.Connection, path: str, target: str) -> None:
     """A whole copy, synced, under its final name only when it is complete."""
     partial = target + ".partial"
-    if os.path.exists(partial):
-        os.unlink(partial)
-    db.execute("VACUUM INTO ?", (partial,))
-    with open(partial, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, target)
-    directory = os.open(os.path.dirname(target) or ".", os.O_RDONLY)
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        if os.path.exists(partial):
+            os.unlink(partial)
+        db.execute("VACUUM INTO ?", (partial,))
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+        directory = os.open(os.path.dirname(target) or ".", os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except (sqlite3.Error, OSError) as error:
+        why = (
+            f"{path} is of an older schema, and no copy of it could be made before the change ({error}); nothing was "
+            "changed. The copy needs as much room as the store"
+        )
+        raise StoreFailed(why) from error

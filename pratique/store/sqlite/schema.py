@@ -1,4 +1,5 @@
-"""The tables of the store, version 1. Names are the domain's; states are CHECK-constrained; times are ms.
+"""The tables of the store as version 1 has them; what comes later is a step of its own in migrations.py. Names are the
+domain's; states are CHECK-constrained; times are ms.
 
 What is indexed on the receiving path and why: copy_hop (the identity of a copy: no second one), hold_received (a page
 of a quarantine), hold_exit (what expires next). The other indexes are partial and empty for a message at rest.
@@ -8,7 +9,6 @@ Text columns keep what was accepted; `*_folded` is the case-folded text where th
 """
 
 APPLICATION_ID = 0x50524151  # "PRAQ": tells our file from any other SQLite file
-VERSION = 1
 
 TABLES = """
 CREATE TABLE meta (

@@ -97,6 +97,16 @@ stat = "".join(
         "XQCHECK - watermark UNKNOWN",
     )
 )
+stat_in_part = "".join(
+    f"250-2.0.0 {line}\r\n"
+    for line in (
+        SELF,
+        LIMIT,
+        "XQSPACE FREE=81230000000 LEVEL=OK",
+        "XQCHECK - service NO Resume+20the+20manager",
+        "XQCHECK - weather NO Wait+20for+20spring",
+    )
+)
 CASES: list[Case] = [
     case(
         "hold-pipelined",
@@ -219,6 +229,26 @@ CASES: list[Case] = [
                 ],
             },
         ],
+    ),
+    case(
+        "readiness-in-part",
+        "a server has a line for what it can find out and no other; a client keeps a name that it does not know",
+        [
+            {"client_call": "stat", "members": []},
+            c("XQSTAT\r\n"),
+            {"server_event": "stat", "unit": 0, "members": []},
+            {
+                "server_answer": "stat",
+                "unit": 0,
+                "checks": [["service", "NO", "Resume the manager"], ["weather", "NO", "Wait for spring"]],
+            },
+            s(stat_in_part + f"250 2.0.0 {MARK}\r\n"),
+            {
+                "client_event": "stat",
+                "checks": [["service", "NO", "Resume the manager"], ["weather", "NO", "Wait for spring"]],
+            },
+        ],
+        start="suspended",
     ),
     case(
         "chunks",
