@@ -14,8 +14,8 @@ EAT_SECONDS = (0.2, 0.8)  # how long replies are lost before the connections bre
 REST_SECONDS = (0.3, 1.5)
 # (who answers, who asks): the answers are lost, and then the connection.
 PAIRS = [
-    *((MANAGER, gateway) for gateway in GATEWAYS),  # XQACC of a hold
-    *((gateway, MANAGER) for gateway in GATEWAYS),  # XQACC of a release
+    *((MANAGER, gateway) for gateway in GATEWAYS * 3),  # XQACC of a hold
+    *((gateway, MANAGER) for gateway in GATEWAYS * 2),  # XQACC of a release
     *((OUTSIDE, gateway) for gateway in GATEWAYS),  # 250 of the destination
     *((gateway, OUTSIDE) for gateway in GATEWAYS),  # 250 to a client
 ]

@@ -53,7 +53,7 @@ UNION ALL SELECT address, 'altered on its way' FROM arrived WHERE NOT identical
 INNER_DUPLICATES = "SELECT address, hop, count(*) FROM copy GROUP BY address, hop HAVING count(*) > 1"
 # (address, arrivals, those marked, lost answers)
 BORDER_DUPLICATES = """
-SELECT address, count(*), sum(marked), coalesce((SELECT times FROM lost_answer WHERE lost_answer.address = a.address), 0)
+SELECT address, count(*), sum(marked), (SELECT coalesce(sum(times), 0) FROM lost_answer WHERE lost_answer.address = a.address)
 FROM arrived AS a GROUP BY address HAVING count(*) > 1
 """
 
