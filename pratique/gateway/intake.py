@@ -53,9 +53,9 @@ class Intake:
         for number, door in enumerate(self.doors):
             if sockets is None:
                 place = door.listener.address, door.listener.port
-                self._servers.append(await listen(door.new_session, *place))
+                self._servers.append(await listen(door.new_connection, *place))
             else:
-                self._servers.append(await listen_on(door.new_session, sockets[number]))
+                self._servers.append(await listen_on(door.new_connection, sockets[number]))
 
     def reconfigure(self, settings: GatewaySettings) -> list[str]:
         """Access tables take effect for the next message; returns what needs a restart, in words."""

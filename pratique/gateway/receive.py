@@ -5,8 +5,9 @@
 judging goes on from the queue. A filter never changes the SMTP reply.
 """
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pratique.delivery.routes import is_virtual
@@ -16,6 +17,7 @@ from pratique.gateway.judging import Judging
 from pratique.gateway.pipeline import Source
 from pratique.gateway.settings import Listener
 from pratique.gateway.tally import Tally
+from pratique.gateway.turnaway import Turnaway
 from pratique.mail import reply as replies
 from pratique.mail.address import domain_of
 from pratique.mail.envelope import Envelope, Recipient
@@ -53,6 +55,17 @@ class Door:
     sessions: set["Session"]
     tally: Tally
     suspended: bool = False
+    _turnaway: Turnaway = field(init=False)
+
+    def __post_init__(self) -> None:
+        listener = self.listener
+        self._turnaway = Turnaway(self.services, listener.name, connections_max=listener.connections_max)
+
+    def new_connection(self) -> asyncio.Protocol:
+        """A session, or a 421 when all of them are taken."""
+        if self.tally.connections() >= self.listener.connections_max:
+            return self._turnaway.guest()
+        return self.new_session()
 
     def new_session(self) -> Pump:
         listener = self.listener
@@ -114,7 +127,9 @@ class Session:
         pump.expect_within(door.listener.limits.command_seconds)
         pump.live_at_most(door.listener.limits.session_seconds)
         keep_alive(pump)
-        if door.listener.reverse_dns:
+        if not pump.peer[1]:  # it vanished before we could ask who it was
+            pump.abort()
+        elif door.listener.reverse_dns:
             self._services.tasks.spawn(self._look_up_name(pump), "client name")
         else:
             self._greet()

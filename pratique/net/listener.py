@@ -11,7 +11,7 @@ CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 30  # a dead peer is noticed within this time (docs/cpq.md, connection)
 
 
-async def listen(factory: Callable[[], Pump], address: str, port: int) -> asyncio.Server:
+async def listen(factory: Callable[[], asyncio.Protocol], address: str, port: int) -> asyncio.Server:
     """Raises OSError when the address cannot be bound."""
     loop = asyncio.get_running_loop()
     return await loop.create_server(factory, address, port, backlog=BACKLOG, reuse_address=True)
@@ -34,7 +34,7 @@ def bind(address: str, port: int) -> socket.socket:
     return bound
 
 
-async def listen_on(factory: Callable[[], Pump], bound: socket.socket) -> asyncio.Server:
+async def listen_on(factory: Callable[[], asyncio.Protocol], bound: socket.socket) -> asyncio.Server:
     """On a socket that is bound already. It must know its protocol (TCP), or asyncio leaves Nagle's delay on."""
     return await asyncio.get_running_loop().create_server(factory, sock=bound, backlog=BACKLOG)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from tests.e2e.world import World
 from tests.overload import parts
+from tests.overload.loader import CannotRun, Figures
 
-Trial = Callable[[World], tuple[parts.Figures, list[str]]]
+Trial = Callable[[World], tuple[Figures, list[str]]]
 
 
 def main() -> int:
@@ -30,7 +31,11 @@ def main() -> int:
     wrong: list[str] = []
     for name, trial in trials.items():
         if arguments.only in (None, name):
-            found, complaints = _one(trial)
+            try:
+                found, complaints = _one(trial)
+            except CannotRun as why:
+                print(f"overload cannot run: {why}", file=sys.stderr)
+                return 2
             figures[name] = found
             wrong += [f"{name}: {complaint}" for complaint in complaints]
     for line in wrong[:30]:
@@ -39,7 +44,7 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _one(trial: Trial) -> tuple[parts.Figures, list[str]]:
+def _one(trial: Trial) -> tuple[Figures, list[str]]:
     world = World(Path(tempfile.mkdtemp(prefix="pratique-overload-")) / "world")
     try:
         figures, wrong = trial(world)

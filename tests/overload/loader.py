@@ -1,219 +1,83 @@
-"""A load generator: `python -m tests.overload.loader ADDRESS PORT ...`, one JSON line of figures.
+"""The load generator (loader.c) as a process, and what a process under load has used of the machine."""
 
-Open loop (`--rate`): so many new connections a second, whether or not earlier ones were answered, as the Internet
-does it; one mail on each. Closed loop (`--sessions`): so many clients, each with one connection after the other. Each
-connection comes from an address of its own out of a few hundred, so that no limit for one address decides.
-"""
-
-import argparse
-import asyncio
-import itertools
+import atexit
 import json
-import random
-import resource
-import time
-from collections import Counter
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import uvloop
+from tests.e2e.world import SMTP_PORT, Appliance
 
-PATIENCE_SECONDS = 60.0  # how long a client waits for any reply
-SOURCES = 250
-OPEN_MAX = 15_000  # connections of ours at a time
-
-
-class Tally:
-    """How the attempts ended: "250", another code with the command that got it, or how the connection failed."""
-
-    def __init__(self) -> None:
-        self.ends: Counter[str] = Counter()
-        self.seconds: list[float] = []  # from the connection to the 250
-        self.refusal_seconds: list[float] = []
-        self.in_time = 0  # 250s while load was being offered
-        self.accepted: list[str] = []  # recipients
-
-    def figures(self) -> dict[str, Any]:
-        return {
-            "ends": dict(self.ends),
-            "in_time": self.in_time,
-            "p50_ms": _quantile(self.seconds, 0.5),
-            "p99_ms": _quantile(self.seconds, 0.99),
-            "refused_p99_ms": _quantile(self.refusal_seconds, 0.99),
-        }
+SOURCE = Path(__file__).with_name("loader.c")
+MESSAGE_BYTES = 4096
+Figures = dict[str, Any]
 
 
-def _quantile(values: list[float], share: float) -> int:
-    return round(sorted(values)[int(len(values) * share)] * 1000) if values else 0
+class CannotRun(Exception):
+    """This machine lacks something; the text says what would help."""
 
 
-class Client(asyncio.Protocol):
-    """One mail on one connection."""
+class Loader:
+    """ "rate": so many connections a second, whatever becomes of them; "keep": so many clients kept busy."""
 
-    def __init__(self, load: "Load", recipient: str) -> None:
-        self._load = load
-        self._recipient = recipient
-        self._began = time.monotonic()
-        self._read = b""
-        self._script = iter(
-            [
-                ("greeting", b"EHLO client.example\r\n"),
-                ("EHLO", b"MAIL FROM:<a@partner.example>\r\n"),
-                ("MAIL", b"RCPT TO:<%s>\r\n" % recipient.encode()),
-                ("RCPT", b"DATA\r\n"),
-                ("DATA", load.body),
-                ("END", b"QUIT\r\n"),
-                ("QUIT", b""),
-            ]
-        )
-        self._step, self._answer = next(self._script)
-        self.ended: asyncio.Future[str] = load.loop.create_future()
+    def __init__(self, gateway: Appliance, how: str, number: float, *, seconds: float, name: str) -> None:
+        self._list = gateway.directory.parent / f"{name}.accepted"
+        place = (gateway.address, str(SMTP_PORT))
+        command = [compiled(), *place, how, str(number), str(seconds), str(MESSAGE_BYTES), name, str(self._list)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._read += data
-        while (end := self._read.find(b"\n")) >= 0:
-            line, self._read = self._read[:end], self._read[end + 1 :]
-            if line[3:4] != b"-":
-                self._reply(line)
-
-    def _reply(self, line: bytes) -> None:
-        code = line[:3].decode("ascii", "replace")
-        if code[:1] not in "23":
-            self._end(f"{code} {self._step}")
-        elif self._step == "END":
-            self._end("250")
-        elif self._answer:
-            self.transport.write(self._answer)
-            self._step, self._answer = next(self._script)
-
-    def _end(self, how: str) -> None:
-        if not self.ended.done():
-            self._load.note(how, time.monotonic() - self._began, self._recipient)
-            self.ended.set_result(how)
-        self.transport.write(b"QUIT\r\n")
-        self.transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.ended.done():
-            how = type(error).__name__ if error else "closed"
-            self._load.note(f"{how} {self._step}", time.monotonic() - self._began, self._recipient)
-            self.ended.set_result(how)
-
-    def give_up(self) -> None:
-        if not self.ended.done():
-            self._load.note(f"no reply {self._step}", PATIENCE_SECONDS, self._recipient)
-            self.ended.set_result("no reply")
-        self.transport.abort()
+    def figures(self) -> tuple[Figures, list[str]]:
+        """Wait for its end: what it printed, and the recipients that got 250."""
+        output = self._process.communicate()[0]
+        assert self._process.returncode == 0, "the loader failed"
+        return json.loads(output), self._list.read_text().split()
 
 
-class Load:
-    def __init__(self, address: str, port: int, *, size: int, name: str) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.tally = Tally()
-        self.body = b"From: <a@partner.example>\r\nSubject: load\r\n\r\n" + b"x" * 70 + b"\r\n"
-        self.body += (b"y" * 76 + b"\r\n") * (size // 78) + b".\r\n"
-        self._place = (address, port)
-        self._name = name
-        self._numbers = itertools.count()
-        self._open = 0
-        self._offering = True
-        self.unsent = 0  # what this loader could not even begin
-        self.longest_lag = 0.0
-
-    def note(self, how: str, seconds: float, recipient: str) -> None:
-        tally = self.tally
-        tally.ends[how] += 1
-        if how == "250":
-            tally.seconds.append(seconds)
-            tally.accepted.append(recipient)
-            tally.in_time += self._offering
-        else:
-            tally.refusal_seconds.append(seconds)
-
-    async def one(self) -> None:
-        number = next(self._numbers)
-        recipient = f"{self._name}{number}@demo.example"
-        source = f"127.88.{number % SOURCES}.{1 + random.randrange(200)}"
-        self._open += 1
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                _, client = await self.loop.create_connection(
-                    lambda: Client(self, recipient), *self._place, local_addr=(source, 0)
-                )
-        except OSError as error:  # TimeoutError is one
-            self.note(f"{type(error).__name__} connect", 0.0, recipient)
-            return
-        finally:
-            self._open -= 1
-        self._open += 1
-        timer = self.loop.call_later(PATIENCE_SECONDS, client.give_up)
-        await client.ended
-        timer.cancel()
-        self._open -= 1
-
-    async def offer(self, rate: float, seconds: float) -> None:
-        """Open loop: connection n begins at n / rate."""
-        began, tasks, number = self.loop.time(), set(), 0
-        while (now := self.loop.time() - began) < seconds:
-            while number < now * rate:
-                number += 1
-                if self._open >= OPEN_MAX:
-                    self.unsent += 1
-                    continue
-                task = asyncio.create_task(self.one())
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-            await asyncio.sleep(0.005)
-        self._offering = False
-        await asyncio.gather(*tasks)
-
-    async def keep(self, sessions: int, seconds: float) -> None:
-        """Closed loop."""
-        end = self.loop.time() + seconds
-
-        async def client() -> None:
-            while self.loop.time() < end:
-                await self.one()
-
-        await asyncio.gather(*(client() for _ in range(sessions)))
+@cache
+def compiled() -> str:
+    """The loader's program. Raises CannotRun without a compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise CannotRun("no C compiler for the load generator: install Debian's gcc and libc6-dev")
+    program = Path(tempfile.mkdtemp(prefix="pratique-loader-")) / "loader"
+    command = [compiler, "-O2", "-o", str(program), str(SOURCE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotRun(f"the load generator does not compile: {done.stderr[:500]}")
+    atexit.register(shutil.rmtree, program.parent, ignore_errors=True)
+    return str(program)
 
 
-async def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    load = Load(arguments.address, arguments.port, size=arguments.size, name=arguments.name)
-    began = time.monotonic()
-    if arguments.rate:
-        await load.offer(arguments.rate, arguments.seconds)
-    else:
-        await load.keep(arguments.sessions, arguments.seconds)
-    figures = {
-        **load.tally.figures(),
-        "seconds": round(time.monotonic() - began, 2),
-        "good_put": round(load.tally.in_time / arguments.seconds, 1),
-        "attempts": sum(load.tally.ends.values()),
-        "unsent": load.unsent,
-    }
-    if arguments.list:
-        figures["accepted"] = load.tally.accepted
-    return figures
+@dataclass(frozen=True)
+class Spent:
+    """Seconds that a process has used so far, and those that it had to wait for."""
+
+    cpu: float
+    waited: float  # ready to run while others had the processor; its main thread
+
+    @classmethod
+    def by(cls, appliance: Appliance) -> "Spent":
+        assert appliance.process is not None
+        base = Path(f"/proc/{appliance.process.pid}")
+        fields = base.joinpath("stat").read_text().rpartition(")")[2].split()
+        waited = int(base.joinpath("schedstat").read_text().split()[1])
+        return cls((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), waited / 1e9)
+
+    def since(self, before: "Spent") -> "Spent":
+        return Spent(self.cpu - before.cpu, self.waited - before.waited)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("address")
-    parser.add_argument("port", type=int)
-    parser.add_argument("--rate", type=float, default=0.0)
-    parser.add_argument("--sessions", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--size", type=int, default=4096)
-    parser.add_argument("--name", default="m")
-    parser.add_argument("--list", action="store_true", help="name the recipients that got 250")
-    arguments = parser.parse_args()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
-    print(json.dumps(uvloop.run(run(arguments))))
-
-
-if __name__ == "__main__":
-    main()
+def memory_peak_kib(appliance: Appliance) -> int:
+    """VmHWM of the process and its children, summed."""
+    total = 0
+    for pid in appliance.processes():
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                total += int(line.split()[1]) if line.startswith("VmHWM:") else 0
+    return total
