@@ -103,7 +103,7 @@ class Session:
         self._extended = False
         self._tls: TlsInfo | None = None
         self.icid = 0
-        self._crowd = (0, 0)  # connections when this one began: all, and those from its address
+        self._crowded = False  # a limit on connections was reached when this one began
         self._quit = False
         self._refused_last: smtp.CommandRefused | None = None
         self._forget()
@@ -123,13 +123,15 @@ class Session:
         self.icid = next(self._services.numbers.icid)
         door = self._door
         door.sessions.add(self)
-        self._crowd = door.tally.enter(pump.peer[0])
+        in_all, from_address = door.tally.enter(pump.peer[0])
+        limits = door.listener.connections_max, door.listener.connections_per_address
+        self._crowded = in_all > limits[0] or from_address > limits[1]
         pump.expect_within(door.listener.limits.command_seconds)
         pump.live_at_most(door.listener.limits.session_seconds)
         keep_alive(pump)
         if not pump.peer[1]:  # it vanished before we could ask who it was
             pump.abort()
-        elif door.listener.reverse_dns:
+        elif door.listener.reverse_dns and not self._crowded:
             self._services.tasks.spawn(self._look_up_name(pump), "client name")
         else:
             self._greet()
@@ -160,7 +162,7 @@ class Session:
             self._pump.abort()
         elif action == "REJECT":
             self._core.refuse(replies.R554_ACCESS_DENIED)
-        elif self._crowd[0] > door.listener.connections_max or self._crowd[1] > door.listener.connections_per_address:
+        elif self._crowded:
             self._core.refuse(replies.R421_TOO_MANY)
         elif door.suspended:
             self._core.refuse(replies.R421_SHUTTING_DOWN)
@@ -195,7 +197,8 @@ class Session:
         door.tally.leave(self._pump.peer[0])
         if not self._deciding:
             self._abort(BY_SENDER)
-        self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
+        if self._pump.peer[1]:
+            self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
 
     def shut_down(self) -> None:
         """SIGTERM: say 421 where the protocol allows it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pratique.net.pump import Pump
 
-BACKLOG = 1024  # connections the kernel keeps while we are busy
+BACKLOG = 4096  # connections the kernel keeps while we are busy (no more than its own net.core.somaxconn)
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 30  # a dead peer is noticed within this time (docs/cpq.md, connection)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.e2e.world import Appliance, World, message, until
 from tests.overload.loader import CannotRun, Figures, Loader, Spent, memory_peak_kib
 
-MIB = 1 << 20
+MIB, PAGE_BYTES = 1 << 20, 4096
 FACTOR = 5.0
 GOOD_PUT_SHARE = 0.8  # of what is done without overload
 OFFERED_SHARE = 0.9  # of what the loader was told to offer, or the trial proves nothing
@@ -93,6 +93,7 @@ def recovery(world: World, *, kills: int) -> tuple[Figures, list[str]]:
     world.start()
     gateway = world.gateway
     gaps: list[float] = []
+    waits: list[float] = []
     accepted: list[str] = []
     for number in range(kills):
         load = Loader(gateway, "keep", 20, seconds=6, name=f"load{number}x")
@@ -102,12 +103,14 @@ def recovery(world: World, *, kills: int) -> tuple[Figures, list[str]]:
         gateway.launch()
         until(lambda: took(gateway, "after", accepted), 30, "the next 250")
         gaps.append(round(time.monotonic() - killed, 2))
+        waits.append(round(Spent.by(gateway).waited, 2))
         accepted += load.figures()[1]
         until(gateway.ready, 20, "ready")
     wrong = misplaced(world, accepted)
-    if max(gaps) > RECOVERY_SECONDS:
-        wrong.append(f"the next 250 took {max(gaps)} s")
-    return {"kills": kills, "until_next_250_s": gaps, "longest_s": max(gaps)}, wrong
+    own = [round(gap - waited, 2) for gap, waited in zip(gaps, waits, strict=True)]
+    if max(own) > RECOVERY_SECONDS:
+        wrong.append(f"the next 250 took {max(own)} s beside the time in which others had the processor")
+    return {"kills": kills, "until_next_250_s": gaps, "waited_for_a_processor_s": waits, "longest_own_s": max(own)}, wrong
 
 
 def took(gateway: Appliance, name: str, accepted: list[str]) -> bool:
@@ -133,10 +136,19 @@ class Disk:
 
     def fill(self, leave: int) -> None:
         """So many octets stay free."""
-        free = os.statvfs(self.place)
-        begun = self._ballast.stat().st_size if self._ballast.exists() else 0
         with self._ballast.open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, begun + free.f_bavail * free.f_frsize - leave)
+            size = self._free() - leave
+            while size >= PAGE_BYTES:
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
+                except OSError:  # mail came meanwhile
+                    size //= 2
+                else:
+                    size = self._free() - leave
+
+    def _free(self) -> int:
+        disk = os.statvfs(self.place)
+        return disk.f_bavail * disk.f_frsize
 
     def free(self) -> None:
         self._ballast.unlink()
@@ -165,8 +177,9 @@ def _full_disk(world: World, disk: Disk) -> tuple[Figures, list[str]]:
             "store.reserve_bytes": str(RESERVE_BYTES),
         }
     )
-    world.start()
     gateway = world.gateway
+    (gateway.directory / "store").symlink_to(disk.place / "store")  # where the world looks for its rows
+    world.start()
     accepted: list[str] = []
     load = Loader(gateway, "keep", 10, seconds=12, name="load")
     until(lambda: took(gateway, "before", accepted), 10, "mail flows")
