@@ -6,6 +6,7 @@ judging goes on from the queue. A filter never changes the SMTP reply.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,16 +57,27 @@ class Door:
     tally: Tally
     suspended: bool = False
     _turnaway: Turnaway = field(init=False)
+    _coming: int = 0  # accepted, and not counted by the tally yet
 
     def __post_init__(self) -> None:
         listener = self.listener
         self._turnaway = Turnaway(self.services, listener.name, connections_max=listener.connections_max)
 
-    def new_connection(self) -> asyncio.Protocol:
-        """A session, or a 421 when all of them are taken."""
-        if self.tally.connections() >= self.listener.connections_max:
-            return self._turnaway.guest()
-        return self.new_session()
+    def take(self, connection: socket.socket) -> None:
+        """A connection that was accepted: a session, or a 421 when all of them are taken."""
+        if self.tally.connections() + self._coming >= self.listener.connections_max:
+            self._turnaway.refuse(connection)
+            return
+        self._coming += 1
+        self.services.tasks.spawn(self._let_in(connection), "connection")
+
+    async def _let_in(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self.new_session, connection)
+        except OSError:
+            connection.close()  # it is gone already
+        finally:
+            self._coming -= 1
 
     def new_session(self) -> Pump:
         listener = self.listener

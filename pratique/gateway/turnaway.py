@@ -5,7 +5,7 @@ session, no name look-up, no log line of its own. A line each SAY_SECONDS says h
 """
 
 import asyncio
-from typing import cast
+import socket
 
 from pratique.mail.reply import R421_BUSY
 from pratique.runner.services import Services
@@ -25,10 +25,13 @@ class Turnaway:
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def guest(self) -> asyncio.Protocol:
-        return _Guest(self)
-
-    def came(self) -> None:
+    def refuse(self, connection: socket.socket) -> None:
+        """Its buffer is empty, so the reply goes out whole; it waits in the client's when we have closed."""
+        try:
+            connection.send(_REPLY)
+        except OSError:
+            pass  # it is gone already
+        connection.close()
         self._count += 1
         if self._timer is None:
             self._say()
@@ -45,14 +48,3 @@ class Turnaway:
         self._services.telemetry.emit(log.Trouble(message=text))
         self._count = 0
         self._timer = asyncio.get_running_loop().call_later(SAY_SECONDS, self._say)
-
-
-class _Guest(asyncio.Protocol):
-    def __init__(self, turnaway: Turnaway) -> None:
-        self._turnaway = turnaway
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
-        transport.write(_REPLY)
-        transport.close()
-        self._turnaway.came()

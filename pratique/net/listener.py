@@ -7,36 +7,76 @@ from collections.abc import Callable
 from pratique.net.pump import Pump
 
 BACKLOG = 4096  # connections the kernel keeps while we are busy (no more than its own net.core.somaxconn)
+ACCEPTS_MAX = 256  # connections taken in one turn of the loop: sessions have theirs in between
+PAUSE_SECONDS = 1.0  # how long none is taken when the process has no descriptor left
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 30  # a dead peer is noticed within this time (docs/cpq.md, connection)
 
 
-async def listen(factory: Callable[[], asyncio.Protocol], address: str, port: int) -> asyncio.Server:
+async def listen(factory: Callable[[], Pump], address: str, port: int) -> asyncio.Server:
     """Raises OSError when the address cannot be bound."""
     loop = asyncio.get_running_loop()
     return await loop.create_server(factory, address, port, backlog=BACKLOG, reuse_address=True)
 
 
-def bind(address: str, port: int) -> socket.socket:
-    """A bound socket that several processes may each have one of: the kernel deals connections out between those that
-    are bound alike. Raises OSError."""
+def bind(address: str, port: int, *, shared: bool = True) -> socket.socket:
+    """A listening socket. `shared`: several processes may each have one of it, and the kernel deals connections out
+    between those that are bound alike. Raises OSError."""
     family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(place)
         bound.listen(BACKLOG)
         bound.setblocking(False)
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise OSError(error.errno, f"{address}:{port}: {error.strerror}") from error
     return bound
 
 
-async def listen_on(factory: Callable[[], asyncio.Protocol], bound: socket.socket) -> asyncio.Server:
-    """On a socket that is bound already. It must know its protocol (TCP), or asyncio leaves Nagle's delay on."""
-    return await asyncio.get_running_loop().create_server(factory, sock=bound, backlog=BACKLOG)
+class Acceptor:
+    """Takes connections from a bound socket as fast as they come, and hands each to `take`.
+
+    uvloop's own server takes one in a turn of the loop. Under load turns are long; then the kernel's queue fills and
+    clients hear nothing at all, where a refusal would have them try elsewhere, or later.
+    """
+
+    def __init__(self, bound: socket.socket, take: Callable[[socket.socket], None]) -> None:
+        self._bound = bound
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        self._listen()
+
+    def _listen(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._bound, self._ready)
+
+    def _ready(self) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                connection, _ = self._bound.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue  # it was given up while it waited
+            except OSError:  # no descriptor or no memory: what waits in the queue stays there for a moment
+                self._loop.remove_reader(self._bound)
+                self._pause = self._loop.call_later(PAUSE_SECONDS, self._listen)
+                return
+            connection.setblocking(False)
+            self._take(connection)
+
+    def close(self) -> None:
+        """Take no more, and let the address go."""
+        if self._pause is not None:
+            self._pause.cancel()
+        else:
+            self._loop.remove_reader(self._bound)
+        self._bound.close()
 
 
 async def dial(factory: Callable[[], Pump], address: str, port: int, *, source: str = "") -> Pump:

@@ -111,7 +111,7 @@ class Office:
     # --- a client on a listener
     async def client(self, *, address: str = "198.51.100.7") -> "Client_":
         client = Client_()
-        self.ends.append(join(client, self.door.new_connection(), source=address, address="192.0.2.1", port=25))
+        self.ends.append(join(client, self.door.new_session(), source=address, address="192.0.2.1", port=25))
         return client
 
     async def ready(self, *, address: str = "198.51.100.7") -> "Client_":

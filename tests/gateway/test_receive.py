@@ -1,5 +1,6 @@
 """A client's session on a listener."""
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -126,11 +127,12 @@ async def test_sessions_are_bounded_in_all_and_by_address(make: Make) -> None:
 async def test_when_all_sessions_are_taken_a_connection_gets_421_and_no_session(make: Make) -> None:
     office = await make(listener={"connections_max": 1})
     await office.ready(address="203.0.113.1")
-    late = await office.client(address="203.0.113.2")
-    assert await late.reply() == "421 4.3.2 too busy, try again later"
-    await until(lambda: late.is_closed)
+    late, client = socket.socketpair()
+    office.door.take(late)
+    assert client.recv(100) == b"421 4.3.2 too busy, try again later\r\n"
+    assert client.recv(100) == b""
+    client.close()
     assert len(office.door.sessions) == 1
-    assert not office.lines("203.0.113.2")
     (line,) = office.lines("connections_max")
     assert line.startswith("listener InboundMail: 1 connections were answered 421, all 1 sessions are taken")
 
@@ -152,7 +154,7 @@ async def test_a_client_over_its_limit_costs_no_look_up(make: Make) -> None:
 async def test_a_client_that_has_gone_before_it_could_be_asked_its_address_leaves_no_trace(make: Make) -> None:
     """The kernel hands over a connection that was reset meanwhile: it has no peer any more."""
     office = await make(listener={"reverse_dns": True})
-    session = office.door.new_connection()
+    session = office.door.new_session()
     here, there = join(Client_(), Client_(), source="", address="192.0.2.1", port=25)
     there._names["peername"] = None
     there.protocol = session

@@ -1,56 +1,71 @@
 """Connections that find all sessions taken: 421, the end, and a line in the log for many of them."""
 
-import asyncio
+import socket
 
 import pytest
 
 from pratique.gateway import turnaway as module
 from pratique.gateway.turnaway import Turnaway
-from tests.gateway.office import Client_
-from tests.runner.support import Node, join, turns, until
+from tests.runner.support import Node
 
 
-async def _guest(turnaway: Turnaway) -> Client_:
-    client = Client_()
-    join(client, turnaway.guest(), source="", address="192.0.2.1", port=25)
-    return client
+@pytest.fixture
+def node() -> Node:
+    return Node()
 
 
-async def test_a_guest_hears_why_and_the_connection_ends() -> None:
-    client = await _guest(Turnaway(Node().services, "InboundMail", connections_max=7))
-    assert await client.reply() == "421 4.3.2 too busy, try again later"
-    await until(lambda: client.is_closed)
+@pytest.fixture
+def turnaway(node: Node) -> Turnaway:
+    return Turnaway(node.services, "InboundMail", connections_max=7)
 
 
-async def test_the_first_is_said_at_once_and_the_others_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    node = Node()
-    turnaway = Turnaway(node.services, "InboundMail", connections_max=7)
-    waits: list[float] = []
-    due = []
+class Loop:
+    """Timers that end when a test says so."""
 
-    class Loop:
-        def call_later(self, seconds: float, call: object) -> str:
-            waits.append(seconds)
-            due.append(call)
-            return "timer"
+    waits: list[float]
+    due: list[object]
 
+    def call_later(self, seconds: float, call: object) -> str:
+        self.waits.append(seconds)
+        self.due.append(call)
+        return "timer"
+
+
+@pytest.fixture(autouse=True)
+def loop(monkeypatch: pytest.MonkeyPatch) -> type[Loop]:
+    Loop.waits, Loop.due = [], []
     monkeypatch.setattr(module.asyncio, "get_running_loop", Loop)
+    return Loop
+
+
+def _refused(turnaway: Turnaway) -> bytes:
+    ours, client = socket.socketpair()
+    turnaway.refuse(ours)
+    heard = client.recv(1000)
+    assert client.recv(1) == b""
+    client.close()
+    return heard
+
+
+def test_a_connection_hears_why_and_ends(turnaway: Turnaway) -> None:
+    assert _refused(turnaway) == b"421 4.3.2 too busy, try again later\r\n"
+
+
+def test_the_first_is_said_at_once_and_the_others_together(node: Node, turnaway: Turnaway, loop: type[Loop]) -> None:
     for _ in range(4):
-        turnaway.came()
+        _refused(turnaway)
     assert [line.split(" were")[0] for line in node.log.lines()] == ["listener InboundMail: 1 connections"]
-    due.pop()()
+    loop.due.pop()()
     assert node.log.lines()[1].startswith("listener InboundMail: 3 connections were answered 421, all 7 sessions")
-    due.pop()()  # a quiet while: nothing is said, nothing is armed
-    assert len(node.log.lines()) == 2 and not due
-    assert waits == [module.SAY_SECONDS] * 2
-    turnaway.came()
+    loop.due.pop()()  # a quiet while: nothing is said, nothing is armed
+    assert len(node.log.lines()) == 2 and not loop.due
+    assert loop.waits == [module.SAY_SECONDS] * 2
+    _refused(turnaway)
     assert len(node.log.lines()) == 3
 
 
-async def test_a_guest_that_has_gone_already_harms_nobody() -> None:
-    node = Node()
-    guest = Turnaway(node.services, "InboundMail", connections_max=7).guest()
-    ends = join(Client_(), guest, source="", address="192.0.2.1", port=25)
-    ends[0].lose()
-    await turns()
-    assert isinstance(guest, asyncio.Protocol) and node.log.lines("1 connections")
+def test_a_connection_that_has_gone_already_harms_nobody(node: Node, turnaway: Turnaway) -> None:
+    ours, client = socket.socketpair()
+    client.close()
+    turnaway.refuse(ours)
+    assert ours.fileno() == -1 and node.log.lines("1 connections")
