@@ -71,8 +71,9 @@ class Intake:
         return later + [f"listener {name} comes" for name in by_name]
 
     def close(self) -> None:
-        """Take no new connections."""
-        for server in self._servers:
+        """Take no new connections; those that are being let in hear 421."""
+        for server, door in zip(self._servers, self.doors, strict=False):
+            door.suspended = True
             server.close()
 
     def shut_down(self) -> None:

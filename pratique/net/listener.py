@@ -49,6 +49,7 @@ class Acceptor:
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
+        self._closed = False
         self._listen()
 
     def _listen(self) -> None:
@@ -56,6 +57,8 @@ class Acceptor:
         self._loop.add_reader(self._bound, self._ready)
 
     def _ready(self) -> None:
+        if self._closed:
+            return  # it was due in the turn in which we closed
         for _ in range(ACCEPTS_MAX):
             try:
                 connection, _ = self._bound.accept()
@@ -72,6 +75,9 @@ class Acceptor:
 
     def close(self) -> None:
         """Take no more, and let the address go."""
+        if self._closed:
+            return
+        self._closed = True
         if self._pause is not None:
             self._pause.cancel()
         else:

@@ -159,6 +159,8 @@ def test_a_closed_acceptor_lets_its_address_go(loop: str) -> None:
         with pytest.raises(OSError, match=rf"\[Errno 98\] 127\.0\.0\.1:{place[1]}: Address already in use"):
             bind(*place, shared=False)
         acceptor.close()
+        acceptor._ready()  # it was due in the same turn
+        acceptor.close()
         await _turns(3)
         bind(*place, shared=False).close()
 
