@@ -6,7 +6,7 @@ import threading
 
 from tests.chaos.mails import Mail
 from tests.e2e.talk import Talk
-from tests.e2e.world import SMTP_PORT, Appliance
+from tests.e2e.world import Appliance
 
 PER_GATEWAY = 8  # sessions; half of them say STARTTLS
 

@@ -1,5 +1,5 @@
-"""The ledger of a run: where every recipient of every accepted mail is, by the stores of all appliances, and whether the
-destination agrees.
+"""The ledger of a run: where every recipient of every accepted mail is, by the stores of all appliances, and whether
+the destination agrees.
 
 `owed` is what must be accounted for: each recipient of a mail that got 250, each that an appliance holds though its
 client never heard an answer (RFC 1047), and each notice that a refused recipient's sender must get. It must be in
@@ -32,8 +32,8 @@ INDEXES = "CREATE INDEX place_of ON place (address); CREATE INDEX arrived_at ON 
 # One row for each difference: (address, what).
 QUERY = """
 WITH found AS (
-    SELECT owed.address, count(place.place) AS places, group_concat(place.place || ' in ' || place.store, ', ') AS named,
-           max(place.place) AS place
+    SELECT owed.address, count(place.place) AS places, max(place.place) AS place,
+           group_concat(place.place || ' in ' || place.store, ', ') AS named
     FROM owed LEFT JOIN place ON place.address = owed.address GROUP BY owed.address
 ), come AS (SELECT address, count(*) AS times FROM arrived GROUP BY address)
 SELECT address, 'lost: it is nowhere' FROM found WHERE places = 0
@@ -53,7 +53,8 @@ UNION ALL SELECT address, 'altered on its way' FROM arrived WHERE NOT identical
 INNER_DUPLICATES = "SELECT address, hop, count(*) FROM copy GROUP BY address, hop HAVING count(*) > 1"
 # (address, arrivals, those marked, lost answers)
 BORDER_DUPLICATES = """
-SELECT address, count(*), sum(marked), (SELECT coalesce(sum(times), 0) FROM lost_answer WHERE lost_answer.address = a.address)
+SELECT address, count(*), sum(marked),
+       (SELECT coalesce(sum(times), 0) FROM lost_answer WHERE lost_answer.address = a.address)
 FROM arrived AS a GROUP BY address HAVING count(*) > 1
 """
 

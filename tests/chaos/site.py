@@ -20,10 +20,11 @@ from pratique.front.files import read_options
 from pratique.front.init import initialise, set_password
 from tests.chaos.mails import FILTER
 from tests.chaos.network import Network
-from tests.e2e.world import CPQ_PORT, PASSWORD, READY_SECONDS, SMTP_PORT, WEB_PORT, Appliance, until
+from tests.e2e.world import CPQ_PORT, PASSWORD, SMTP_PORT, WEB_PORT, Appliance, until
 
 OUTSIDE, MANAGER, GATEWAYS = "out", "sma", ("gw1", "gw2")
 REVIEWERS = ("admin", "second")
+START_SECONDS = 120.0  # a busy machine is slow
 MOUNTED = ("ip", "netns", "exec")
 # Waits that fit a run of minutes instead of one of days; they are options of the product.
 HASTE = {
@@ -91,7 +92,12 @@ class Site:
     def _options(self, appliance: Housed) -> dict[str, str]:
         address = json.dumps(appliance.address)
         if appliance.role == "manager":
-            return {"cpq.address": address, "cpq.port": str(CPQ_PORT), "web.address": address, "web.port": str(WEB_PORT)}
+            return {
+                "cpq.address": address,
+                "cpq.port": str(CPQ_PORT),
+                "web.address": address,
+                "web.port": str(WEB_PORT),
+            }
         return {
             **HASTE,
             "cpq.address": address,
@@ -108,7 +114,7 @@ class Site:
         for appliance in self.appliances:
             appliance.launch()
         for appliance in self.appliances:
-            until(appliance.ready, READY_SECONDS, f"{appliance.name} ready")
+            until(appliance.ready, START_SECONDS, f"{appliance.name} ready")
 
     def stop(self) -> dict[str, int]:
         """SIGTERM to all; their exit codes."""

@@ -155,7 +155,7 @@ async def test_a_client_that_has_gone_before_it_could_be_asked_its_address_leave
     """The kernel hands over a connection that was reset meanwhile: it has no peer any more."""
     office = await make(listener={"reverse_dns": True})
     session = office.door.new_session()
-    here, there = join(Client_(), Client_(), source="", address="192.0.2.1", port=25)
+    _, there = join(Client_(), Client_(), source="", address="192.0.2.1", port=25)
     there._names["peername"] = None
     there.protocol = session
     session.connection_made(there)
