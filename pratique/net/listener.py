@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pratique.net.pump import Pump
 
 BACKLOG = 4096  # connections the kernel keeps while we are busy (no more than its own net.core.somaxconn)
-ACCEPTS_MAX = 256  # connections taken in one turn of the loop: sessions have theirs in between
+ACCEPTS_MAX = BACKLOG  # connections taken in one turn of the loop: all that wait; most cost a refusal at the most
 PAUSE_SECONDS = 1.0  # how long none is taken when the process has no descriptor left
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 30  # a dead peer is noticed within this time (docs/cpq.md, connection)

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from pratique.runner.link import WINDOW_BYTES
+from pratique.store.sqlite.opening import CACHE_KIB
 from tests.e2e.world import Appliance, World, message, until
 from tests.overload.loader import CannotRun, Figures, Loader, Spent, memory_peak_kib
 
@@ -14,8 +16,10 @@ PATIENCE_SECONDS = 120.0  # after which a trial is given up; a busy machine is s
 FACTOR = 5.0
 GOOD_PUT_SHARE = 0.8  # of what is done without overload
 OFFERED_SHARE = 0.9  # of what the loader was told to offer, or the trial proves nothing
-MEMORY_SHARE = 1.5  # of the peak without overload, plus what the sessions that are allowed may hold
-SESSION_KIB, SESSIONS_MAX = 100, 1000  # SESSIONS_MAX is the default of connections_max
+# What may come on top of the peak without overload, each by a limit with a name: the writer's page cache, the bodies
+# that a link keeps ready, and the sessions (connections_max, by default).
+SESSION_KIB, SESSIONS_MAX = 64, 1000
+MEMORY_KIB = CACHE_KIB + WINDOW_BYTES // 1024 + SESSION_KIB * SESSIONS_MAX
 WAITED_SHARE = 0.1  # of the time: above it others had the processor, and good-put is judged by CPU second
 CLIENTS = 50
 RECOVERY_SECONDS = 2.0
@@ -65,7 +69,7 @@ def overload(world: World, *, seconds: float, calm_seconds: float) -> tuple[Figu
     calm = _Phase(gateway, "keep", CLIENTS, seconds=calm_seconds, name="calm")
     rate = FACTOR * calm.good_put
     storm = _Phase(gateway, "rate", rate, seconds=seconds, name="storm")
-    bound = int(MEMORY_SHARE * calm.memory_kib) + SESSION_KIB * SESSIONS_MAX
+    bound = calm.memory_kib + MEMORY_KIB
     share, cpu_share = storm.good_put / calm.good_put, storm.per_cpu_second / calm.per_cpu_second
     shared_machine = storm.waited > WAITED_SHARE * seconds
     figures = {
