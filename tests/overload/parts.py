@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from pratique.runner.link import WINDOW_BYTES
-from pratique.store.sqlite.opening import CACHE_KIB
+from pratique.store.sqlite.opening import CACHE_KIB, READ_CACHE_KIB
 from tests.e2e.world import Appliance, World, message, until
 from tests.overload.loader import CannotRun, Figures, Loader, Spent, memory_peak_kib
 
@@ -16,10 +16,10 @@ PATIENCE_SECONDS = 120.0  # after which a trial is given up; a busy machine is s
 FACTOR = 5.0
 GOOD_PUT_SHARE = 0.8  # of what is done without overload
 OFFERED_SHARE = 0.9  # of what the loader was told to offer, or the trial proves nothing
-# What may come on top of the peak without overload, each by a limit with a name: the writer's page cache, the bodies
-# that a link keeps ready, and the sessions (connections_max, by default).
+# What may come on top of the peak without overload, each by a limit with a name: the page caches of the writer and of
+# two readers, the bodies that a link keeps ready, and the sessions (connections_max, by default).
 SESSION_KIB, SESSIONS_MAX = 64, 1000
-MEMORY_KIB = CACHE_KIB + WINDOW_BYTES // 1024 + SESSION_KIB * SESSIONS_MAX
+MEMORY_KIB = CACHE_KIB + 2 * READ_CACHE_KIB + WINDOW_BYTES // 1024 + SESSION_KIB * SESSIONS_MAX
 WAITED_SHARE = 0.1  # of the time: above it others had the processor, and good-put is judged by CPU second
 CLIENTS = 50
 RECOVERY_SECONDS = 2.0
