@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("overload", "recovery", "disk"))
     arguments = parser.parse_args()
     trials: dict[str, Trial] = {
-        "overload": lambda world: parts.overload(world, seconds=arguments.seconds, calm_seconds=10.0),
+        "overload": lambda world: parts.overload(world, seconds=arguments.seconds, calm_seconds=5.0),
         "recovery": lambda world: parts.recovery(world, kills=arguments.kills),
         "disk": parts.full_disk,
     }
