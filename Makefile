@@ -7,13 +7,15 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv demo test check format bench model lock clean
+.PHONY: help venv demo test check format bench model chaos overload lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"
 	@echo "make check   format, lint, types, imports, house rules, docs"
 	@echo "make bench   the speed bars against Debian's Postfix"
 	@echo "make model   the long explicit-state runs of the custody model"
+	@echo "make chaos   kill -9, partitions and lost replies on real processes for T seconds (300), then the ledger; root"
+	@echo "make overload  five times too much mail for T seconds (60), kill -9 under load, a full disk; root and gcc"
 	@echo "make lock    resolve the requirement files anew"
 
 $(UV):
@@ -57,6 +59,12 @@ bench: .venv/.stamp-dev
 
 model: .venv/.stamp-dev
 	$(PY) -m proof.model all
+
+chaos: .venv/.stamp-dev
+	$(PY) -m tests.chaos --seconds $(or $(T),300) $(ARGS)
+
+overload: .venv/.stamp-dev
+	$(PY) -m tests.overload --seconds $(or $(T),60) $(ARGS)
 
 lock: | $(UV)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group build pyproject.toml -o requirements/run.txt

@@ -3,7 +3,6 @@
 One process takes the mail of all listeners, or several edge processes do (edge.py); either way each has one Intake.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from pratique.gateway.judging import Judging
 from pratique.gateway.receive import Door
 from pratique.gateway.settings import GatewaySettings, Listener
 from pratique.gateway.tally import OwnTally, Tally
-from pratique.net.listener import listen, listen_on
+from pratique.net.listener import Acceptor, bind
 from pratique.net.resolver import Resolver
 from pratique.runner.services import Services
 
@@ -32,7 +31,7 @@ class Intake:
         tally: Callable[[int], Tally] = lambda number: OwnTally(),
     ) -> None:
         self.doors: list[Door] = []
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[Acceptor] = []
         for number, listener in enumerate(settings.listeners):
             door = Door(
                 services=services,
@@ -52,10 +51,10 @@ class Intake:
         address cannot be bound."""
         for number, door in enumerate(self.doors):
             if sockets is None:
-                place = door.listener.address, door.listener.port
-                self._servers.append(await listen(door.new_session, *place))
+                bound = bind(door.listener.address, door.listener.port, shared=False)
             else:
-                self._servers.append(await listen_on(door.new_session, sockets[number]))
+                bound = sockets[number]
+            self._servers.append(Acceptor(bound, door.take))
 
     def reconfigure(self, settings: GatewaySettings) -> list[str]:
         """Access tables take effect for the next message; returns what needs a restart, in words."""
@@ -72,8 +71,9 @@ class Intake:
         return later + [f"listener {name} comes" for name in by_name]
 
     def close(self) -> None:
-        """Take no new connections."""
-        for server in self._servers:
+        """Take no new connections; those that are being let in hear 421."""
+        for server, door in zip(self._servers, self.doors, strict=False):
+            door.suspended = True
             server.close()
 
     def shut_down(self) -> None:

@@ -5,8 +5,10 @@
 judging goes on from the queue. A filter never changes the SMTP reply.
 """
 
+import asyncio
+import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pratique.delivery.routes import is_virtual
@@ -16,6 +18,7 @@ from pratique.gateway.judging import Judging
 from pratique.gateway.pipeline import Source
 from pratique.gateway.settings import Listener
 from pratique.gateway.tally import Tally
+from pratique.gateway.turnaway import Turnaway
 from pratique.mail import reply as replies
 from pratique.mail.address import domain_of
 from pratique.mail.envelope import Envelope, Recipient
@@ -53,6 +56,28 @@ class Door:
     sessions: set["Session"]
     tally: Tally
     suspended: bool = False
+    _turnaway: Turnaway = field(init=False)
+    _coming: int = 0  # accepted, and not counted by the tally yet
+
+    def __post_init__(self) -> None:
+        listener = self.listener
+        self._turnaway = Turnaway(self.services, listener.name, connections_max=listener.connections_max)
+
+    def take(self, connection: socket.socket) -> None:
+        """A connection that was accepted: a session, or a 421 when all of them are taken."""
+        if self.tally.connections() + self._coming >= self.listener.connections_max:
+            self._turnaway.refuse(connection)
+            return
+        self._coming += 1
+        self.services.tasks.spawn(self._let_in(connection), "connection")
+
+    async def _let_in(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self.new_session, connection)
+        except OSError:
+            connection.close()  # it is gone already
+        finally:
+            self._coming -= 1
 
     def new_session(self) -> Pump:
         listener = self.listener
@@ -90,7 +115,7 @@ class Session:
         self._extended = False
         self._tls: TlsInfo | None = None
         self.icid = 0
-        self._crowd = (0, 0)  # connections when this one began: all, and those from its address
+        self._crowded = False  # a limit on connections was reached when this one began
         self._quit = False
         self._refused_last: smtp.CommandRefused | None = None
         self._forget()
@@ -110,11 +135,15 @@ class Session:
         self.icid = next(self._services.numbers.icid)
         door = self._door
         door.sessions.add(self)
-        self._crowd = door.tally.enter(pump.peer[0])
+        in_all, from_address = door.tally.enter(pump.peer[0])
+        limits = door.listener.connections_max, door.listener.connections_per_address
+        self._crowded = in_all > limits[0] or from_address > limits[1]
         pump.expect_within(door.listener.limits.command_seconds)
         pump.live_at_most(door.listener.limits.session_seconds)
         keep_alive(pump)
-        if door.listener.reverse_dns:
+        if not pump.peer[1]:  # it vanished before we could ask who it was
+            pump.abort()
+        elif door.listener.reverse_dns and not self._crowded:
             self._services.tasks.spawn(self._look_up_name(pump), "client name")
         else:
             self._greet()
@@ -145,7 +174,7 @@ class Session:
             self._pump.abort()
         elif action == "REJECT":
             self._core.refuse(replies.R554_ACCESS_DENIED)
-        elif self._crowd[0] > door.listener.connections_max or self._crowd[1] > door.listener.connections_per_address:
+        elif self._crowded:
             self._core.refuse(replies.R421_TOO_MANY)
         elif door.suspended:
             self._core.refuse(replies.R421_SHUTTING_DOWN)
@@ -180,7 +209,8 @@ class Session:
         door.tally.leave(self._pump.peer[0])
         if not self._deciding:
             self._abort(BY_SENDER)
-        self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
+        if self._pump.peer[1]:
+            self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
 
     def shut_down(self) -> None:
         """SIGTERM: say 421 where the protocol allows it."""

@@ -27,6 +27,10 @@ class Tally(Protocol):
 
     def leave(self, address: str) -> None: ...
 
+    def connections(self) -> int:
+        """All that are open now."""
+        ...
+
     def recipient(self, address: str, hour: int) -> int:
         """One more recipient; how many the address has named in this hour."""
         ...
@@ -45,6 +49,9 @@ class OwnTally:
         self._all += 1
         self._connections[address] += 1
         return self._all, self._connections[address]
+
+    def connections(self) -> int:
+        return self._all
 
     def leave(self, address: str) -> None:
         self._all -= 1
@@ -94,6 +101,9 @@ class SharedTally:
         self._own[1] += 1
         self._own[at] += 1
         return sum(row[1] for row in self._rows), sum(row[at] for row in self._rows)
+
+    def connections(self) -> int:
+        return sum(row[1] for row in self._rows)
 
     def leave(self, address: str) -> None:
         self._own[1] -= 1

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from pratique.net.pump import Pump
 
-BACKLOG = 1024  # connections the kernel keeps while we are busy
+BACKLOG = 4096  # connections the kernel keeps while we are busy (no more than its own net.core.somaxconn)
+ACCEPTS_MAX = BACKLOG  # connections taken in one turn of the loop: all that wait; most cost a refusal at the most
+PAUSE_SECONDS = 1.0  # how long none is taken when the process has no descriptor left
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 30  # a dead peer is noticed within this time (docs/cpq.md, connection)
 
@@ -17,26 +19,70 @@ async def listen(factory: Callable[[], Pump], address: str, port: int) -> asynci
     return await loop.create_server(factory, address, port, backlog=BACKLOG, reuse_address=True)
 
 
-def bind(address: str, port: int) -> socket.socket:
-    """A bound socket that several processes may each have one of: the kernel deals connections out between those that
-    are bound alike. Raises OSError."""
+def bind(address: str, port: int, *, shared: bool = True) -> socket.socket:
+    """A listening socket. `shared`: several processes may each have one of it, and the kernel deals connections out
+    between those that are bound alike. Raises OSError."""
     family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(place)
         bound.listen(BACKLOG)
         bound.setblocking(False)
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise OSError(error.errno, f"{address}:{port}: {error.strerror}") from error
     return bound
 
 
-async def listen_on(factory: Callable[[], Pump], bound: socket.socket) -> asyncio.Server:
-    """On a socket that is bound already. It must know its protocol (TCP), or asyncio leaves Nagle's delay on."""
-    return await asyncio.get_running_loop().create_server(factory, sock=bound, backlog=BACKLOG)
+class Acceptor:
+    """Takes connections from a bound socket as fast as they come, and hands each to `take`.
+
+    uvloop's own server takes one in a turn of the loop. Under load turns are long; then the kernel's queue fills and
+    clients hear nothing at all, where a refusal would have them try elsewhere, or later.
+    """
+
+    def __init__(self, bound: socket.socket, take: Callable[[socket.socket], None]) -> None:
+        self._bound = bound
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._listen()
+
+    def _listen(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._bound, self._ready)
+
+    def _ready(self) -> None:
+        if self._closed:
+            return  # it was due in the turn in which we closed
+        for _ in range(ACCEPTS_MAX):
+            try:
+                connection, _ = self._bound.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue  # it was given up while it waited
+            except OSError:  # no descriptor or no memory: what waits in the queue stays there for a moment
+                self._loop.remove_reader(self._bound)
+                self._pause = self._loop.call_later(PAUSE_SECONDS, self._listen)
+                return
+            connection.setblocking(False)
+            self._take(connection)
+
+    def close(self) -> None:
+        """Take no more, and let the address go."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
+        else:
+            self._loop.remove_reader(self._bound)
+        self._bound.close()
 
 
 async def dial(factory: Callable[[], Pump], address: str, port: int, *, source: str = "") -> Pump:

@@ -178,9 +178,10 @@ class Deliverer:
         return job
 
     def _wanted(self, destination: Destination) -> int:
-        """Connections that its queue could use; no more than it has while it lets no further one in."""
+        """Connections that its queue could use; no more than it has while it lets no further one in. One always: with
+        none open nobody would come back to what waits."""
         if destination.crowded_until > self.services.clock.monotonic():
-            return min(len(destination.queue), destination.health.connections)
+            return min(len(destination.queue), max(1, destination.health.connections))
         return len(destination.queue)
 
     async def _connect(self, destination: Destination) -> None:

@@ -92,6 +92,7 @@ class Appliance:
         self.address = address
         self.directory = directory
         self.process: subprocess.Popen[bytes] | None = None
+        self.user = "admin"  # who asks over REST
         self._output = directory.parent / f"{directory.name}.out"
         self._errors = directory.parent / f"{directory.name}.err"
 
@@ -203,7 +204,7 @@ class Appliance:
         base = "/sma/api/v2.0" if self.role == "manager" else "/esa/api/v2.0"
         context = ssl.create_default_context(cafile=str(self.directory / "keys" / "web.crt"))
         context.check_hostname = False
-        token = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+        token = base64.b64encode(f"{self.user}:{PASSWORD}".encode()).decode()
         headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
         target = base + path + (f"?{urlencode(query)}" if query else "")
         with closing(http.client.HTTPSConnection(self.address, WEB_PORT, context=context, timeout=20)) as connection:

@@ -1,5 +1,6 @@
 """A client's session on a listener."""
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from pratique.smtp.limits import Limits
 from pratique.store.moves import StoreFailed
 from pratique.telemetry import events as log
 from tests.conformance.samples import MESSAGE, NOW
-from tests.gateway.office import Office
-from tests.runner.support import turns, until
+from tests.gateway.office import Client_, Office
+from tests.runner.support import join, turns, until
 
 Make = Callable[..., Any]
 FROM, TO = "MAIL FROM:<a@sender.example>", "RCPT TO:<b@example.com>"
@@ -121,6 +122,47 @@ async def test_sessions_are_bounded_in_all_and_by_address(make: Make) -> None:
     office.ends[0][0].lose()
     await until(lambda: first[0].is_closed)
     assert (await (await office.client(address="203.0.113.1")).reply()).startswith("220")
+
+
+async def test_when_all_sessions_are_taken_a_connection_gets_421_and_no_session(make: Make) -> None:
+    office = await make(listener={"connections_max": 1})
+    await office.ready(address="203.0.113.1")
+    late, client = socket.socketpair()
+    office.door.take(late)
+    assert client.recv(100) == b"421 4.3.2 too busy, try again later\r\n"
+    assert client.recv(100) == b""
+    client.close()
+    assert len(office.door.sessions) == 1
+    (line,) = office.lines("connections_max")
+    assert line.startswith("listener InboundMail: 1 connections were answered 421, all 1 sessions are taken")
+
+
+async def test_a_client_over_its_limit_costs_no_look_up(make: Make) -> None:
+    office = await make(listener={"connections_per_address": 1, "reverse_dns": True})
+    asked = []
+
+    async def name(address: str) -> tuple[str, bool]:
+        asked.append(address)
+        return "mail.client.example", True
+
+    office.gateway.resolver.client_name = name
+    assert (await (await office.client()).reply()).startswith("220")
+    assert (await (await office.client()).reply()).startswith("421 4.7.0")
+    assert len(asked) == 1
+
+
+async def test_a_client_that_has_gone_before_it_could_be_asked_its_address_leaves_no_trace(make: Make) -> None:
+    """The kernel hands over a connection that was reset meanwhile: it has no peer any more."""
+    office = await make(listener={"reverse_dns": True})
+    session = office.door.new_session()
+    _, there = join(Client_(), Client_(), source="", address="192.0.2.1", port=25)
+    there._names["peername"] = None
+    there.protocol = session
+    session.connection_made(there)
+    await until(lambda: not office.door.sessions)
+    await turns()
+    assert not office.lines("ICID")
+    assert office.door.tally.connections() == 0
 
 
 async def test_recipients_per_hour_are_bounded_and_the_hour_ends(make: Make) -> None:

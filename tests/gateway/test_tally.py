@@ -31,6 +31,7 @@ def test_connections_are_counted_by_address_and_in_all(tally: Tally) -> None:
     assert tally.enter("2001:db8::1") == (3, 1)
     tally.leave("192.0.2.1")
     assert tally.enter("192.0.2.1") == (3, 2)
+    assert tally.connections() == 3
 
 
 def test_recipients_are_counted_by_the_hour(tally: Tally) -> None:
@@ -43,6 +44,7 @@ def test_processes_see_each_other(table: int) -> None:
     one, other = shared(table, 0), shared(table, 1)
     one.enter("192.0.2.1")
     assert other.enter("192.0.2.1") == (2, 2)
+    assert one.connections() == 2
     one.recipient("192.0.2.1", 7)
     assert other.recipient("192.0.2.1", 7) == 2
 

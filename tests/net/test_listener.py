@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from pratique.net import listener
-from pratique.net.listener import KEEPALIVE_SECONDS, dial, keep_alive, listen
+from pratique.net.listener import KEEPALIVE_SECONDS, Acceptor, bind, dial, keep_alive, listen
 from pratique.net.pump import Pump
 from tests.net.fakes import EchoMachine, Notes
 
@@ -109,3 +109,89 @@ async def test_keep_alive_of_a_connection_that_is_gone_does_nothing() -> None:
     pump = Pump(EchoMachine(), Notes())
     keep_alive(pump)
     assert pump.transport is None
+
+
+# --- taking connections
+def _callers(bound: socket.socket, count: int) -> list[socket.socket]:
+    """So many clients that the kernel has let in, and nobody else."""
+    return [socket.create_connection(bound.getsockname()) for _ in range(count)]
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_all_that_wait_are_taken_in_one_turn(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvloop's own server takes one: a busy gateway left the others without a word."""
+
+    async def work() -> None:
+        bound = bind("127.0.0.1", 0, shared=False)
+        callers = _callers(bound, 40)
+        taken: list[int] = []
+        rounds: list[int] = []
+        monkeypatch.setattr(listener, "ACCEPTS_MAX", 30)
+
+        def take(connection: socket.socket) -> None:
+            assert not connection.getblocking()
+            taken.append(connection.fileno())
+            rounds.append(turn)
+            connection.close()
+
+        acceptor = Acceptor(bound, take)
+        for turn in range(20):  # noqa: B007 - take() reads it
+            await asyncio.sleep(0)
+        assert len(taken) == 40
+        assert rounds.count(rounds[0]) == 30, "the rest waits for the next turn"
+        acceptor.close()
+        for caller in callers:
+            caller.close()
+
+    LOOPS[loop](work())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_closed_acceptor_lets_its_address_go(loop: str) -> None:
+    async def work() -> None:
+        acceptor = Acceptor(bind("127.0.0.1", 0, shared=False), lambda connection: connection.close())
+        place = acceptor._bound.getsockname()
+        with pytest.raises(OSError, match=rf"\[Errno 98\] 127\.0\.0\.1:{place[1]}: Address already in use"):
+            bind(*place, shared=False)
+        acceptor.close()
+        acceptor._ready()  # it was due in the same turn
+        acceptor.close()
+        await _turns(3)
+        bind(*place, shared=False).close()
+
+    LOOPS[loop](work())
+
+
+class Exhausted:
+    """A listening socket of a process that has no descriptor left, for a while."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        self.bound = bound
+        self.failures = 1
+
+    def fileno(self) -> int:
+        return self.bound.fileno()
+
+    def accept(self) -> Any:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(24, "Too many open files")
+        return self.bound.accept()
+
+
+async def test_without_descriptors_it_waits_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "PAUSE_SECONDS", 0.0)
+    bound = bind("127.0.0.1", 0, shared=False)
+    (caller,) = _callers(bound, 1)
+    taken: list[socket.socket] = []
+    acceptor = Acceptor(Exhausted(bound), taken.append)  # type: ignore[arg-type]
+    while not taken:  # noqa: ASYNC110 - some turns of the loop
+        await asyncio.sleep(0)
+    acceptor._loop.remove_reader(bound)
+    for end in (bound, caller, *taken):
+        end.close()

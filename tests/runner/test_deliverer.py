@@ -11,11 +11,18 @@ from pratique.runner.deliverer import HELD_BACK_MS, IN_DOUBT
 from pratique.store.moves import Settle, StoreFailed
 from pratique.telemetry import events as log
 from tests.conformance.samples import MESSAGE, NOW
-from tests.runner.hop import Hop, Post
+from tests.runner.hop import Hop, HopSession, Post
 from tests.runner.support import turns, until
 
 STEADY = RetrySettings(jitter_percent=0)
 Make = Callable[..., Post]
+
+
+class Silent(HopSession):
+    """It lets us in and says nothing."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
 
 
 @pytest.fixture
@@ -73,7 +80,7 @@ async def test_messages_of_one_moment_share_a_connection(make: Make) -> None:
 
 async def test_connections_to_one_destination_are_bounded(make: Make) -> None:
     post = make(shares=FairnessSettings(per_destination_max=3), idle_seconds=5.0)
-    post.hop.script["GREETING"].extend([" "] * 100)  # nobody is greeted
+    post.network.listening["192.0.2.25", 25] = lambda: Silent(post.hop)
     for _ in range(20):
         await post.sent()
     await turns(200)
@@ -198,6 +205,22 @@ async def test_nobody_reachable_is_one_attempt_for_all_that_wait(make: Make) -> 
     for copy in copies:
         await post.settled(copy, "DELIVERED")
     assert health.up is True
+
+
+async def test_when_all_connections_of_a_moment_fail_their_mail_is_tried_again(make: Make) -> None:
+    """The first ones to fail take it for a host that lets no more in; the last one shows that it was none."""
+    post = make(shares=FairnessSettings(per_destination_max=3), retry=RetrySettings(initial_s=1, jitter_percent=0))
+    post.network.listening["192.0.2.25", 25] = lambda: Silent(post.hop)
+    copies = [await post.sent() for _ in range(3)]
+    await until(lambda: len(post.network.connections) == 3)
+    for ours, _ in post.network.connections:
+        ours.lose()
+    for copy in copies:
+        await post.tried(copy)
+    post.listen("192.0.2.25", post.hop)
+    post.at(1)
+    for copy in copies:
+        await post.settled(copy, "DELIVERED")
 
 
 async def test_a_domain_without_mx_is_its_own_host(make: Make) -> None:
