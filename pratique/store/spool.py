@@ -123,6 +123,10 @@ class FileSpool:
         shared = [s for s in self._segments.values() if s.shared and s.used < s.capacity and s.number not in kept]
         self._current = max(shared, key=lambda s: s.number, default=None)
 
+    def numbers(self) -> set[int]:
+        """The segments that lie here."""
+        return set(self._segments)
+
     # --- writing (the loop's thread) --------------------------------------------------------------------------
     def writer(self) -> BodyWriter:
         return FileBodyWriter(self)

@@ -107,8 +107,7 @@ class SqliteStore:
         self._view = self._open_view()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._reader_view: SqliteView | None = None
-        rows = db.execute("SELECT number, live, used FROM segment WHERE live > 0").fetchall()
-        states = {number: SegmentState(live, used) for number, live, used in rows}
+        states = segment_states(db, spool.numbers())
         spool.adopt(states, self._view.live_in_segment, untouched=self.possibly_old)
         self._writer = Writer(db, spool, identity=identity, head=self._head, now_ms=clock.now_ms, tell=self._tell)
         self._outbox: list[Item[Any]] = []
@@ -271,6 +270,25 @@ class SqliteStore:
         self._db.close()
         self.spool.close()
         self._files.unlock()
+
+
+def segment_states(db: sqlite3.Connection, lying: set[int]) -> dict[int, SegmentState]:
+    """What rows say of each segment. Where the counts say that nothing in a segment `lying` there is needed, the copies
+    themselves are asked before it is given free; a count that was too low is put right."""
+    rows = db.execute("SELECT number, live, used FROM segment WHERE live > 0").fetchall()
+    states = {number: SegmentState(live, used) for number, live, used in rows}
+    free = lying - states.keys()
+    if free:
+        marks = ",".join("?" * len(free))
+        named = db.execute(
+            "SELECT segment, count(DISTINCT offset), max(offset + length) FROM copy "  # noqa: S608  only marks
+            f"WHERE segment IN ({marks}) GROUP BY segment",
+            sorted(free),
+        ).fetchall()
+        for number, live, used in named:
+            states[number] = SegmentState(live, used)
+            db.execute("REPLACE INTO segment (number, live, used) VALUES (?, ?, ?)", (number, live, used))
+    return states
 
 
 def broken_audit(view: View) -> int | None:

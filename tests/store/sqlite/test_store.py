@@ -132,6 +132,17 @@ async def test_a_body_is_kept_while_one_of_its_copies_needs_it(store: SqliteStor
     assert await store.submit(LetGo((pair[1].mid,))) == ()
 
 
+async def test_a_count_that_is_too_low_frees_no_body(opener: Opener, tmp_path: Path) -> None:
+    store = await opener("gateway")
+    copy = await Samples(store).accepted("X")
+    await store.close()
+    with sqlite3.connect(tmp_path / "store" / "store.db") as db:
+        db.execute("UPDATE segment SET live = 0")
+    store = await opener("gateway")
+    assert b"".join(store.spool.open(copy.extent, copy.sha256).pieces())
+    assert store.view.live_in_segment(copy.extent.segment) == 1
+
+
 async def test_a_group_that_came_twice_takes_its_space_once(store: SqliteStore, samples: Samples) -> None:
     await samples.enrolled()
     copy = samples.copy("HELD")
