@@ -138,6 +138,7 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
     store = await _open_store(directory, options, clock, fence)
     store.on_fatal = on_fatal
     tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
+    tasks.watch_loop()
     services = Services(appliance.name, store, mail_log, clock, tasks, await _numbers(store))
     keys = Keys(directory / "keys")
     trust = Trust(keys, store.view.peers)

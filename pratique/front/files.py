@@ -1,7 +1,6 @@
 """The configuration file of an appliance: found, read, checked, with every problem named by line and cure."""
 
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 from pratique.config import Problem, line_of, load
@@ -105,11 +104,11 @@ def _gateway_checks(directory: Path, options: GatewayOptions, path: Path) -> lis
     try:
         compile_program(directory, options)
     except ProgramError as error:
-        where = f"filter {error.filter_name or '?'}, line {error.line}, column {error.column}: {error.why}"
-        problems.append(_problem(path, "gateway.policy.filters", where, error.cure))
+        problems.append(_program_problem(directory, options.gateway.policy, error))
     except OSError as error:
         cure = "create the file, or clear gateway.policy.filters_file"
-        problems.append(_problem(path, "gateway.policy.filters_file", str(error), cure))
+        why = f"cannot be read: {error.strerror}: {directory / options.gateway.policy.filters_file}"
+        problems.append(_problem(path, "gateway.policy.filters_file", why, cure))
     problems += _table_checks(options, path)
     for name in options.gateway.virus.rules_files:
         if not (directory / name).is_file():
@@ -143,12 +142,33 @@ def _table_checks(options: GatewayOptions, path: Path) -> list[Problem]:
 def compile_program(directory: Path, options: GatewayOptions) -> Program:
     """Filters, mail policies and outbreak rules, compiled. Raises ProgramError, OSError."""
     names = frozenset((*options.gateway.quarantines, *SYSTEM_MADE))
-    return Program.compile(policy_with_file(directory, options.gateway.policy), names)
+    policy = options.gateway.policy
+    return Program.compile(policy, names, filters_file=_filters_of_file(directory, policy))
 
 
-def policy_with_file(directory: Path, policy: PolicySettings) -> PolicySettings:
-    """The filters of `filters_file` stand behind those of `filters`."""
+def _filters_of_file(directory: Path, policy: PolicySettings) -> str:
     if not policy.filters_file:
-        return policy
-    text = (directory / policy.filters_file).read_text(encoding="utf-8")
-    return replace(policy, filters=f"{policy.filters}\n{text}")
+        return ""
+    octets = (directory / policy.filters_file).read_bytes()
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        column = error.start - octets.rfind(b"\n", 0, error.start)
+        why = "is not UTF-8 text"
+        raise ProgramError("", line, column, why, "save the file as UTF-8", "filters_file") from None
+
+
+def _program_problem(directory: Path, policy: PolicySettings, error: ProgramError) -> Problem:
+    """In the file, option and line where it lies: a filters file has lines of its own."""
+    option = f"gateway.policy.{error.option}"
+    name = f"filter {error.filter_name}, " if error.filter_name else ""
+    if error.option == "filters_file":
+        why = f"{name}column {error.column}: {error.why}"
+        return Problem(str(directory / policy.filters_file), error.line, "", why, error.cure)
+    if error.option == "filters":
+        why = f"{name}line {error.line}, column {error.column}: {error.why}"
+    else:
+        place = f", column {error.column}" if error.column > 1 else ""
+        why = f"{error.filter_name}{place}: {error.why}" if error.filter_name else error.why
+    return _problem(directory / FILE, option, why, error.cure)

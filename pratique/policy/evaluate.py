@@ -8,7 +8,8 @@ A block whose condition is unknown does not run, and neither does its `else` whe
 message's fate: nothing is dropped or let through on a guess; `on_unknown` says what happens instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pratique.policy.actions import MATCHED_MAX, ActionCompiler, Compiled, Course, Final, add_wish, decides
@@ -77,19 +78,21 @@ class Program:
     needs: Needs
 
     @classmethod
-    def compile(cls, settings: PolicySettings, quarantines: frozenset[str]) -> "Program":
-        """Raises ProgramError (all patterns are compiled here; a quarantine that does not exist is an error)."""
+    def compile(cls, settings: PolicySettings, quarantines: frozenset[str], *, filters_file: str = "") -> "Program":
+        """`filters_file`: the text of that file, whose filters stand behind those of `filters`. Raises ProgramError
+        (all patterns are compiled here; a quarantine that does not exist is an error)."""
         program = cls()
+        for number, policy in enumerate(settings.policies):
+            with _option(f"policies.{number}"):
+                check_policy(policy)
+                PolicyTable((policy,))  # so that what is wrong is found under its number
         program._policies = PolicyTable(settings.policies)
-        for policy in settings.policies:
-            check_policy(policy)
-        program._unknown_to = _unknown_to(settings.on_unknown, quarantines)
+        with _option("on_unknown"):
+            program._unknown_to = _unknown_to(settings.on_unknown, quarantines)
         program._patterns = Patterns()
         rules, actions = RuleCompiler(program._patterns), ActionCompiler(quarantines)
-        program._filters = [
-            (one.name, _compile_block(one.body, one.name, rules, actions)) for one in parse_filters(settings.filters)
-        ]
-        program._outbreaks = [_compile_outbreak(rule, rules) for rule in settings.outbreak_rules]
+        program._filters = _compile_filters(settings.filters, filters_file, rules, actions)
+        program._outbreaks = _compile_outbreaks(settings.outbreak_rules, rules)
         program._patterns.seal()
         program._index()
         program.needs = Needs(
@@ -299,6 +302,41 @@ class Program:
             return []
         doubts = [answer for rule, answer in outbreak.unknown if rule.level >= policy.outbreak.threshold]
         return [self._unknown_wish(answer) for answer in doubts[:1]]
+
+
+@contextmanager
+def _option(name: str) -> Iterator[None]:
+    """Errors within lie in this option."""
+    try:
+        yield
+    except ProgramError as error:
+        error.option = name
+        raise
+
+
+def _compile_filters(inline: str, file: str, rules: RuleCompiler, actions: ActionCompiler) -> list[tuple[str, _Block]]:
+    """Each text is read by itself: a lone "." ends its own text and no other."""
+    found: list[tuple[str, _Block]] = []
+    for option, text in (("filters", inline), ("filters_file", file)):
+        before = {name for name, _ in found}
+        with _option(option):
+            for one in parse_filters(text):
+                if one.name in before:
+                    why = f"a filter named {one.name!r} stands in the option `filters` already"
+                    raise ProgramError(one.name, one.line, one.column, why, "give every filter its own name")
+                found.append((one.name, _compile_block(one.body, one.name, rules, actions)))
+    return found
+
+
+def _compile_outbreaks(settings: Sequence[OutbreakRule], rules: RuleCompiler) -> list[Outbreak]:
+    found: dict[str, Outbreak] = {}
+    for number, rule in enumerate(settings):
+        with _option(f"outbreak_rules.{number}"):
+            if rule.id in found:
+                name = f"outbreak rule {rule.id}"
+                raise ProgramError(name, 1, 1, "another rule has this id", "give every rule its own id")
+            found[rule.id] = _compile_outbreak(rule, rules)
+    return list(found.values())
 
 
 def _compile_block(parsed: If, name: str, rules: RuleCompiler, actions: ActionCompiler) -> _Block:

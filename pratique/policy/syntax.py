@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class ProgramError(Exception):
-    """The filters do not compile: where, what, and the cure."""
+    """The filters do not compile: where, what, and the cure. `option`: the option of PolicySettings it lies in."""
 
     filter_name: str
     line: int
     column: int
     why: str
     cure: str
+    option: str = "filters"
 
     def __str__(self) -> str:
         name = f"{self.filter_name}: " if self.filter_name else ""
