@@ -29,6 +29,7 @@ from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.quarantine.kinds import SYSTEM_MADE
 from pratique.runner.services import NUMBERS_GAP, Numbers, Services
+from pratique.runner.space import SpaceWatch
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
 from pratique.store.records import Quarantine
 from pratique.store.remote.fence import Fence
@@ -66,6 +67,7 @@ class Appliance:
         tasks.spawn(_flush(self.mail_log), "log flush")
         recovery.report(self.services, self.store)
         await self.role.start()
+        tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
         if not self.store.clean:
             tasks.spawn(recovery.verify_newest(self.services, self.store), "check of the newest bodies")
 
