@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from pratique.telemetry.mail_log import MailLog
 LOG_FLUSH_SECONDS = 0.5  # a line is at most 1 s late (contract: mail log)
 EDGES_LAG_MS = 400  # and ours come after those of the edge processes, which write every 0.2 s
 FREES_SPACE = '{"free_space": true}'  # a full pool takes the oldest first; an administrator may exempt one
+NUMBERS = "connection_numbers"  # the setting: where the last life's connection numbers began
 BUILD = "001"  # the third part of the version in the log's header
 
 
@@ -60,12 +62,14 @@ class Appliance:
     role: Gateway | Manager
     store: SqliteStore
     closers: list[Callable[[], None]]
+    numbers_from: int  # the first ICID and DCID of this life
 
     async def start(self) -> None:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
         tasks = self.services.tasks
         tasks.spawn(_flush(self.mail_log), "log flush")
         recovery.report(self.services, self.store)
+        await self.store.submit(PutSetting(NUMBERS, str(self.numbers_from)))
         await self.role.start()
         tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
         if not self.store.clean:
@@ -95,13 +99,22 @@ class Appliance:
         later += [f"[{n}] was changed" for n in names if getattr(options, n) != getattr(self.options, n)]
         return later
 
-    async def stop(self) -> None:
-        """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given."""
+    async def stop(self, *, started: bool = True) -> None:
+        """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given. After a start that
+        failed the next one finds what this one found: it was no crash, and proved nothing of an earlier one."""
         await self.role.stop()
         for close in self.closers:
             close()
-        await self.store.close()
+        with suppress(StoreFailed):  # a store that failed leaves the gap that a crash leaves
+            await self.store.submit(PutSetting(NUMBERS, str(_next(self.services.numbers) - NUMBERS_GAP)))
+        await self.store.close(in_order=started or self.store.clean)
+        self.mail_log.emit(log.Note(message="stopped" if started else "could not start"))
         self.mail_log.close()
+
+
+def _next(numbers: Numbers) -> int:
+    """The first number that neither kind of connection has had."""
+    return max(next(numbers.icid), next(numbers.dcid))
 
 
 async def _flush(mail_log: MailLog) -> None:
@@ -139,20 +152,27 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
     fence = Fence(directory / options.store.spool)
     store = await _open_store(directory, options, clock, fence)
     store.on_fatal = on_fatal
+    first = _first_number(store)
     tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
     tasks.watch_loop()
-    services = Services(appliance.name, store, mail_log, clock, tasks, await _numbers(store))
+    services = Services(appliance.name, store, mail_log, clock, tasks, Numbers.starting_at(first))
     keys = Keys(directory / "keys")
     trust = Trust(keys, store.view.peers)
     closers: list[Callable[[], None]] = [fence.close]
     role: Gateway | Manager
-    if isinstance(options, GatewayOptions):
-        processes = _edges(directory, options, services, store, counters, fence)
-        role = _gateway(directory, options, services, trust=trust, edges=processes, closers=closers)
-    else:
-        await _make_quarantines(store, clock.now_ms())
-        role = _manager(options, services, keys, trust)
-    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers)
+    try:
+        if isinstance(options, GatewayOptions):
+            processes = _edges(directory, options, services, store, counters, fence)
+            role = _gateway(directory, options, services, trust=trust, edges=processes, closers=closers)
+        else:
+            await _make_quarantines(store, clock.now_ms())
+            role = _manager(options, services, keys, trust)
+    except BaseException:  # no crash: the next start finds what this one found
+        for close in closers:
+            close()
+        await store.close(in_order=store.clean)
+        raise
+    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers, first)
 
 
 async def _open_store(directory: Path, options: Options, clock: SystemClock, fence: Fence) -> SqliteStore:
@@ -169,12 +189,10 @@ async def _open_store(directory: Path, options: Options, clock: SystemClock, fen
         raise
 
 
-async def _numbers(store: SqliteStore) -> Numbers:
-    """Begin well above what the last run can have used."""
-    last = store.view.setting("connection_numbers")
-    base = int(last) + NUMBERS_GAP if last else 1
-    await store.submit(PutSetting("connection_numbers", str(base)))
-    return Numbers.starting_at(base)
+def _first_number(store: SqliteStore) -> int:
+    """Begin above what the last run can have used."""
+    last = store.view.setting(NUMBERS)
+    return int(last) + NUMBERS_GAP if last else 1
 
 
 def _gateway(

@@ -128,6 +128,11 @@ def _check_domain(domain: str) -> None:
         raise ValueError("bad domain")
 
 
+def is_domain(text: str) -> bool:
+    """A domain in ASCII, as a host is named."""
+    return len(text) <= HELLO_CHARS_MAX and _DOMAIN.match(text) is not None
+
+
 def _is_label(label: str) -> bool:
     """A sub-domain or U-label (RFC 6531 §3.3), short enough for the DNS in its ASCII form."""
     if not label or label[0] == "-" or label[-1] == "-":
