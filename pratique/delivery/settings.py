@@ -4,27 +4,37 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def _option(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def _option(default: Any, doc: str, **checks: Any) -> Any:
+    """`checks`: min, max."""
+    return field(default=default, metadata={"doc": doc, **checks})
 
 
 @dataclass(frozen=True, slots=True)
 class RetrySettings:
     """retry.py. Spans in seconds."""
 
-    initial_s: int = _option(60, "Wait after the first failed attempt, in seconds; it doubles with each further one.")
-    ceiling_s: int = _option(3600, "Longest wait between two attempts, in seconds.")
-    jitter_percent: int = _option(20, "How far a wait may stray up or down, so that retries do not march in step.")
-    tries_max: int = _option(100, "Attempts before a recipient bounces.")
+    initial_s: int = _option(
+        60, "Wait after the first failed attempt, in seconds; it doubles with each further one.", min=1
+    )
+    ceiling_s: int = _option(3600, "Longest wait between two attempts, in seconds.", min=1)
+    jitter_percent: int = _option(
+        20, "How far a wait may stray up or down, so that retries do not march in step.", min=0, max=100
+    )
+    tries_max: int = _option(100, "Attempts before a recipient bounces.", min=1)
     queue_s_max: int = _option(
         259_200,
         "Longest stay in the queue before a recipient bounces, in seconds; never for the quarantine's own hosts.",
+        min=1,
     )
-    transfer_initial_s: int = _option(5, "CPQ: wait before a copy that was answered 4xx is offered again, in seconds.")
-    transfer_ceiling_s: int = _option(300, "CPQ: longest wait before a copy is offered again, in seconds.")
-    dial_initial_s: int = _option(1, "CPQ: wait before a lost connection is dialled again, in seconds; it doubles.")
-    dial_ceiling_s: int = _option(60, "CPQ: longest wait before dialling again, in seconds.")
-    refusal_s: int = _option(60, "CPQ: wait after a peer refused our certificate or hello, in seconds.")
+    transfer_initial_s: int = _option(
+        5, "CPQ: wait before a copy that was answered 4xx is offered again, in seconds.", min=1
+    )
+    transfer_ceiling_s: int = _option(300, "CPQ: longest wait before a copy is offered again, in seconds.", min=1)
+    dial_initial_s: int = _option(
+        1, "CPQ: wait before a lost connection is dialled again, in seconds; it doubles.", min=1
+    )
+    dial_ceiling_s: int = _option(60, "CPQ: longest wait before dialling again, in seconds.", min=1)
+    refusal_s: int = _option(60, "CPQ: wait after a peer refused our certificate or hello, in seconds.", min=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,7 @@ class BounceSettings:
 
     delay_warning: bool = _option(False, "Tell the sender when a message waits: once, at the second failed attempt.")
     original_bytes_max: int = _option(
-        10_240, "A bounce carries the whole original below this size, else its header only."
+        10_240, "A bounce carries the whole original below this size, else its header only.", min=0
     )
 
 
@@ -41,8 +51,10 @@ class BounceSettings:
 class FairnessSettings:
     """fairness.py."""
 
-    per_destination_max: int = _option(20, "Connections open to one destination at once.")
-    total_max: int = _option(200, "Connections open for delivery at once, all destinations together.")
+    per_destination_max: int = _option(20, "Connections open to one destination at once.", min=1)
+    total_max: int = _option(200, "Connections open for delivery at once, all destinations together.", min=1)
     destinations_max: int = _option(
-        100_000, "Destinations that may wait for a turn in memory; the rest wait in the store until there is room."
+        100_000,
+        "Destinations that may wait for a turn in memory; the rest wait in the store until there is room.",
+        min=1,
     )

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pratique.fleet.identity import SERIAL_CHARS, fingerprint_of_pem
+from pratique.fleet.identity import SERIAL_CHARS, common_name_of_pem, fingerprint_of_pem
 from pratique.store.records import Peer
 
 FORMAT = 1
@@ -75,6 +75,11 @@ def read_enrolment(text: str, *, own_role: str) -> Enrolment:
         raise EnrolmentError(f"the certificate cannot be used: {error}") from error
     if actual != found.fingerprint:
         raise EnrolmentError("the fingerprint does not match the certificate: the file was changed on its way")
+    if common_name_of_pem(found.certificate) != found.serial:
+        raise EnrolmentError(
+            f"the serial {found.serial} is not the one that its certificate was made for: the file was changed on its "
+            "way; make it anew by `pratique enroll DIR --show`"
+        )
     return found
 
 

@@ -129,6 +129,12 @@ def fingerprint_of_pem(pem: str) -> str:
     return fingerprint(certificate.public_bytes(serialization.Encoding.DER))
 
 
+def common_name_of_pem(pem: str) -> str:
+    """Of the quarantine port's certificate it is the serial of the appliance. Raises ValueError."""
+    names = x509.load_pem_x509_certificate(pem.encode()).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else ""
+
+
 def load_signing_key(keys: Keys) -> ed25519.Ed25519PrivateKey:
     private = serialization.load_pem_private_key(keys.signing_key.read_bytes(), password=None)
     if not isinstance(private, ed25519.Ed25519PrivateKey):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.quarantine.kinds import SYSTEM_MADE
 from pratique.runner.services import Numbers, Services
+from pratique.runner.space import SpaceWatch
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
 from pratique.store.records import Quarantine
 from pratique.store.remote.fence import Fence
@@ -68,8 +70,10 @@ class Appliance:
         tasks.spawn(_flush(self.mail_log), "log flush")
         tasks.spawn(_reserve(self.services), "reserve of connection numbers")
         recovery.report(self.services, self.store)
+        await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reserved)))
         await self.role.start()
         tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
+        tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
@@ -95,12 +99,16 @@ class Appliance:
         later += [f"[{n}] was changed" for n in names if getattr(options, n) != getattr(self.options, n)]
         return later
 
-    async def stop(self) -> None:
-        """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given."""
+    async def stop(self, *, started: bool = True) -> None:
+        """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given. After a start that
+        failed the next one finds what this one found: it was no crash, and proved nothing of an earlier one."""
         await self.role.stop()
         for close in self.closers:
             close()
-        await self.store.close()
+        with suppress(StoreFailed):  # a store that failed leaves the gap that a crash leaves
+            await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reached)))
+        await self.store.close(in_order=started or self.store.clean)
+        self.mail_log.emit(log.Note(message="stopped" if started else "could not start"))
         self.mail_log.close()
 
 
@@ -140,17 +148,24 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
     store = await _open_store(directory, options, clock, fence)
     store.on_fatal = on_fatal
     tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
-    services = Services(appliance.name, store, mail_log, clock, tasks, await _numbers(store))
+    tasks.watch_loop()
+    services = Services(appliance.name, store, mail_log, clock, tasks, _numbers(store))
     keys = Keys(directory / "keys")
     trust = Trust(keys, store.view.peers)
     closers: list[Callable[[], None]] = [fence.close]
     role: Gateway | Manager
-    if isinstance(options, GatewayOptions):
-        processes = _edges(directory, options, services, store, counters, fence)
-        role = _gateway(directory, options, services, trust=trust, edges=processes, closers=closers)
-    else:
-        await _make_quarantines(store, clock.now_ms())
-        role = _manager(options, services, keys, trust)
+    try:
+        if isinstance(options, GatewayOptions):
+            processes = _edges(directory, options, services, store, counters, fence)
+            role = _gateway(directory, options, services, trust=trust, edges=processes, closers=closers)
+        else:
+            await _make_quarantines(store, clock.now_ms())
+            role = _manager(options, services, keys, trust)
+    except BaseException:  # no crash: the next start finds what this one found
+        for close in closers:
+            close()
+        await store.close(in_order=store.clean)
+        raise
     return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers)
 
 
@@ -168,12 +183,9 @@ async def _open_store(directory: Path, options: Options, clock: SystemClock, fen
         raise
 
 
-async def _numbers(store: SqliteStore) -> Numbers:
+def _numbers(store: SqliteStore) -> Numbers:
     """Begin above all numbers that the last run can have used."""
-    base = int(store.view.setting(NUMBERS_SETTING, "1"))
-    numbers = Numbers.starting_at(base)
-    await store.submit(PutSetting(NUMBERS_SETTING, str(numbers.reserved)))
-    return numbers
+    return Numbers.starting_at(int(store.view.setting(NUMBERS_SETTING, "1")))
 
 
 async def _reserve(services: Services) -> None:

@@ -52,7 +52,9 @@ def _refused(error: Exception) -> int:
             raise error
         _complain(f"a defect ({type(error).__name__}: {error}); set PRATIQUE_TRACEBACK=1 and report what it shows")
     else:
-        _complain(str(error))
+        from pratique.front.failures import of_file
+
+        _complain(of_file(error) if isinstance(error, OSError) else str(error))
     return 2 if isinstance(error, Misused) else 1
 
 
@@ -116,7 +118,7 @@ def init(
     admin_password_file
         File with the administrator's pass phrase; without it one is made and printed once.
     """
-    from pratique.front.init import initialise
+    from pratique.front.init import initialise, takes_mail
 
     overrides = dict(_pair(text) for text in set_ or [])
     password = admin_password_file.read_text(encoding="utf-8").strip() if admin_password_file else ""
@@ -124,7 +126,7 @@ def init(
     _say(f"{made.options.appliance.name} ({role}, serial {made.options.appliance.serial}) is ready in {directory}")
     if not password:
         _say(f"administrator: {made.user}   pass phrase: {made.password}   (shown this once)")
-    if role == "gateway":
+    if not takes_mail(made.options):
         _say("It takes mail for nobody yet: add [[gateway.listeners.recipients]] rows, see docs/operate/install.md.")
     _say(f"Next: `pratique enroll {directory} --show`, then `pratique run {directory}`.")
     return 0
@@ -151,7 +153,7 @@ def check_config(directory: Path, /, *, json_: Annotated[bool, Parameter(name="-
     from pratique.front.files import BadConfiguration, read_options
 
     try:
-        read_options(directory)
+        read_options(directory, thorough=True)
     except BadConfiguration as error:
         if json_:
             _say(json.dumps([{n: getattr(p, n) for n in p.__slots__} for p in error.problems]))

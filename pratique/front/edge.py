@@ -24,6 +24,7 @@ from pratique.gateway.edges import Handed
 from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
+from pratique.policy.evaluate import ProgramError
 from pratique.runner.services import Drawn, Numbers, Services
 from pratique.store.interface import Identity, Store
 from pratique.store.remote.client import Custody, EdgeStore
@@ -67,6 +68,7 @@ class EdgeProcess:
             reserve_bytes=options.store.reserve_bytes or None,
         )
         tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
+        tasks.watch_loop()
         numbers = Numbers(icid=Drawn(leases.numbers(CONNECTIONS)))
         # The part of a store that listeners and judging ask of one; an edge asks for nothing else.
         services = Services(options.appliance.name, cast(Store, store), mail_log, clock, tasks, numbers)
@@ -129,7 +131,7 @@ class EdgeProcess:
         try:
             options = _options(self._directory)
             program = compile_program(self._directory, options)
-        except BadConfiguration:
+        except (BadConfiguration, ProgramError, OSError):
             return
         role.pipeline.use(program)
         role.intake.reconfigure(options.gateway)

@@ -64,9 +64,18 @@ def cpq_endpoint(options: Options) -> tuple[str, int]:
 
 
 async def add_peer(store: Store, paper: Enrolment) -> Peer:
-    """Durable on return. A peer that is known keeps what we remember of it; its address and certificate are renewed."""
+    """Durable on return. A peer that is known keeps what we remember of it; its address and certificate are renewed.
+    Raises EnrolRefused."""
     known = store.view.peer(paper.serial)
     peer = paper.as_peer()
+    for other in store.view.peers():
+        if other.serial != peer.serial and other.fingerprint == peer.fingerprint and not other.withdrawn:
+            raise EnrolRefused(f"this certificate is enrolled as {other.name} ({other.serial}) already; withdraw that")
+    if known is not None and not known.withdrawn and known.fingerprint != peer.fingerprint:
+        raise EnrolRefused(
+            f"{known.name} ({known.serial}) is enrolled with another certificate, so this may be somebody else; if its "
+            f"keys were made anew: `pratique enroll DIR --withdraw {known.serial}`, then enrol this file again"
+        )
     if known is not None:
         peer = replace(
             known,

@@ -6,9 +6,8 @@ from pathlib import Path
 from pratique.config import Problem, line_of, load
 from pratique.delivery.routes import RouteError, parse_hop
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
-from pratique.gateway.access import HostTable
+from pratique.front.plausible import findings, missing
 from pratique.gateway.app import routes_of
-from pratique.net.resolver import Resolver
 from pratique.policy.evaluate import Program, ProgramError
 from pratique.policy.settings import PolicySettings
 from pratique.quarantine.kinds import SYSTEM_MADE
@@ -22,8 +21,9 @@ class BadConfiguration(Exception):
         self.problems = problems
 
 
-def read_options(directory: Path) -> Options:
-    """The checked configuration of DIR. Raises BadConfiguration."""
+def read_options(directory: Path, *, thorough: bool = False) -> Options:
+    """The checked configuration of DIR; `thorough`: with the keys, rules and sockets that a run needs. Raises
+    BadConfiguration."""
     path = directory / FILE
     if not path.is_file():
         cure = f"make one with `pratique init gateway {directory}` or `pratique init manager {directory}`"
@@ -31,6 +31,8 @@ def read_options(directory: Path) -> Options:
     options, problems = load(path, options_type(path))
     if not problems:
         problems = cross_checks(directory, options)
+        if thorough:
+            problems += [_problem(path, *found) for found in missing(directory, options)]
     if problems:
         raise BadConfiguration(problems)
     return options
@@ -48,7 +50,7 @@ def options_type(path: Path) -> type[GatewayOptions] | type[ManagerOptions]:
 
 
 def _problem(path: Path, key: str, why: str, cure: str) -> Problem:
-    return Problem(str(path), line_of(path, key), key, why, cure)
+    return Problem(str(path), line_of(path, key) if key else 0, key, why, cure)
 
 
 def cross_checks(directory: Path, options: Options) -> list[Problem]:
@@ -61,37 +63,23 @@ def cross_checks(directory: Path, options: Options) -> list[Problem]:
     if len(options.appliance.serial) != 20 or not options.appliance.serial.isalnum():
         cure = "use the one that `pratique init` made; it has 20 letters and digits"
         problems.append(_problem(path, "appliance.serial", "is not a serial number", cure))
-    if not options.appliance.name:
-        problems.append(_problem(path, "appliance.name", "is missing", "set it to this machine's host name"))
-    problems += _place_checks(options, path)
+    problems += [_problem(path, *found) for found in findings(options)]
+    problems += _announced(options, path)
     if isinstance(options, GatewayOptions):
         problems += _gateway_checks(directory, options, path)
     return problems
 
 
-def _place_checks(options: Options, path: Path) -> list[Problem]:
-    """Addresses and ports: what is announced can be read, and nothing is asked to listen where something else does."""
-    problems = []
+def _announced(options: Options, path: Path) -> list[Problem]:
+    """What is announced to peers can be read."""
     try:
         if options.cpq.announce:
             parse_hop(options.cpq.announce)
             if not options.cpq.announce.rpartition(":")[2].isdigit():
                 raise RouteError(f"{options.cpq.announce!r} names no port")
     except RouteError as error:
-        problems.append(_problem(path, "cpq.announce", str(error), 'write "host:port", as in "gw1.example.org:7025"'))
-    places = {"cpq.port": (options.cpq.address, options.cpq.port)}
-    if options.web.enabled:
-        places["web.port"] = (options.web.address, options.web.port)
-    if isinstance(options, GatewayOptions):
-        for number, listener in enumerate(options.gateway.listeners):
-            places[f"gateway.listeners.{number}.port"] = (listener.address, listener.port)
-    taken: dict[tuple[str, int], str] = {}
-    for key, place in places.items():
-        other = taken.setdefault(place, key)
-        if other != key:
-            why = f"is {place[0]}:{place[1]}, as {other.removesuffix('.port')} is"
-            problems.append(_problem(path, key, why, "give each of them an address and port of its own"))
-    return problems
+        return [_problem(path, "cpq.announce", str(error), 'write "host:port", as in "gw1.example.org:7025"')]
+    return []
 
 
 def _gateway_checks(directory: Path, options: GatewayOptions, path: Path) -> list[Problem]:
@@ -109,7 +97,6 @@ def _gateway_checks(directory: Path, options: GatewayOptions, path: Path) -> lis
         cure = "create the file, or clear gateway.policy.filters_file"
         why = f"cannot be read: {error.strerror}: {directory / options.gateway.policy.filters_file}"
         problems.append(_problem(path, "gateway.policy.filters_file", why, cure))
-    problems += _table_checks(options, path)
     for name in options.gateway.virus.rules_files:
         if not (directory / name).is_file():
             cure = "create the file, or take it off the list"
@@ -117,25 +104,6 @@ def _gateway_checks(directory: Path, options: GatewayOptions, path: Path) -> lis
     if not options.gateway.listeners:
         cure = "add a [[gateway.listeners]] table; `pratique init` writes one"
         problems.append(_problem(path, "gateway.listeners", "no listener: no mail can come in", cure))
-    return problems
-
-
-def _table_checks(options: GatewayOptions, path: Path) -> list[Problem]:
-    """Networks, name servers and names that nothing but their use would prove."""
-    problems = []
-    for number, listener in enumerate(options.gateway.listeners):
-        try:
-            HostTable(listener)
-        except ValueError as error:
-            key = f"gateway.listeners.{number}.hosts"
-            problems.append(_problem(path, key, str(error), "write an address, a network as in 10.0.0.0/8, or ALL"))
-    try:
-        Resolver(options.delivery.nameservers)
-    except ValueError as error:
-        problems.append(_problem(path, "delivery.nameservers", str(error), "write IP addresses"))
-    if any(not (name and name.isprintable()) for name in options.gateway.quarantines):
-        cure = "use letters, digits and blanks"
-        problems.append(_problem(path, "gateway.quarantines", "a name has characters that cannot be printed", cure))
     return problems
 
 

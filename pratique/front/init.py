@@ -7,10 +7,10 @@ import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pratique.config import OverrideRefused, apply_overrides, render
+from pratique.config import OverrideRefused, Problem, apply_overrides, load, loads, render
 from pratique.console.access.passwords import hash_password
 from pratique.fleet import identity
-from pratique.front.files import read_options
+from pratique.front.files import BadConfiguration, read_options
 from pratique.front.options import (
     FILE,
     ApplianceSettings,
@@ -26,6 +26,7 @@ from pratique.store.moves import PutUser
 from pratique.store.records import AuditEntry, User
 
 ADMINISTRATOR = "admin"
+LATER = ("gateway.policy.filters_file", "gateway.virus.rules_files")  # files that the user may make after `init`
 
 
 class InitRefused(Exception):
@@ -56,16 +57,21 @@ async def initialise(
     """Make DIR. Raises InitRefused, BadConfiguration. What exists already is never overwritten."""
     if role not in ("gateway", "manager"):
         raise InitRefused(f"{role!r} is no role: say gateway or manager")
-    path = _place(directory)
+    path = directory / FILE
+    if path.exists():
+        raise InitRefused(f"{path} exists already; edit it, or choose an empty directory")
     serial = identity.new_serial(SystemClock().random(10))
     options = initial_options(role, name or socket.gethostname(), serial)
     try:
         text = apply_overrides(render(options), overrides or {}, type(options))
     except OverrideRefused as error:
         raise InitRefused(str(error)) from error
+    _, problems = loads(text, type(options))
+    if problems:
+        raise InitRefused("\n".join(f"{_given(p.key, overrides or {})}: {p.why}; {p.cure}" for p in problems))
     _write(path, text)
     try:
-        options = read_options(directory)
+        options = _read(directory, options, overrides or {})
     except Exception:
         path.unlink()  # nothing half-made: the next try starts anew
         raise
@@ -82,13 +88,41 @@ async def initialise(
     return Made(options, ADMINISTRATOR, password)
 
 
-def _place(directory: Path) -> Path:
-    """The file to be written, in a directory that exists."""
-    path = directory / FILE
-    if path.exists():
-        raise InitRefused(f"{path} exists already; edit it, or choose an empty directory")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
+def _read(directory: Path, planned: Options, overrides: dict[str, str]) -> Options:
+    """The file as it was written. What is wrong is wrong with what the user said, and the file will not stay: so the
+    option is named and no line. A file that the configuration names may come later; `check-config` and `run` ask."""
+    try:
+        return read_options(directory)
+    except BadConfiguration as error:
+        wrong = [problem for problem in error.problems if not _may_come_later(problem, directory)]
+        if not wrong:
+            return load(directory / FILE, type(planned))[0]
+        told = (f"{_given(problem.key, overrides) or problem.file}: {problem.why}; {problem.cure}" for problem in wrong)
+        raise InitRefused("\n".join(told)) from None
+
+
+def _may_come_later(problem: Problem, directory: Path) -> bool:
+    return problem.key in LATER and problem.cure.startswith("create the file")
+
+
+def _given(key: str, overrides: dict[str, str]) -> str:
+    """What the user typed, where the problem is theirs."""
+    if key == "appliance.name" and key not in overrides:
+        return "--name"
+    return f"--set {key}" if key else ""
+
+
+def takes_mail(options: Options) -> bool:
+    """Whether somebody's mail is accepted: a recipient row, a host that may relay, or a manager, which takes it from
+    gateways."""
+    if not isinstance(options, GatewayOptions):
+        return True
+    return any(
+        listener.kind == "private"
+        or any(row.action == "ACCEPT" for row in listener.recipients)
+        or any(row.action == "RELAY" for row in listener.hosts)
+        for listener in options.gateway.listeners
+    )
 
 
 async def set_password(directory: Path, options: Options, name: str, password: str) -> None:
@@ -110,6 +144,7 @@ def _is_specific(address: str) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     try:
         os.write(descriptor, text.encode())

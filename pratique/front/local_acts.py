@@ -165,9 +165,9 @@ async def _passwd(bench: Bench, person: Person, arguments: dict[str, Any]) -> An
 async def _enrol(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     try:
         paper = read_enrolment(_text(arguments, "text"), own_role=bench.desk.role)
-    except EnrolmentError as error:
+        peer = await add_peer(bench.desk.store, paper)
+    except (EnrolmentError, EnrolRefused) as error:
         raise BadArguments(str(error)) from error
-    peer = await add_peer(bench.desk.store, paper)
     bench.peers_changed()
     return f"enrolled {peer.role} {peer.name} ({peer.serial}) at {peer.host}:{peer.port}"
 

@@ -46,7 +46,8 @@ def _end(store: SqliteStore) -> Iterator[log.Event]:
             "`pratique enroll DIR --accept-setback SERIAL` for each peer"
         )
     if store.clean:
-        yield log.Note(message="started after a clean end")
+        first = not store.view.setting("connection_numbers")
+        yield log.Note(message="started for the first time" if first else "started after a clean end")
         return
     yield log.Trouble(
         message="started after an end that was not clean (a crash, a kill, a power failure): some MIDs are skipped, "

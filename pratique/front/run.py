@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pratique.front.appliance import Appliance, build
+from pratique.front.failures import of_file, of_listening
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.memory import settle_memory
 from pratique.front.options import GatewayOptions
+from pratique.front.plausible import missing_keys
 from pratique.policy.evaluate import ProgramError
 from pratique.store.moves import StoreFailed
 from pratique.telemetry import events as log
@@ -42,16 +44,20 @@ async def run(directory: Path) -> int:
     except BadConfiguration as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command talks to its user
         return 1
+    if absent := [f"{why}; {cure}" for _, why, cure in missing_keys(directory, options)]:
+        return _failed("\n".join(absent))
     ending = Ending()
     try:
         appliance = await build(directory, options, on_fatal=ending.fatal)
-    except (StoreFailed, ProgramError, OSError, ValueError) as error:
+    except OSError as error:
+        return _failed(f"{options.appliance.name} cannot start: {of_file(error)}")
+    except (StoreFailed, ProgramError, ValueError) as error:
         return _failed(f"{options.appliance.name} cannot start: {error}")
     try:
         await appliance.start()
     except OSError as error:
-        await appliance.stop()
-        return _failed(f"{options.appliance.name} cannot listen: {error}; change the port or stop what uses it")
+        await appliance.stop(started=False)
+        return _failed(f"{options.appliance.name} cannot listen: {of_listening(error)}")
     return await _serve(appliance, ending)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pratique.checks.interface import Engines
 from pratique.delivery.bounce import Notices
 from pratique.delivery.custody import Event
-from pratique.delivery.routes import CPQ_HOST, Routes
+from pratique.delivery.routes import CPQ_HOST, RouteError, Routes
 from pratique.gateway.apply import Planner, item_of
 from pratique.gateway.bounce import Bouncer
 from pratique.gateway.canary import Canary
@@ -308,8 +308,10 @@ class Mailroom:
 
 def routes_of(lines: tuple[str, ...]) -> Routes:
     """The table from its lines "domain target[, target]". Raises RouteError."""
-    table = {}
+    table: dict[str, list[str]] = {}
     for line in lines:
         domain, _, targets = line.strip().partition(" ")
+        if domain.lower() in map(str.lower, table):
+            raise RouteError(f"there are two routes for {domain!r}; write all targets into one, with commas")
         table[domain] = [t.strip() for t in targets.split(",") if t.strip()]
     return Routes(table)

@@ -20,7 +20,7 @@ from pratique.gateway.settings import Listener
 from pratique.gateway.tally import Tally
 from pratique.gateway.turnaway import Turnaway
 from pratique.mail import reply as replies
-from pratique.mail.address import domain_of
+from pratique.mail.address import domain_of, is_postmaster
 from pratique.mail.envelope import Envelope, Recipient
 from pratique.mail.ids import make_cid
 from pratique.mail.reply import Reply
@@ -30,7 +30,7 @@ from pratique.net.resolver import Resolver
 from pratique.net.tls import TlsInfo
 from pratique.runner.services import Services
 from pratique.smtp import events as smtp
-from pratique.smtp.server import ServerConnection, ServerSettings
+from pratique.smtp.server import LOST, ServerConnection, ServerSettings
 from pratique.store.interface import BodyWriter
 from pratique.store.moves import StoreFailed
 from pratique.telemetry import events as log
@@ -38,7 +38,9 @@ from pratique.transfer.metadata import Client, Tls, Trace
 
 HOUR_MS = 3_600_000
 BY_SENDER = "Receiving aborted by sender"  # contract: mail log
-SENDERS_WISHES = frozenset({"RSET", "EHLO", "HELO", "QUIT", "connection lost"})
+SENDERS_WISHES = frozenset({"RSET", "EHLO", "HELO", "QUIT", LOST})
+# Ends that refuse nobody (contract: mail log has only `ICID n lost`), or that the line of the host's row has told.
+NO_REFUSAL = frozenset({LOST, replies.R421_SHUTTING_DOWN.text, replies.R554_ACCESS_DENIED.text})
 R452_RATE = Reply(452, "4.7.1", "too many recipients from your address this hour, try again later")
 
 
@@ -259,7 +261,7 @@ class Session:
         if self._host.action != "RELAY":
             if self._door.listener.kind != "public":
                 return replies.R550_RELAY_DENIED
-            if not self._door.recipients.accepts(address):
+            if not (is_postmaster(address) or self._door.recipients.accepts(address)):
                 return replies.R550_RELAY_DENIED
         if not self._door.within_rate(self._pump.peer[0]):
             return R452_RATE
@@ -382,7 +384,7 @@ class Session:
     def _ended(self, event: smtp.ConnectionEnded) -> None:
         self._quit = event.clean
         assert self._pump is not None
-        if event.reason and not event.clean:
+        if event.reason and not event.clean and event.reason not in NO_REFUSAL:
             self._log(log.IcidRefused(icid=self.icid, address=self._pump.peer[0], reason=event.reason))
         self._pump.close()
 

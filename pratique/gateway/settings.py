@@ -75,7 +75,9 @@ class VirusSettings:
     builtin: bool = option(True, "The embedded engine (YARA-X) with its built-in rules.")
     rules_files: tuple[str, ...] = option((), "Further YARA rule files for the embedded engine.")
     clamd: str = option("", "clamd to ask as well: a socket path or host:port; empty = none.")
-    scan_seconds: float = option(20.0, "How long an engine may take for one message; then its verdict is unknown.")
+    scan_seconds: float = option(
+        20.0, "How long an engine may take for one message; then its verdict is unknown.", min=0.1
+    )
     workers: int = option(1, "Worker processes of the embedded engine.", min=1, max=64)
 
 
@@ -91,6 +93,8 @@ class GatewaySettings:
         0, "Processes that take and judge mail beside the one that keeps it; 0 = that one does all.", min=0, max=64
     )
     judge_deadline_seconds: float = option(
-        5.0, "How long a client waits for the verdict before its mail is taken unjudged and judged from the queue."
+        5.0,
+        "How long a client waits for the verdict before its mail is taken unjudged and judged from the queue.",
+        min=0,
     )
-    shadow_days: int = option(7, "How long the body of a message stays here after the manager has it, in days.")
+    shadow_days: int = option(7, "How long the body of a message stays here after the manager has it, in days.", min=0)

@@ -1,7 +1,8 @@
 """Addresses in the envelope: the grammar of RFC 5321 §4.1.2 paths with RFC 6531 for UTF-8, strict, and RFC 3461 xtext.
 
-Not an RFC 5322 header-address parser. No source routes, no blanks, no comments: strictness here is what keeps two hops
-from reading two different recipients. Every reason is short and free of the peer's text, fit for an SMTP reply.
+Not an RFC 5322 header-address parser. No blanks, no comments, and source routes only to be taken off: strictness here
+is what keeps two hops from reading two different recipients. Every reason is short and free of the peer's text, fit for
+an SMTP reply.
 """
 
 import re
@@ -9,6 +10,7 @@ import unicodedata
 
 LOCAL_PART_OCTETS_MAX = 64  # RFC 5321 §4.5.3.1.1
 PATH_OCTETS_MAX = 256  # RFC 5321 §4.5.3.1.3, angle brackets included; so no domain exceeds its 255 (§4.5.3.1.2)
+HELLO_CHARS_MAX = 255  # RFC 5321 §4.5.3.1.2: the longest domain
 LABEL_OCTETS_MAX = 63  # RFC 1035 §2.3.4
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
@@ -22,6 +24,8 @@ _DOT_STRING = re.compile(rf"(?:{_ATEXT}|[^\x00-\x7f])++(?:\.(?:{_ATEXT}|[^\x00-\
 _QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~]|[^\x00-\x7f]|\\[ -~])*+"\Z')
 _QUOTED_START = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+\Z")
+_ROUTE_HOST = re.compile(rf"@{_LABEL}(?:\.{_LABEL})*+\Z")
+_HELLO_NAME = re.compile(r"(?=[^A-Za-z0-9]{0,8}[A-Za-z0-9])[A-Za-z0-9._:-]++\Z")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}\Z")
 _HEX_GROUP = re.compile(r"[0-9A-Fa-f]{1,4}\Z")
 # Controls, direction marks, separators, lone surrogates and non-characters would change what a reader sees.
@@ -46,6 +50,28 @@ def parse_path(text: str, *, utf8: bool, null_allowed: bool) -> str:
     return _parse_unusual(text, utf8=utf8, null_allowed=null_allowed)
 
 
+def without_source_route(text: str) -> str:
+    """`<@a.example,@b.example:c@d.example>` as `<c@d.example>`: RFC 5321 §4.1.1.3 and appendix C want the route taken
+    and ignored. Anything else is returned as it is."""
+    route, colon, rest = text[1:].partition(":")
+    if not (text[:2] == "<@" and colon and all(_ROUTE_HOST.match(host) for host in route.split(","))):
+        return text
+    return f"<{rest}" if len(text) <= PATH_OCTETS_MAX else text
+
+
+def is_postmaster(address: str) -> bool:
+    """The one mailbox that has no domain (RFC 5321 §4.5.1)."""
+    return address.lower() == "postmaster"
+
+
+def is_hello_name(text: str) -> bool:
+    """What may stand behind EHLO: an address literal, or a name (RFC 5321 §4.1.1.1). Lenient about names: clients say
+    their NetBIOS name with "_", a bare address, a last dot, and nothing is decided by it."""
+    if text[:1] == "[":
+        return text[-1] == "]" and _is_literal(text[1:-1])
+    return len(text) <= HELLO_CHARS_MAX and _HELLO_NAME.match(text) is not None
+
+
 def _parse_unusual(text: str, *, utf8: bool, null_allowed: bool) -> str:
     if len(text) < 2 or text[0] != "<" or text[-1] != ">":
         raise ValueError("address must stand in angle brackets")
@@ -61,10 +87,10 @@ def _parse_unusual(text: str, *, utf8: bool, null_allowed: bool) -> str:
     if len(text.encode("utf-8")) > PATH_OCTETS_MAX:
         raise ValueError("address too long")
     if address[0] == "@":
-        raise ValueError("source routes are not accepted" if ":" in address else "local part missing")
+        raise ValueError("local part missing")
     local, at, domain = _split(address)
     if not at:
-        if not null_allowed and address.lower() == "postmaster":
+        if not null_allowed and is_postmaster(address):
             return address
         raise ValueError("domain missing")
     _check_local(local)
@@ -100,6 +126,11 @@ def _check_domain(domain: str) -> None:
             raise ValueError("bad address literal")
     elif not (_DOMAIN.match(domain) if domain.isascii() else all(map(_is_label, domain.split(".")))):
         raise ValueError("bad domain")
+
+
+def is_domain(text: str) -> bool:
+    """A domain in ASCII, as a host is named."""
+    return len(text) <= HELLO_CHARS_MAX and _DOMAIN.match(text) is not None
 
 
 def _is_label(label: str) -> bool:

@@ -12,7 +12,9 @@ def option(default: Any, doc: str, **checks: Any) -> Any:
 @dataclass(frozen=True, slots=True)
 class ManagerSettings:
     pool_bytes: int = option(
-        0, "Octets that all quarantines together may hold; then the oldest leave by their default action. 0 = the disk."
+        0,
+        "Octets that all quarantines together may hold; then the oldest leave by their default action. 0 = the disk.",
+        min=0,
     )
     expiry_seconds: int = option(60, "How often scheduled exits are looked for, in seconds.", min=1)
     alternate_release_gateway: str = option(

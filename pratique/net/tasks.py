@@ -23,6 +23,15 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(task.get_name(), error)
 
+    def watch_loop(self) -> None:
+        """From now on what a callback of the running loop raised is a failure like a task's, and prints nothing."""
+        asyncio.get_running_loop().set_exception_handler(self._unexpected)
+
+    def _unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        message = str(context.get("message", "in the event loop"))
+        error = context.get("exception")
+        self._on_failure(message.partition("\n")[0], error if error is not None else RuntimeError(message))
+
     async def close(self, grace_seconds: float = 0.0) -> None:
         """Let tasks end by themselves for that long, then cancel them and wait."""
         if grace_seconds and self._tasks:

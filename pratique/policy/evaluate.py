@@ -85,6 +85,7 @@ class Program:
         for number, policy in enumerate(settings.policies):
             with _option(f"policies.{number}"):
                 check_policy(policy)
+                PolicyTable((policy,))  # so that what is wrong is found under its number
         program._policies = PolicyTable(settings.policies)
         with _option("on_unknown"):
             program._unknown_to = _unknown_to(settings.on_unknown, quarantines)

@@ -35,7 +35,7 @@ class VirusPolicy:
 class OutbreakPolicy:
     enabled: bool = option(True, "Hold mail that an outbreak rule matches at or above the threshold.")
     threshold: int = option(3, "Threat level from which mail is held, 1 to 5.", min=1, max=5)
-    retention_s: int = option(86_400, "How long the Outbreak quarantine may hold it, in seconds.")
+    retention_s: int = option(86_400, "How long the Outbreak quarantine may hold it, in seconds.", min=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,6 @@ class PolicySettings:
     )
     policies: tuple[MailPolicy, ...] = option((), "Mail policies, first match wins; a default one covers the rest.")
     outbreak_rules: tuple[OutbreakRule, ...] = option((), "Outbreak rules.")
-    scan_bytes_max: int = option(8_388_608, "How much of a message content rules read; what lies behind is unknown.")
+    scan_bytes_max: int = option(
+        8_388_608, "How much of a message content rules read; what lies behind is unknown.", min=1
+    )

@@ -283,6 +283,7 @@ class Link:
                     continue
             if not ended.good:
                 self._readiness(False)  # what is accepted meanwhile stays Q: any route is still open to it
+                self._hello_wanted = True  # also when nothing waits: operators and the planner must hear it is back
             attempt = 0 if ended.good else attempt + 1
             self._paused_by = self._answered_by if ended.pause_seconds else ""
             await self._sleep(ended.pause_seconds or self._back_off(attempt, ended.refused))

@@ -52,9 +52,14 @@ class Numbers:
     def starting_at(cls, base: int) -> "Numbers":
         return cls(Counting(base), Counting(base), base + NUMBERS_GAP)
 
+    @property
+    def reached(self) -> int:
+        """The first number that neither kind of connection has had."""
+        return max(self.icid.reached, self.dcid.reached)
+
     def wanted(self) -> int:
         """How far the next reservation must reach; 0 = what is reserved lasts."""
-        reached = max(self.icid.reached, self.dcid.reached)
+        reached = self.reached
         return reached + NUMBERS_GAP if reached > self.reserved - NUMBERS_GAP // 2 else 0
 
 

@@ -38,7 +38,7 @@ class DeliverySettings:
     interface_ip: str = option("", "Local address from which next hops are dialled; empty = the system chooses.")
     nameservers: tuple[str, ...] = option((), "DNS servers; empty = those of the system.")
     tls: str = option("may", "TLS towards next hops: no, may (when offered) or must.", choices=("no", "may", "must"))
-    idle_seconds: float = option(5.0, "How long a connection without work is kept.")
+    idle_seconds: float = option(5.0, "How long a connection without work is kept.", min=0)
     hops_max: int = option(HOPS_MAX, "Received lines from which a message is refused as looping.", min=10)
     retry: RetrySettings = options(RetrySettings, "When an attempt is repeated.")
     bounce: BounceSettings = options(BounceSettings, "What senders are told.")

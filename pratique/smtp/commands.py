@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pratique.mail.address import parse_path
+from pratique.mail.address import parse_path, without_source_route
 from pratique.mail.reply import Reply
 from pratique.smtp.events import MailGiven, RcptGiven
 from pratique.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Check
@@ -22,8 +22,6 @@ from pratique.smtp.replies import (
     R553_NEEDS_UTF8,
     R555_PARAMETER,
 )
-
-HELLO_CHARS_MAX = 255  # RFC 5321 §4.5.3.1.2: the longest domain
 
 
 class Refused(Exception):
@@ -40,11 +38,6 @@ class Chunk:
     last: bool
 
 
-def is_hello_name(text: str) -> bool:
-    """Lenient: clients say many things here and nothing is decided by it; but it goes into Received and logs."""
-    return 0 < len(text) <= HELLO_CHARS_MAX and text.isascii() and text.isprintable()
-
-
 def parse_mail(argument: str, *, extended: bool, smtputf8: bool) -> MailGiven:
     """`extended`: EHLO was said. `smtputf8`: we offer SMTPUTF8. Raises Refused."""
     match = MAIL_ARGUMENT.fullmatch(argument)
@@ -58,7 +51,7 @@ def parse_mail(argument: str, *, extended: bool, smtputf8: bool) -> MailGiven:
     if not (utf8 or path.isascii()):
         raise Refused(R553_NEEDS_UTF8)  # RFC 6531 §3.5
     try:
-        sender = parse_path(path, utf8=utf8, null_allowed=True)
+        sender = parse_path(without_source_route(path), utf8=utf8, null_allowed=True)
     except ValueError:
         raise Refused(R501_SENDER) from None
     if not given:
@@ -78,7 +71,7 @@ def parse_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> RcptGiven:
     if not smtputf8 and not (path.isascii() and orcpt.isascii()):
         raise Refused(R553_NEEDS_UTF8)  # RFC 6531 §3.5
     try:
-        address = parse_path(path, utf8=smtputf8, null_allowed=False)
+        address = parse_path(without_source_route(path), utf8=smtputf8, null_allowed=False)
     except ValueError:
         raise Refused(R501_RECIPIENT) from None
     return RcptGiven(address, notify, orcpt)

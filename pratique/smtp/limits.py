@@ -6,8 +6,8 @@ Pure values; the edge owns the clock.
 from dataclasses import dataclass, field
 
 
-def _option(default: int, doc: str) -> int:
-    return field(default=default, metadata={"doc": doc})
+def _option(default: int, doc: str, *, min: int = 1) -> int:
+    return field(default=default, metadata={"doc": doc, "min": min})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
+from pratique.mail.address import is_hello_name
 from pratique.mail.reply import R452_TOO_MANY_RECIPIENTS, R503_SEQUENCE, R552_TOO_BIG, Reply
 from pratique.smtp import replies
-from pratique.smtp.commands import Chunk, Refused, is_hello_name, parse_bdat, parse_mail, parse_rcpt
+from pratique.smtp.commands import Chunk, Refused, parse_bdat, parse_mail, parse_rcpt
 from pratique.smtp.data import IncomingContent
 from pratique.smtp.events import (
     BodyChunk,
@@ -38,8 +39,9 @@ from pratique.smtp.limits import ServerSettings
 from pratique.smtp.replies import R554_NOT_HTTP, encode_reply
 from pratique.smtp.state import CONSEQUENCES, MOVES, NO_ARGUMENT, TRANSACTION, State, refusal_of
 
-__all__ = ["ServerConnection", "ServerSettings"]
+__all__ = ["LOST", "ServerConnection", "ServerSettings"]
 
+LOST = "connection lost"
 VERB_CHARS_MAX = 16  # of an unknown verb, in CommandRefused
 _CR = 0x0D
 
@@ -87,7 +89,7 @@ class ServerConnection:
     def refuse(self, reply: Reply) -> None:
         """Queue a 421 or 554 instead of the greeting; the next event is ConnectionEnded."""
         self._send(reply)
-        self._end("refused")
+        self._end(reply.text)
 
     def receive_data(self, data: bytes) -> None:
         """Octets from the client, in any split."""
@@ -111,7 +113,7 @@ class ServerConnection:
             if self._fresh and self._state is not State.CONNECTED:
                 self._refill()
             elif self._eof:
-                self._end("connection lost")
+                self._end(LOST)
             else:
                 return None
         return events.popleft()

@@ -25,6 +25,8 @@ class Rule:
 RULES = (
     Rule(events.NewIcid, "connections_in"),
     Rule(events.IcidRefused, "connections_refused"),
+    Rule(events.IcidAction, "connections_refused", "action", "REJECT"),
+    Rule(events.IcidAction, "connections_refused", "action", "TCPREFUSE"),
     Rule(events.IcidTlsFailed, "tls_failed"),
     Rule(events.DcidTlsFailed, "tls_failed"),
     Rule(events.MidReady, "received"),  # messages

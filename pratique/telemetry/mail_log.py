@@ -108,7 +108,7 @@ class MailLog:
             batch, self._queue = batch[:ripe], batch[ripe:]
         if not batch:
             return
-        now_ms = batch[-1][1]
+        now_ms = batch[0][1]  # a header stands before its first line, in time too
         for make, file in self._outputs:
             if file.write(_lines(make, batch), lines=len(batch), now_ms=now_ms) and (report := file.report()):
                 self.emit(Fault(error=report))

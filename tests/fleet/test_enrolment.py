@@ -52,6 +52,12 @@ def test_a_certificate_that_was_exchanged_on_the_way_is_noticed(paper: Enrolment
     assert "fingerprint does not match" in _why(replace(paper, certificate=other).to_json())
 
 
+def test_a_serial_that_is_not_its_certificates_is_refused(paper: Enrolment) -> None:
+    """Or one gateway's paper with another's serial would take over what the other has."""
+    other = replace(paper, serial="564DAAAA00000000GW02")
+    assert "564DAAAA00000000GW02 is not the one that its certificate was made for" in _why(other.to_json())
+
+
 def test_an_authority_cannot_be_enrolled(paper: Enrolment, tmp_path: Path) -> None:
     authority = make(tmp_path, "ca", authority=True)
     assert "CA:TRUE" in _why(replace(paper, certificate=authority.pem).to_json())

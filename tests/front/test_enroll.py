@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pratique.fleet.enrolment import Enrolment, EnrolmentError
-from pratique.fleet.identity import fingerprint_of_pem
+from pratique.fleet.identity import create, fingerprint_of_pem
 from pratique.front.enroll import EnrolRefused, add_peer, change_peer, cpq_endpoint, enrol_stopped, own_enrolment
 from pratique.front.files import read_options
 from pratique.front.init import initialise
@@ -113,3 +113,20 @@ async def test_an_unknown_serial_is_answered_with_those_that_are_known(gateway: 
         await add_peer(store, paper)
         with pytest.raises(EnrolRefused, match=rf"{paper.serial} \(gateway\.test\)"):
             await change_peer(store, "UNKNOWN0000000000001", action="unlock")
+
+
+async def test_another_certificate_takes_no_enrolled_appliances_place(
+    gateway: Path, manager: Path, tmp_path: Path
+) -> None:
+    paper = own_enrolment(gateway)
+    await enrol_stopped(manager, paper)
+    keys = create(tmp_path / "other", name="x", serial=paper.serial, addresses=(), signing=False)
+    pem = keys.cpq_certificate.read_text()
+    other = replace(paper, certificate=pem, fingerprint=fingerprint_of_pem(pem))
+    with pytest.raises(EnrolRefused, match=f"another certificate.*--withdraw {paper.serial}"):
+        await enrol_stopped(manager, other)
+    assert (await _peer(manager, paper.serial))[0].fingerprint == paper.fingerprint
+    async with opened(manager, read_options(manager)) as store:
+        await change_peer(store, paper.serial, action="withdraw")
+    await enrol_stopped(manager, other)
+    assert (await _peer(manager, paper.serial))[0].fingerprint == other.fingerprint

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from pratique.config import Problem
-from pratique.front.files import BadConfiguration, compile_program, policy_with_file, read_options
+from pratique.front.files import BadConfiguration, compile_program, read_options
 from pratique.front.init import initialise
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions
-from pratique.policy.settings import PolicySettings
+from pratique.mail.envelope import Envelope, Recipient
+from pratique.policy.facts import Facts, Message
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +119,68 @@ def test_a_file_that_is_none_is_a_problem_and_no_crash(gateway: Path, octets: by
 
 def test_filters_of_the_file_stand_behind_those_of_the_option(gateway: Path) -> None:
     (gateway / "more.filters").write_text('second: if (true) { log-entry("b"); }\n')
-    policy = PolicySettings(filters='first: if (true) { log-entry("a"); }', filters_file="more.filters")
-    text = policy_with_file(gateway, policy).filters
-    assert text.index("first:") < text.index("second:")
+    entries = _log_entries(gateway, """filters = 'first: if (true) { log-entry("a"); }'""")
+    assert entries == ("a", "b")
+
+
+def _log_entries(gateway: Path, filters: str) -> tuple[str, ...]:
+    """What the filters of the option and of more.filters say of a message."""
+    assert _with(gateway, "gateway.policy", f'filters_file = "more.filters"\n{filters}') == []
     options = read_options(gateway)
     assert isinstance(options, GatewayOptions)
-    assert compile_program(gateway, options) is not None
+    message = Message("", "", "", headers=(), attachments=(), size=1)
+    facts = Facts(
+        envelope=Envelope("a@x.example", (Recipient("b@y.example"),)),
+        remote_ip="192.0.2.1",
+        remote_host="unknown",
+        helo="x",
+        listener="In",
+        interface="Data 1",
+        table="inbound",
+        message=message,
+    )
+    (end,) = compile_program(gateway, options).evaluate(facts).dispositions
+    return end.log_entries
+
+
+def test_a_lone_dot_ends_the_filters_of_its_own_text_only(gateway: Path) -> None:
+    (gateway / "more.filters").write_text('second: if (true) { log-entry("b"); }\n.\nwhat a person pasted\n')
+    inline = """filters = \'\'\'first: if (true) { log-entry("a"); }\n.\nalso pasted\'\'\'"""
+    assert _log_entries(gateway, inline) == ("a", "b")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(gateway: Path) -> None:
+    (gateway / "more.filters").write_bytes(b'\xef\xbb\xbfsecond: if (true) { log-entry("b"); }\n')
+    assert _log_entries(gateway, 'filters = ""') == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("octets", "line", "words"),
+    [
+        (b'# one\na: if subject == "(" {drop();}', 2, "filter a, column 18"),
+        (b"\n\nfirst: if (true) { drop(); }", 3, "stands in the option `filters` already"),
+        (b"# one\n# caf\xe9\n", 2, "column 6: is not UTF-8 text; save the file as UTF-8"),
+    ],
+)
+def test_an_error_of_the_filters_file_names_that_file_and_its_line(
+    gateway: Path, octets: bytes, line: int, words: str
+) -> None:
+    (gateway / "more.filters").write_bytes(octets)
+    (problem,) = _with(gateway, "gateway.policy", 'filters_file = "more.filters"\nfilters = "first: if (true) {}"')
+    assert str(problem).startswith(f"{gateway / 'more.filters'}:{line}: ")
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('on_unknown = "panic"', "on_unknown"),
+        ('outbreak_rules = [{id = "a", condition = "nonsense"}]', "outbreak_rules.0"),
+        ('outbreak_rules = [{id = "a"}, {id = "a"}]', "outbreak_rules.1"),
+        ('policies = [{name = "p", senders = ["x"]}]', "policies.0"),
+    ],
+)
+def test_policy_options_are_cited_by_their_own_line(gateway: Path, line: str, key: str) -> None:
+    (problem,) = _with(gateway, "gateway.policy", line)
+    assert problem.key == f"gateway.policy.{key}"
+    assert (gateway / FILE).read_text().splitlines()[problem.line - 1] == line

@@ -8,7 +8,7 @@ import pytest
 from pratique.console.access.passwords import check_password
 from pratique.fleet.identity import Keys
 from pratique.front.files import BadConfiguration, read_options
-from pratique.front.init import ADMINISTRATOR, InitRefused, Made, initial_options, initialise, set_password
+from pratique.front.init import ADMINISTRATOR, InitRefused, Made, initial_options, initialise, set_password, takes_mail
 from pratique.front.options import GatewayOptions, ManagerOptions
 from pratique.front.stopped import opened
 from pratique.store.records import User
@@ -94,13 +94,44 @@ def test_every_option_can_be_set(tmp_path: Path) -> None:
 
 
 def test_an_unknown_option_makes_nothing(tmp_path: Path) -> None:
-    with pytest.raises((InitRefused, BadConfiguration), match="nonsense"):
+    """And no file is cited that was never written."""
+    with pytest.raises(InitRefused, match=r"^--set nonsense: is no option; ") as refused:
         _init(tmp_path / "x", overrides={"nonsense.x": "1"})
+    assert str(tmp_path) not in str(refused.value)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_name_that_is_no_host_name_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InitRefused, match=r"^--name: is 'bad name!', which is no host name"):
+        asyncio.run(initialise("gateway", tmp_path / "x", name="bad name!", password="x"))
     assert not (tmp_path / "x" / "pratique.toml").exists()
 
 
+def test_a_file_that_is_named_may_come_after_init(tmp_path: Path) -> None:
+    options = {"gateway.policy.filters_file": "my.filters", "gateway.virus.rules_files": '["my.yar"]'}
+    made = _init(tmp_path / "x", "gateway", overrides=options).options
+    assert isinstance(made, GatewayOptions)
+    assert (made.gateway.policy.filters_file, made.gateway.virus.rules_files) == ("my.filters", ("my.yar",))
+    with pytest.raises(BadConfiguration, match=r"my\.filters.*create the file"):
+        read_options(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "takes"),
+    [
+        ({}, False),
+        ({"gateway.listeners.0.recipients.0.match": "demo.example"}, True),
+        ({"gateway.listeners.0.hosts.0.action": "RELAY"}, True),
+        ({"gateway.listeners.0.kind": "private"}, True),
+        ({"gateway.listeners.0.hosts.0.action": "REJECT"}, False),
+    ],
+)
+def test_whether_somebody_may_write_here(tmp_path: Path, overrides: dict[str, str], takes: bool) -> None:
+    assert takes_mail(_init(tmp_path / "x", "gateway", overrides=overrides).options) is takes
+
+
 def test_a_bad_value_makes_nothing_and_the_next_try_succeeds(tmp_path: Path) -> None:
-    with pytest.raises(BadConfiguration):
+    with pytest.raises(InitRefused, match=r"^--set gateway.policy.filters: "):
         _init(tmp_path / "x", "gateway", overrides={"gateway.policy.filters": "broken: if"})
     assert not (tmp_path / "x" / "pratique.toml").exists()
     assert _init(tmp_path / "x", "gateway").user == ADMINISTRATOR

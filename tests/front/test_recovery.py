@@ -36,8 +36,9 @@ async def test_a_start_says_how_the_last_end_was(tmp_path: Path) -> None:
         gateway = both.gateway
         await gateway.start()
         await gateway.stop()
-        assert gateway.grep("Info: started after a clean end")
+        assert gateway.grep("Info: started for the first time")
         await gateway.start()
+        assert gateway.grep("Info: started after a clean end")
         await _crash(both)
         assert not gateway.grep("not clean")
         await gateway.start()

@@ -52,7 +52,25 @@ def test_a_bad_configuration_is_said_and_nothing_starts(gateway: Path, capsys: p
 def test_a_port_that_is_taken_is_said_with_the_cure(gateway: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.9", 2525)):
         assert asyncio.run(run(gateway)) == 1
-    assert "gw.test cannot listen" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "gw.test cannot listen" in shown and "stop what uses it" in shown
+    assert "could not start" in (gateway / "log" / "mail.current").read_text()
+
+
+def test_an_address_that_is_not_ours_is_said_with_its_own_cure(
+    gateway: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = gateway / FILE
+    path.write_text(path.read_text().replace('address = "127.0.0.9"', 'address = "192.0.2.77"'))
+    assert asyncio.run(run(gateway)) == 1
+    assert "this machine has no such address" in capsys.readouterr().err
+
+
+def test_a_key_that_is_missing_is_named_with_the_cure(gateway: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (gateway / "keys" / "cpq.key").unlink()
+    assert asyncio.run(run(gateway)) == 1
+    shown = capsys.readouterr().err
+    assert str(gateway / "keys" / "cpq.key") in shown and "backup" in shown and "Errno" not in shown
 
 
 def test_systemd_is_told_where_it_names_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

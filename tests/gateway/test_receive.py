@@ -81,6 +81,40 @@ async def test_a_public_listener_takes_mail_for_its_own_recipients_only(make: Ma
     assert (await client.say(TO)).startswith("250 2.1.5")
 
 
+async def test_postmaster_is_taken_wherever_mail_is_taken(make: Make) -> None:
+    """RFC 5321 §4.5.1."""
+    office = await make(listener={"recipients": (RecipientAccess("example.com"),)})
+    client = await office.ready()
+    await client.say(FROM)
+    assert (await client.say("RCPT TO:<Postmaster>")).startswith("250")
+    assert (await client.say("RCPT TO:<postmaster@elsewhere.example>")).startswith("550 5.7.1")
+
+
+async def test_a_client_that_leaves_without_quit_is_lost_and_was_not_refused(make: Make) -> None:
+    office = await make()
+    client = await office.ready()
+    client.transport.close()
+    await until(lambda: office.node.log.of(log.IcidLost))
+    assert office.lines("ICID 1")[-1] == "ICID 1 lost"
+    assert not office.node.log.of(log.IcidRefused)
+
+
+async def test_a_rejected_host_is_told_of_by_its_row_alone(make: Make) -> None:
+    office = await make(listener={"hosts": (HostAccess("ALL", "REJECT", "BAD"),)})
+    client = await office.client()
+    await client.reply()
+    await until(lambda: client.is_closed)
+    assert office.lines("ICID 1 REJECT") and not office.lines("refused:")
+
+
+async def test_a_session_too_many_says_so_in_the_log(make: Make) -> None:
+    office = await make(listener={"connections_max": 1})
+    first, second = await office.client(), await office.client()
+    await first.reply()
+    await until(lambda: second.is_closed)
+    assert office.lines("ICID 2 address 198.51.100.7 refused: too many")
+
+
 async def test_relaying_hosts_write_to_anyone(make: Make) -> None:
     hosts = (HostAccess("198.51.100.0/24", "RELAY", "RELAYLIST"),)
     office = await make(listener={"kind": "private", "recipients": (), "hosts": hosts})

@@ -8,9 +8,11 @@ from pratique.mail.address import (
     decode_xtext,
     domain_of,
     encode_xtext,
+    is_hello_name,
     is_valid_xtext,
     matches,
     parse_path,
+    without_source_route,
 )
 
 
@@ -62,8 +64,7 @@ def test_an_address_comes_back_without_its_brackets(address):
         ("<a@>", "domain missing"),
         ('<"a">', "domain missing"),
         ("<@b>", "local part missing"),
-        ("<@a:b@c>", "source routes"),
-        ("<@a,@b:c@d>", "source routes"),
+        ("<@a:b@c>", "local part missing"),
         ("<a b@c>", "bad local part"),
         ("<a..b@c>", "bad local part"),
         ("<.a@b>", "bad local part"),
@@ -239,3 +240,29 @@ def test_what_is_no_xtext(text):
     assert not is_valid_xtext(text)
     with pytest.raises(ValueError, match="not xtext"):
         decode_xtext(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("<@r.example:a@x.example>", "<a@x.example>"),
+        ("<@r.example,@s.example:a@x.example>", "<a@x.example>"),
+        ("<a@x.example>", "<a@x.example>"),
+        ('<"@r:"@x.example>', '<"@r:"@x.example>'),
+        ("<@r..example:a@x.example>", "<@r..example:a@x.example>"),
+        ("<@r.example a:a@x.example>", "<@r.example a:a@x.example>"),
+        ("<@[192.0.2.1]:a@x.example>", "<@[192.0.2.1]:a@x.example>"),
+        (f"<@{'r' * 63}.example:{'a' * 250}>", f"<@{'r' * 63}.example:{'a' * 250}>"),
+        ("<>", "<>"),
+        ("", ""),
+    ],
+)
+def test_a_source_route_is_taken_off_and_nothing_else(text: str, path: str) -> None:
+    assert without_source_route(text) == path
+
+
+def test_hello_names_are_names_or_literals() -> None:
+    names = ["mx.example", "mx.example.", "[192.0.2.1]", "[IPv6:2001:db8::1]", "WIN_PC", "_x", "192.0.2.1", "x" * 255]
+    assert all(map(is_hello_name, names))
+    bad = ["", "x" * 256, "a\tb", "\u00fc.example", "[foo]", "[", "-", "x y", "a(b)", "<a>", "[192.0.2.1"]
+    assert not any(map(is_hello_name, bad))

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from pratique.net.tasks import Tasks
 
 
@@ -58,3 +60,18 @@ async def test_closing_with_nothing_to_do_is_fine() -> None:
     ledger = Ledger()
     await ledger.tasks.close(grace_seconds=1)
     assert ledger.failures == []
+
+
+async def test_what_a_callback_of_the_loop_raised_is_a_failure_too(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = Ledger()
+    ledger.tasks.watch_loop()
+
+    def reload() -> None:
+        raise ValueError("broken")
+
+    asyncio.get_running_loop().call_soon(reload)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    ((name, error),) = ledger.failures
+    assert name.startswith("Exception in callback") and error == "broken"
+    assert "Traceback" not in capsys.readouterr().err

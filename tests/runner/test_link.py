@@ -350,3 +350,14 @@ async def test_a_peers_hello_does_not_end_a_wait_that_it_asked_for_but_its_resta
     await pair.gateway.store.submit(hello)
     pair.link.met()
     await pair.settled(item)
+
+
+async def test_a_manager_that_went_and_came_back_is_up_again_also_when_nothing_waits(pair: Pair) -> None:
+    pair.run()
+    await pair.settled(await pair.offered())
+    pair.network.connections[0][0].lose()
+    await until(lambda: pair.link.session is None)
+    assert pair.link.health.up is False
+    pair.link.retry_now()
+    await until(lambda: pair.link.health.up)
+    assert pair.link.health.last_error == ""

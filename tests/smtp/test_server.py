@@ -120,7 +120,7 @@ def test_refused_connection_hears_why_and_nothing_else() -> None:
     server = Server(greet=False)
     server.core.refuse(R554_ACCESS_DENIED)
     assert server.say(EHLO + MAIL) == b"554 5.7.1 access denied\r\n"
-    assert server.events == [ConnectionEnded(clean=False, reason="refused")]
+    assert server.events == [ConnectionEnded(clean=False, reason="access denied")]
 
 
 def test_pipelined_replies_leave_together_and_in_order() -> None:

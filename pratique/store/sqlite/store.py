@@ -247,8 +247,9 @@ class SqliteStore:
         result: int | None = await self.read(broken_audit)
         return result
 
-    async def close(self) -> None:
-        """Commit what was submitted, then end. Harmless the second time."""
+    async def close(self, *, in_order: bool = True) -> None:
+        """Commit what was submitted, then end. Harmless the second time. `in_order`: False when the next life must
+        take the end of the one before for what it was."""
         if not self._writer.is_alive():
             return
         while self._outbox or self._writer.busy:  # at the end only; the batches that are left tell nobody else
@@ -260,7 +261,7 @@ class SqliteStore:
         await self._loop.run_in_executor(None, self._writer.end)
         if self._index is not None:
             await self._loop.run_in_executor(None, self._index.end)
-        if clean:
+        if clean and in_order:
             reached = Reached(self.identity.inc, self._head.seq, clean=True, mid=self._head.mid)
             self._files.testify(reached, self.identity.nonce)
         self._reader.shutdown(wait=True)
