@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from pratique.transfer import grammar, journal, replies
-from pratique.transfer.buffer import Input
+from pratique.transfer.buffer import Input, LineTooLong
 from pratique.transfer.events import (
     BodyChunk,
     CancelGiven,
@@ -62,6 +62,14 @@ KNOWN_VERBS = frozenset(
 )
 
 
+def next_line(source: Input) -> bytes | None:
+    """The next command line; None when it has not come whole."""
+    try:
+        return source.line(grammar.COMMAND_LINE_MAX)
+    except LineTooLong:
+        raise FramingLost("line too long") from None
+
+
 class UnitReader:
     def __init__(
         self, *, limits: Limits, odd_hops: bool, order: ReplyOrder, source: Input, events: deque[ServerEvent]
@@ -106,15 +114,25 @@ class UnitReader:
         return self._payload is not None
 
     def on_line(self, line: bytes) -> None:
-        verb = grammar.verb_of(line)
-        group = self.group
-        if group is None:
-            self._outside.get(verb, self.on_unknown)(line)
-        elif (command := self._inside.get(verb)) is not None:
+        """A line outside of groups."""
+        self._outside.get(grammar.verb_of(line), self.on_unknown)(line)
+
+    def read_group(self) -> bool:
+        """Takes what has come of the group under way, lines and payloads; false when more must come first."""
+        while (group := self.group) is not None:
+            if self._payload is not None:
+                if not self.read_payload():
+                    return False
+                continue
+            line = next_line(self._source)
+            if line is None:
+                return False
+            command = self._inside.get(grammar.verb_of(line))
+            if command is None:
+                raise FramingLost("not a command of a group")
             self._grow(len(line) + 2)
             command(group, line)
-        else:
-            raise FramingLost("not a command of a group")
+        return True
 
     def give_up(self) -> int:
         """The framing is lost: the unit in whose place the 500 stands."""
