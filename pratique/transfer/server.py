@@ -193,6 +193,8 @@ class ServerConnection:
                 elif units.expects_payload:
                     if not units.read_payload():
                         return
+                elif self._phase is _Phase.UNITS and units.take_whole():
+                    continue
                 elif (line := self._next_line()) is None:
                     return
                 else:

@@ -36,6 +36,7 @@ from pratique.transfer.messages import (
     Verdict,
 )
 from pratique.transfer.order import ReplyOrder
+from pratique.transfer.whole import read_whole
 
 
 class _Payload(Enum):
@@ -132,6 +133,28 @@ class UnitReader:
                 raise FramingLost("not a command of a group")
             self._grow(len(line) + 2)
             command(group, line)
+        return True
+
+    def take_whole(self) -> bool:
+        """Takes a group without a fault that has come in one piece and fits the window; false when none is there."""
+        if self._group_not_now is not None:
+            return False
+        source, order = self._source, self._order
+        start = source.at
+        found = read_whole(source, limits=self._limits, odd_hops=self._odd_hops)
+        if found is None:
+            return False
+        octets = source.at - start
+        if order.open_units >= self._limits.window or order.octets + octets > self._limits.window_bytes:
+            source.at = start
+            return False
+        group, body, recipients = found
+        unit = group.unit = order.open(group.xid, octets)
+        order.say(replies.PLAIN_MAIL + replies.PLAIN_RCPT * recipients + replies.PLAIN_DATA)
+        self._events.append(GroupBegun(unit, group.xid, len(body)))
+        if body:
+            self._events.append(BodyChunk(unit, body))
+        self._events.append(GroupEnded(unit, group.finished()))
         return True
 
     def give_up(self) -> int:
