@@ -26,6 +26,8 @@ class JsonFormat:
     def __init__(self, host: str) -> None:
         self._host = _encode(host).decode()
         self._at = -1
+        self._second = -1
+        self._begin = ""
         self._heads: dict[str, bytes] = {}
 
     def lines(self, batch: Sequence[tuple[Event, int]]) -> bytes:
@@ -51,8 +53,11 @@ class JsonFormat:
 
     def _head(self, level: str) -> bytes:
         """How a line begins: made once for each ms and level."""
-        when = datetime.fromtimestamp(self._at // 1000, UTC)
-        text = f'{{"at":"{when:%Y-%m-%dT%H:%M:%S}.{self._at % 1000:03d}Z","host":{self._host},"level":"{level}",'
+        second, ms = divmod(self._at, 1000)
+        if second != self._second:
+            self._second = second
+            self._begin = f'{{"at":"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.'
+        text = f'{self._begin}{ms:03d}Z","host":{self._host},"level":"{level}",'
         return self._heads.setdefault(level, text.encode())
 
 
