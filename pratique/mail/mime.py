@@ -102,7 +102,7 @@ def read_parts(octets: Octets, headers: Headers) -> Parts:
     return Parts(tuple(walk.parts), walk.ambiguous, walk.truncated)
 
 
-def _plain(octets: bytes, headers: Headers) -> Parts | None:
+def _plain(octets: Octets, headers: Headers) -> Parts | None:
     """What the walk finds in the usual message, one text that is not encoded, for a tenth of its cost.
 
     None where anything is there that readers could see differently, or that holds another entity.
