@@ -10,21 +10,7 @@ Text columns keep what was accepted; `*_folded` is the case-folded text where th
 
 APPLICATION_ID = 0x50524151  # "PRAQ": tells our file from any other SQLite file
 
-
-def _one_of(column: str, *values: str) -> str:
-    """A CHECK on a column, the usual values first. Not `IN`: for more than two values SQLite builds a table of them in
-    each statement, which made the check a quarter of an insert's cost."""
-    return "CHECK (" + " OR ".join(f"{column} = '{value}'" for value in values) + ")"
-
-
-_CUSTODY = _one_of(
-    "custody", "X", "DONE", "HELD", "ACTIVE", "SETTLED", "Q", "RECEIVED", "LOC", "REL", "RELD", "CLOSED", "DEL", "DOUBT"
-)
-_MARK = _one_of("mark", "HELD", "RELEASED", "DELETED")
-_DELIVERY = _one_of("state", "DUE", "DOT", "DELIVERED", "FAILED", "CANCELLED")
-_TRANSFER = _one_of("state", "X", "DONE", "Q", "CANC", "STUCK", "DOUBT")
-
-TABLES = f"""
+TABLES = """
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     serial TEXT NOT NULL,
@@ -39,7 +25,8 @@ CREATE TABLE copy (
     mid INTEGER PRIMARY KEY,
     cid BLOB NOT NULL CHECK (length(cid) = 16),
     hop INTEGER NOT NULL,
-    custody TEXT NOT NULL {_CUSTODY},
+    custody TEXT NOT NULL CHECK (custody IN ('RECEIVED', 'ACTIVE', 'SETTLED', 'Q', 'X', 'DONE', 'LOC', 'DOUBT',
+                                             'HELD', 'REL', 'RELD', 'CLOSED', 'DEL')),
     version INTEGER NOT NULL,
     at INTEGER NOT NULL,
     segment INTEGER,               -- NULL: the body has been let go
@@ -64,7 +51,7 @@ CREATE INDEX copy_idle ON copy (idle_since) WHERE idle_since IS NOT NULL;
 CREATE TABLE hold (
     mid INTEGER NOT NULL,
     quarantine TEXT NOT NULL,
-    mark TEXT NOT NULL {_MARK},
+    mark TEXT NOT NULL CHECK (mark IN ('HELD', 'RELEASED', 'DELETED')),
     received INTEGER NOT NULL,
     exit_at INTEGER NOT NULL,
     kind TEXT NOT NULL,
@@ -87,7 +74,7 @@ CREATE INDEX hold_exit ON hold (exit_at) WHERE mark = 'HELD';
 CREATE TABLE delivery (
     mid INTEGER NOT NULL,
     rid INTEGER NOT NULL,
-    state TEXT NOT NULL {_DELIVERY},
+    state TEXT NOT NULL CHECK (state IN ('DUE', 'DOT', 'DELIVERED', 'FAILED', 'CANCELLED')),
     next_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     delayed INTEGER NOT NULL,
@@ -105,7 +92,7 @@ CREATE TABLE transfer (
     mid INTEGER NOT NULL,
     peer TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    state TEXT NOT NULL {_TRANSFER},
+    state TEXT NOT NULL CHECK (state IN ('Q', 'X', 'DONE', 'CANC', 'STUCK', 'DOUBT')),
     attempts INTEGER NOT NULL,
     ack_inc INTEGER NOT NULL,
     ack_seq INTEGER NOT NULL,
