@@ -9,7 +9,6 @@ What a limit left out is named in `incomplete`: then a rule that found nothing a
 import resource
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pratique.checks.held import read_place
 from pratique.mail.body import InFile
@@ -17,6 +16,7 @@ from pratique.mail.decoding import codec_of, decode_octets
 from pratique.mail.headers import Headers, read_headers
 from pratique.mail.interpret import describe
 from pratique.mail.mime import Part, Parts, read_parts
+from pratique.mail.values import value
 from pratique.policy.facts import Attachment, Message, Unknown
 
 CPU_SECONDS_MAX = 4  # of one message; 8 MiB of text in sixteen readings need 1
@@ -28,7 +28,7 @@ BASE64_LINE = 76  # RFC 2045 §6.8
 _AS_IS = frozenset({"", "7bit", "8bit", "binary"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wanted:
     attachments: bool
     texts: bool
@@ -112,25 +112,27 @@ def _base64_size(size: int) -> int:
 
 def _texts(parts: Sequence[Part], bytes_max: int) -> tuple[tuple[tuple[str, str], ...], str]:
     """(path, text) of all parts, and why some are missing."""
-    found: dict[tuple[str, str], None] = {}  # other readings often show the same
-    left = bytes_max
+    found: list[tuple[str, str]] = []
+    left, left_out = bytes_max, ""
     for part in parts:
         if not _is_text(part):
             continue
         octets = part.decoded(left + 1)
         if len(octets) > left:
-            found[part.path, _text(part, octets[:left])] = None
-            return tuple(found), "more text than what is read of it"
+            octets, left_out = octets[:left], "more text than what is read of it"
         left -= len(octets)
-        found[part.path, _text(part, octets)] = None
-    return tuple(found), ""
+        found.append((part.path, _text(part, octets)))
+        if left_out:
+            break
+    # other readings often show the same; one alone need not be hashed
+    return tuple(found if len(found) == 1 else dict.fromkeys(found)), left_out
 
 
 def _text(part: Part, octets: bytes) -> str:
     """Text with LF for line ends, which is what `$` under (?m) knows."""
     if part.encoding in _AS_IS and not codec_of(part.charset).startswith(("utf_16", "utf_32")):
         # nothing with a bare CR is accepted, so in text that is not encoded every CR has its LF: the quick way
-        return decode_octets(octets.translate(None, b"\r"), part.charset)
+        return decode_octets(octets.replace(b"\r", b""), part.charset)
     return decode_octets(octets, part.charset).replace("\r\n", "\n")
 
 

@@ -12,14 +12,22 @@ odd hops go gateway -> manager, even hops manager -> gateway. A *tombstone* is t
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pratique.mail.values import value
 
-class Tombstone(StrEnum):
+
+class _Word(StrEnum):
+    """Equal texts have equal hashes, so a word is found in a table by its text; and they are made in C, not by Enum."""
+
+    __hash__ = str.__hash__
+
+
+class Tombstone(_Word):
     NONE = "-"
     ACC = "ACC"  # the receiver has the copy
     CANC = "CANC"  # the receiver will never take this hop
 
 
-class Answer(StrEnum):
+class Answer(_Word):
     """What the receiver does; the first two write, the rest only answer."""
 
     COMMIT_ACC = "commit ACC"
@@ -30,7 +38,7 @@ class Answer(StrEnum):
     CONFLICT = "conflict"
 
 
-class Content(StrEnum):
+class Content(_Word):
     """Does the unit carry the same seal, from the same peer, as the tombstone remembers? A tombstone without a seal
     (inferred) matches any."""
 
@@ -57,7 +65,7 @@ CANCEL: dict[tuple[Tombstone, Content], Answer] = {
 }
 
 
-class GatewayCopy(StrEnum):
+class GatewayCopy(_Word):
     """Where a copy that goes to quarantine stands at the gateway that accepted it."""
 
     QUEUED = "Q"  # ours; waits until the manager is ready; any route may still be taken
@@ -67,7 +75,7 @@ class GatewayCopy(StrEnum):
     DOUBT = "DOUBT"  # only a named actor decides
 
 
-class ManagerCopy(StrEnum):
+class ManagerCopy(_Word):
     HELD = "HELD"
     RELEASING = "REL"  # released by an actor on record; intent towards one target: retry or cancel only
     RELEASED = "RELD"  # a gateway has it; body kept until FIN
@@ -76,7 +84,7 @@ class ManagerCopy(StrEnum):
     DOUBT = "DOUBT"
 
 
-class Event(StrEnum):
+class Event(_Word):
     """What can happen to a sender's copy."""
 
     INTEND = "intend"  # the peer said READY
@@ -133,7 +141,7 @@ class Tables:
 TABLES = Tables()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Remembered:
     """A tombstone as it is stored."""
 

@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from encodings.aliases import aliases
+from functools import lru_cache
 
 from pratique.mail.octets import Octets
 
@@ -89,8 +90,11 @@ _NAMES = _table()
 
 def codec_of(charset: str) -> str:
     """The codec for a charset's name as mail writes it; "" when it is none we know."""
-    if len(charset) > 80:
-        return ""
+    return _codec_of(charset) if 0 < len(charset) <= 80 else ""
+
+
+@lru_cache(maxsize=256)
+def _codec_of(charset: str) -> str:
     return _NAMES.get(_NOT_NAME.sub("_", charset.lower()).strip("_"), "")
 
 

@@ -102,15 +102,17 @@ def _read_block(block: bytes, body_start: int, *, truncated: bool) -> Headers:
     spaced: set[str] = set()
     for line in lines:
         raw_name, colon, value = line.partition(b":")
-        names = _KNOWN.get(raw_name) or _names(raw_name)
+        names = _KNOWN.get(raw_name)
         if names is None or not colon:
-            odd = odd or line != b""  # an empty line is only what stands behind the last CRLF
-            if colon and (lower := _resembled(raw_name)):
-                index.setdefault(lower, []).append(value.strip(_BLANK))
-            continue
+            names = _names(raw_name) if colon else None
+            if names is None:
+                odd = odd or line != b""  # an empty line is only what stands behind the last CRLF
+                if colon and (lower := _resembled(raw_name)):
+                    index.setdefault(lower, []).append(value.strip(_BLANK))
+                continue
+            if len(names[0]) != len(raw_name):
+                spaced.add(names[1])
         name, lower = names
-        if len(name) != len(raw_name):
-            spaced.add(lower)
         value = value.strip(_BLANK)
         if len(value) > HEADER_VALUE_BYTES_MAX:
             value = value[:HEADER_VALUE_BYTES_MAX]

@@ -6,6 +6,7 @@ Clock and randomness are arguments: this room has neither.
 """
 
 import re
+from functools import lru_cache
 
 HOP_MAX = 999
 _CID = re.compile(r"[0-9a-f]{32}\Z")
@@ -27,6 +28,7 @@ def make_xid(cid: str, hop: int) -> str:
     return f"{cid}.{hop}"
 
 
+@lru_cache(maxsize=512)  # several rooms ask for the same one while its unit is under way
 def parse_xid(text: str) -> tuple[str, int]:
     """(cid, hop) of a transfer id; ValueError when it is not one (cpq.md §3)."""
     match = _XID.match(text)

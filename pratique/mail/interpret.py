@@ -6,10 +6,10 @@ from pratique.mail.headers import Headers, decode_value, read_headers
 def describe(octets: bytes | Headers) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
     """(subject, from, message id, every field as (name as written, decoded value)) of a message or its head."""
     headers = octets if isinstance(octets, Headers) else read_headers(octets)
-    decoded = tuple((name, decode_value(raw)) for name, raw in headers.fields)
-    return (
-        decode_value(headers.get("subject") or b""),
-        decode_value(headers.get("from") or b""),
-        decode_value(headers.get("message-id") or b""),
-        decoded,
-    )
+    fields, texts = [], {b"": ""}  # each value is decoded once
+    for name, raw in headers.fields:
+        text = raw.decode("ascii") if raw.isascii() and b"=?" not in raw else decode_value(raw)
+        texts[raw] = text
+        fields.append((name, text))
+    subject, from_header, message_id = (headers.get(name) or b"" for name in ("subject", "from", "message-id"))
+    return texts[subject], texts[from_header], texts[message_id], tuple(fields)

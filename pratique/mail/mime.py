@@ -11,7 +11,8 @@ EMBEDDED_BYTES_MAX octets decoded to look inside, so time is linear; what was le
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 
 from pratique.mail import decoding
 from pratique.mail.headers import Headers, garbage_at, read_headers
@@ -19,6 +20,7 @@ from pratique.mail.multipart import Cut, cut, guess_boundary, stray_part
 from pratique.mail.octets import Octets
 from pratique.mail.parameters import PARAMETERS_MAX, Structured, parse_structured
 from pratique.mail.part import AFTER_PADDING, Part, Parts
+from pratique.mail.values import value
 
 __all__ = ["DEPTH_MAX", "PARAMETERS_MAX", "PARTS_MAX", "VIEWS_MAX", "Part", "Parts", "read_parts"]
 
@@ -26,6 +28,8 @@ DEPTH_MAX = 20  # forwarded threads reach 8; beyond it lie bombs
 PARTS_MAX = 1000  # a digest of a busy list has 200
 VIEWS_MAX = 16  # extra readings of one message; each may cost a walk through its body
 EMBEDDED_BYTES_MAX = 16_777_216  # decoded to look inside messages that RFC 2046 forbids to encode; four times in memory
+
+_CACHED_BYTES_MAX = 80  # of a Content-Type: "text/plain; charset=utf-8" and the like
 
 _UNKNOWN_ENCODING = "unknown Content-Transfer-Encoding"
 _SPACED = "a blank before the colon"
@@ -51,12 +55,14 @@ _ENCODINGS = {
 }
 _RESEMBLES = (("64", "base64"), ("quoted", "quoted-printable"), ("uu", "x-uuencode"))
 _AS_IS = frozenset({"", "7bit", "8bit", "binary"})
+_PLAIN_ENCODINGS = {name.encode(): way for name, way in _ENCODINGS.items() if way in _AS_IS}
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/rfc2822"})
 _PADDING = re.compile(rb"[=\s]*+")
+_UU_MARK = b"\r\nbegin"  # stands in all that _UU_BEGIN finds
 _UU_BEGIN = re.compile(rb"\r\nbegin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})(?=\r\n)")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Node:
     """An entity still to be read: headers and body in octets[start:end]."""
 
@@ -70,7 +76,7 @@ class _Node:
     view: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Reading:
     """One way to understand an entity: by one of its Content-Type fields."""
 
@@ -88,9 +94,45 @@ _NO_TYPE = Structured("text/plain", ())
 
 def read_parts(octets: Octets, headers: Headers) -> Parts:
     """All leaf parts of a whole message in order, the usual reading of an entity before its other readings."""
+    plain = _plain(octets, headers)
+    if plain is not None:
+        return plain
     walk = _Walk()
     walk.run(_Node(octets, 0, len(octets), "1", "", 0, "text/plain", ""), headers)
     return Parts(tuple(walk.parts), walk.ambiguous, walk.truncated)
+
+
+def _plain(octets: Octets, headers: Headers) -> Parts | None:
+    """What the walk finds in the usual message, one text that is not encoded, for a tenth of its cost.
+
+    None where anything is there that readers could see differently, or that holds another entity.
+    """
+    if headers.malformed or headers.truncated or headers.get("content-disposition") is not None:
+        return None
+    types, encodings = headers.all("content-type"), headers.all("content-transfer-encoding")
+    if len(types) > 1 or len(encodings) > 1:
+        return None
+    kind = _plain_type(types[0]) if types else ("text/plain", "")
+    encoding = _PLAIN_ENCODINGS.get(encodings[0].lower()) if encodings else ""
+    body, end = headers.body_start, len(octets)
+    if kind is None or encoding is None or octets.find(_UU_MARK, max(body - 2, 0)) >= 0:
+        return None
+    return Parts((Part("1", kind[0], kind[1], "", "", encoding, max(end - body, 0), "", octets, body, end),))
+
+
+def _plain_type(value: bytes) -> tuple[str, str] | None:
+    """(type, charset) of a Content-Type that all readers take for the same text."""
+    return _short_type(value) if len(value) <= _CACHED_BYTES_MAX else None
+
+
+@lru_cache(maxsize=256)
+def _short_type(value: bytes) -> tuple[str, str] | None:
+    structured = parse_structured(value)
+    if structured.odd or structured.truncated or structured.shadows or not structured.main.startswith("text/"):
+        return None
+    if any(name.startswith(("name", "boundary")) for name, _ in structured.parameters):
+        return None
+    return structured.main, structured.text("charset")
 
 
 class _Walk:
@@ -151,13 +193,13 @@ class _Walk:
         encodings = self._encodings(headers.all("content-transfer-encoding"))
         dispositions = tuple(map(parse_structured, self._some(headers.all("content-disposition"))))
         usual: bytes | None = types[0] if types else None
-        for value in (usual, *dict.fromkeys(other for other in types if other != usual)):
+        for declared in (usual, *dict.fromkeys(other for other in types if other != usual)):
             view = node.view
-            if value is not usual:
+            if declared is not usual:
                 if not self._take_view(_TWO_TYPES):
                     break
                 view = _TWO_TYPES
-            structured = self._structured(value)
+            structured = self._structured(declared)
             mime_type = structured.main or node.default_type
             if "/" not in mime_type and mime_type != "multipart":
                 mime_type = "text/plain"  # RFC 2045 §5.2
@@ -183,8 +225,8 @@ class _Walk:
         if not values:
             return (("", ""),)
         ways: dict[str, str] = {}
-        for number, value in enumerate(self._some(values)):
-            name = value.decode("latin-1").lower()
+        for number, given in enumerate(self._some(values)):
+            name = given.decode("latin-1").lower()
             known = _ENCODINGS.get(name)
             if known is not None:
                 ways.setdefault(known, _TWO_ENCODINGS if number else "")

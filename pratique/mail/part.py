@@ -4,15 +4,16 @@ A part holds no copy, only its place in the octets it was found in; decoding hap
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pratique.mail import decoding
 from pratique.mail.octets import Octets
+from pratique.mail.values import value
 
 AFTER_PADDING = "base64 that goes on behind its padding"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Part:
     """A leaf, or a message/rfc822 (whose own parts follow it)."""
 
@@ -59,7 +60,7 @@ _UNDO = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Parts:
     parts: tuple[Part, ...]
     ambiguous: str = ""  # "" or the first reason why readers would differ

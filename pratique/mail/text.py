@@ -23,6 +23,8 @@ _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
 
 def log_text(text: str) -> str:
     """`text` on one line without control or direction characters; what lies behind LOG_CHARS_MAX is cut to "..."."""
+    if len(text) <= LOG_CHARS_MAX and text.isascii() and text.isprintable() and "\\" not in text:
+        return text  # nearly every text: told apart without the pattern
     cut = text if len(text) <= LOG_CHARS_MAX else text[:LOG_CHARS_MAX]
     if _UNSEEN.search(cut) is not None:
         cut = _UNSEEN.sub(_escape, cut)

@@ -65,12 +65,13 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class Quarantine:
     name: str
+    kind: str
     duplicate: bool
 
     def apply(self, course: Course, seen: Seen, situation: Situation) -> None:
         wish = QuarantineWish(
             name=self.name,
-            kind=str(kind_of(self.name)),
+            kind=self.kind,
             reasons=(message_filter(situation.filter_name),),
             matched=situation.matched,
         )
@@ -170,7 +171,8 @@ class ActionCompiler:
             raise place.error(
                 f"there is no quarantine {name.text!r}", f"make it first, or name one of those there are: {known}"
             )
-        return Quarantine(name.text, duplicate=action.name == "duplicate-quarantine")
+        kind = kind_of(name.text).value
+        return Quarantine(name.text, kind, duplicate=action.name == "duplicate-quarantine")
 
     def insert_header(self, action: Action, where: Where) -> Compiled:
         name, value = _texts(action, where, 2)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pratique.mail.values import value
 from pratique.policy.facts import Attachment
 from pratique.policy.seen import Seen
 
@@ -21,7 +22,7 @@ _REFERENCE = re.compile(r"\$(?:header\['([^'\]]*)'\]|header\[\"([^\"\]]*)\"\]|([
 _BREAKS = re.compile(r"[\r\n\0]+[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Situation:
     """What a text is filled in with, beside the message: which filter, and what it matched."""
 

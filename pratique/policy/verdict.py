@@ -30,6 +30,8 @@ def judge_virus(found: tuple[VirusResult, ...] | Unknown) -> VirusFinding | None
     """None = clean, or not asked. An engine that could not answer makes the message unscannable, never clean."""
     if isinstance(found, Unknown):
         return VirusFinding("unscannable", (antivirus("UNSCANNABLE"),))
+    if not found:
+        return None
     for result in _WORST_FIRST:
         hits = [one for one in found if one.result == result]
         if hits:

@@ -245,7 +245,7 @@ class CpqSession:
 
     def _group_begun(self, event: cpq.GroupBegun) -> None:
         try:
-            self._writers[event.unit] = self._services.store.spool.writer()
+            self._writers[event.unit] = self._services.store.spool.writer(digest=False)
         except StoreFailed:
             self._writers[event.unit] = None
 
@@ -277,7 +277,7 @@ class CpqSession:
             return
         octets = writer.octets()
         try:
-            stored = writer.finish()
+            stored = writer.finish(group.sha256)  # of these octets, by the reader of the group
         except StoreFailed:
             self._core.answer(unit, V_FULL)
             return
@@ -291,7 +291,16 @@ class CpqSession:
             self._log(log.Trouble(message=f"ICID {self.icid} transfer {offer.group.xid} refused: {decided.keyword}"))
             self._answer(unit, decided)
             return
-        move = replace(decided, nonce=self.nonce, inc=self._inc)
+        move = Receive(
+            peer=decided.peer,
+            nonce=self.nonce,
+            inc=self._inc,
+            hop=decided.hop,
+            seal=decided.seal,
+            seq=decided.seq,
+            copy=decided.copy,
+            audit=decided.audit,
+        )
         self._submit(
             move,
             lambda received: self._received(unit, offer, move, received),

@@ -12,12 +12,18 @@ from pratique.store.records import AuditEntry, AuditRow
 GENESIS = "0" * 64  # stands before the first row
 
 
-def chained(previous: str, number: int, at: int, entry: AuditEntry) -> AuditRow:
-    """The row that follows `previous`. The lengths come first, so that no two rows give the same octets."""
+def hash_after(previous: str, number: int, at: int, entry: AuditEntry) -> str:
+    """The hash of the row that follows `previous`. The lengths come first, so that no two rows give the same octets."""
     actor, action, cid, detail = entry.actor, entry.action, entry.cid, entry.detail
     head = f"{previous} {number} {at} {entry.mid} {len(actor)} {len(action)} {len(cid)} {len(detail)} "
     octets = f"{head}{actor}{action}{cid}{detail}".encode("utf-8", "surrogatepass")
-    return AuditRow(number, at, actor, action, entry.mid, cid, detail, sha256(octets).hexdigest())
+    return sha256(octets).hexdigest()
+
+
+def chained(previous: str, number: int, at: int, entry: AuditEntry) -> AuditRow:
+    """The row that follows `previous`."""
+    digest = hash_after(previous, number, at, entry)
+    return AuditRow(number, at, entry.actor, entry.action, entry.mid, entry.cid, entry.detail, digest)
 
 
 def broken_at(rows: Iterable[AuditRow], *, previous: str = GENESIS, number: int = 1) -> int | None:

@@ -64,10 +64,10 @@ class FileBodyWriter:
 
     __slots__ = ("_chunks", "_digest", "_done", "_segment", "_spool", "_waiting", "size")
 
-    def __init__(self, spool: Place) -> None:
+    def __init__(self, spool: Place, *, digest: bool) -> None:
         self._spool = spool
         self._chunks: list[bytes] = []
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if digest else None
         self._segment: Segment | None = None  # set once the body has outgrown memory
         self._waiting = 0  # octets in _chunks
         self._done = False
@@ -77,7 +77,8 @@ class FileBodyWriter:
         assert not self._done, "write after finish or abort"
         if not self._chunks:
             self._spool.check_room()
-        self._digest.update(data)
+        if self._digest is not None:
+            self._digest.update(data)
         self._chunks.append(data)
         self.size += len(data)
         self._waiting += len(data)
@@ -94,8 +95,11 @@ class FileBodyWriter:
         self._chunks = []
         self._waiting = 0
 
-    def finish(self) -> Stored:
+    def finish(self, sha256: str = "") -> Stored:
         assert not self._done, "finish twice"
+        assert bool(sha256) is (self._digest is None), "one digest, the caller's or ours"
+        if self._digest is not None:
+            sha256 = self._digest.hexdigest()
         self._done = True
         if self._segment is not None:
             try:
@@ -107,7 +111,7 @@ class FileBodyWriter:
             extent = self._spool.seal_own(self._segment)
         else:
             extent = self._spool.append(self._chunks, self.size)
-        return Stored(extent=extent, size=self.size, sha256=self._digest.hexdigest())
+        return Stored(extent=extent, size=self.size, sha256=sha256)
 
     def abort(self) -> None:
         if self._done:

@@ -46,7 +46,9 @@ class BodyWriter(Protocol):
         """Raises StoreFailed (full) below the disk reserve or when the disk refuses."""
         ...
 
-    def finish(self) -> Stored: ...
+    def finish(self, sha256: str = "") -> Stored:
+        """`sha256` is that of the octets, from whoever asked for a writer that does not digest."""
+        ...
 
     def abort(self) -> None:
         """Forget what was written. Harmless after finish()."""
@@ -58,7 +60,9 @@ class BodyWriter(Protocol):
 
 
 class Spool(Protocol):
-    def writer(self) -> BodyWriter: ...
+    def writer(self, *, digest: bool = True) -> BodyWriter:
+        """Without `digest` the caller digests what it writes, and gives the result to finish()."""
+        ...
 
     def open(self, extent: Extent, sha256: str) -> Body:
         """Raises OSError when the segment is gone."""

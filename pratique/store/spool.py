@@ -128,8 +128,8 @@ class FileSpool:
         return set(self._segments)
 
     # --- writing (the loop's thread) --------------------------------------------------------------------------
-    def writer(self) -> BodyWriter:
-        return FileBodyWriter(self)
+    def writer(self, *, digest: bool = True) -> BodyWriter:
+        return FileBodyWriter(self, digest=digest)
 
     def check_room(self) -> None:
         if self._failed:

@@ -5,9 +5,9 @@ verdict. It neither keeps the body nor judges what the group is for. Framing is 
 """
 
 import hashlib
-from dataclasses import dataclass
 
 from pratique.mail.envelope import Envelope, Recipient
+from pratique.mail.values import value
 from pratique.smtp.data import has_bare_newline
 from pratique.transfer import grammar
 from pratique.transfer.grammar import FramingLost
@@ -29,7 +29,7 @@ CHUNKS_MAX = 4_096  # BDAT commands of one group; bounds the replies that wait b
 SWALLOWED_RECIPIENTS = 2  # times the limit are read to keep the framing, more is not an honest client
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mail:
     xid: str
     size: int

@@ -10,6 +10,8 @@ from pratique.mail.values import value
 class Keyword(StrEnum):
     """The keyword that stands behind the enhanced code of a CPQ reply (cpq.md §7)."""
 
+    __hash__ = str.__hash__  # equal texts have equal hashes; and it is made in C, not by Enum
+
     READY = "XQREADY"
     SUSPENDED = "XQSUSPENDED"
     RECON = "XQRECON"

@@ -59,8 +59,8 @@ _WORDS = {_K.ACC: 2, _K.CANC: 2, _K.JACK: 1, _K.GAP: 1}  # numbers that must fol
 def encode_verdict(verdict: Verdict, xid: str) -> bytes:
     """`code enhanced keyword id words`, one line; the id stands directly behind the keyword."""
     if verdict.words:
-        return f"{verdict.code} {verdict.enhanced} {verdict.keyword.value} {xid} {' '.join(verdict.words)}\r\n".encode()
-    return f"{verdict.code} {verdict.enhanced} {verdict.keyword.value} {xid}\r\n".encode()
+        return f"{verdict.code} {verdict.enhanced} {verdict.keyword} {xid} {' '.join(verdict.words)}\r\n".encode()
+    return f"{verdict.code} {verdict.enhanced} {verdict.keyword} {xid}\r\n".encode()
 
 
 def journal_taken(applied: int, *, gap: bool) -> bytes:

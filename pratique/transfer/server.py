@@ -17,12 +17,12 @@ from collections import deque
 from enum import Enum, auto
 
 from pratique.transfer import grammar, handshake, replies
-from pratique.transfer.buffer import Input, LineTooLong
+from pratique.transfer.buffer import Input
 from pratique.transfer.events import HelloGiven, SecureEhlo, ServerEnded, ServerEvent, StartTls
 from pratique.transfer.grammar import FramingLost, parsed
 from pratique.transfer.messages import Hello, HelloReply, Keyword, Limits, Verdict
 from pratique.transfer.order import ReplyOrder
-from pratique.transfer.units import UnitReader
+from pratique.transfer.units import UnitReader, next_line
 
 WRONG_IN_CLEAR_MAX = 5  # commands other than EHLO, STARTTLS, NOOP, QUIT before TLS; then the peer is no CPQ client
 BEFORE_HELLO_MAX = 4_096  # octets of input in clear, and again in TLS before XQHELLO: what a stranger may cost
@@ -184,11 +184,17 @@ class ServerConnection:
     # --- reading ---------------------------------------------------------------------------------------------------
     def _read(self) -> None:
         """Everything that has come and can be read now."""
+        units = self._units
         try:
             while self._phase in _READING:
-                if self._units.expects_payload:
-                    if not self._units.read_payload():
+                if units.group is not None:
+                    if not units.read_group():
                         return
+                elif units.expects_payload:
+                    if not units.read_payload():
+                        return
+                elif self._phase is _Phase.UNITS and units.take_whole():
+                    continue
                 elif (line := self._next_line()) is None:
                     return
                 else:
@@ -202,18 +208,12 @@ class ServerConnection:
             self._end_behind(self._units.give_up(), reply, end)
 
     def _next_line(self) -> bytes | None:
-        try:
-            line = self._source.line(grammar.COMMAND_LINE_MAX)
-        except LineTooLong:
-            raise FramingLost("line too long") from None
+        line = next_line(self._source)
         if self._phase is not _Phase.UNITS and self._before_hello - self._source.waiting > BEFORE_HELLO_MAX:
             raise FramingLost("too much before XQHELLO")
         return line
 
     def _on_line(self, line: bytes) -> None:
-        if self._units.group is not None:
-            self._units.on_line(line)
-            return
         if self._phase is _Phase.CLEAR:
             self._on_clear_line(line)
             return

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from pratique.transfer import grammar, journal, replies
-from pratique.transfer.buffer import Input
+from pratique.transfer.buffer import Input, LineTooLong
 from pratique.transfer.events import (
     BodyChunk,
     CancelGiven,
@@ -36,6 +36,7 @@ from pratique.transfer.messages import (
     Verdict,
 )
 from pratique.transfer.order import ReplyOrder
+from pratique.transfer.whole import read_whole
 
 
 class _Payload(Enum):
@@ -60,6 +61,14 @@ KNOWN_VERBS = frozenset(
     {b"EHLO", b"STARTTLS", b"XQHELLO", b"MAIL", b"RCPT", b"XQMETA", b"BDAT", b"NOOP", b"QUIT"}
     | {b"XQCANCEL", b"XQCONFIRM", b"XQJRNL", b"XQSTAT"}
 )
+
+
+def next_line(source: Input) -> bytes | None:
+    """The next command line; None when it has not come whole."""
+    try:
+        return source.line(grammar.COMMAND_LINE_MAX)
+    except LineTooLong:
+        raise FramingLost("line too long") from None
 
 
 class UnitReader:
@@ -106,15 +115,47 @@ class UnitReader:
         return self._payload is not None
 
     def on_line(self, line: bytes) -> None:
-        verb = grammar.verb_of(line)
-        group = self.group
-        if group is None:
-            self._outside.get(verb, self.on_unknown)(line)
-        elif (command := self._inside.get(verb)) is not None:
+        """A line outside of groups."""
+        self._outside.get(grammar.verb_of(line), self.on_unknown)(line)
+
+    def read_group(self) -> bool:
+        """Takes what has come of the group under way, lines and payloads; false when more must come first."""
+        while (group := self.group) is not None:
+            if self._payload is not None:
+                if not self.read_payload():
+                    return False
+                continue
+            line = next_line(self._source)
+            if line is None:
+                return False
+            command = self._inside.get(grammar.verb_of(line))
+            if command is None:
+                raise FramingLost("not a command of a group")
             self._grow(len(line) + 2)
             command(group, line)
-        else:
-            raise FramingLost("not a command of a group")
+        return True
+
+    def take_whole(self) -> bool:
+        """Takes a group without a fault that has come in one piece and fits the window; false when none is there."""
+        if self._group_not_now is not None:
+            return False
+        source, order = self._source, self._order
+        start = source.at
+        found = read_whole(source, limits=self._limits, odd_hops=self._odd_hops)
+        if found is None:
+            return False
+        octets = source.at - start
+        if order.open_units >= self._limits.window or order.octets + octets > self._limits.window_bytes:
+            source.at = start
+            return False
+        group, body, recipients = found
+        unit = group.unit = order.open(group.xid, octets)
+        order.say(replies.PLAIN_MAIL + replies.PLAIN_RCPT * recipients + replies.PLAIN_DATA)
+        self._events.append(GroupBegun(unit, group.xid, len(body)))
+        if body:
+            self._events.append(BodyChunk(unit, body))
+        self._events.append(GroupEnded(unit, group.finished()))
+        return True
 
     def give_up(self) -> int:
         """The framing is lost: the unit in whose place the 500 stands."""

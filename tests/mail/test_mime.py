@@ -397,3 +397,64 @@ def test_what_the_standard_library_sees_is_seen(lines):
             continue
         content = (part.get_payload(decode=True) or b"").strip()
         assert any(content in one for one in ours), content
+
+
+# --- the short way for the usual message ------------------------------------------------------------------------------
+USUAL_HEADS = [
+    b"",
+    b"Subject: x\r\n",
+    b"Content-Type: text/plain\r\n",
+    b"Content-Type: TEXT/html; charset=utf-8\r\n",
+    b"Content-Type: text/plain; charset=utf-8; format=flowed\r\n",
+    b'Content-Type: text/plain; charset="iso-8859-1"; charset=utf-8\r\n',
+    b"Content-Type: text/plain; charset*=utf-8''us-ascii\r\n",
+    b"Content-Type: text/plain (c); charset=utf-8\r\n",
+    b"Content-Type: text/plain; name=a.exe\r\n",
+    b"Content-Type: text/plain; name*0=a.e; name*1=xe\r\n",
+    b"Content-Type: text/plain; boundary=b\r\n",
+    b"Content-Type: text/plain; boundary*0=b\r\n",
+    b"Content-Type: text/\r\n",
+    b"Content-Type: text\r\n",
+    b"Content-Type:\r\n",
+    b"Content-Type: application/zip\r\n",
+    b"Content-Type: multipart/mixed; boundary=b\r\n",
+    b"Content-Type: message/rfc822\r\n",
+    b"Content-Type : text/plain\r\n",
+    b"Con\x01tent-Type: text/html\r\n",
+    b"Content-Type: text/plain; charset=" + b"u" * 100 + b"\r\n",
+    b"Content-Transfer-Encoding: 7Bit\r\n",
+    b"Content-Transfer-Encoding: 8bit\r\n",
+    b"Content-Transfer-Encoding: binary\r\n",
+    b"Content-Transfer-Encoding: 8-bit\r\n",
+    b"Content-Transfer-Encoding:\r\n",
+    b"Content-Transfer-Encoding: base64\r\n",
+    b"Content-Transfer-Encoding: 8bit;\r\n",
+    b"Content-Disposition: inline\r\n",
+    b"Content-Disposition: attachment; filename=a.exe\r\n",
+    b"no field\r\n",
+    b" folded\r\n",
+]
+USUAL_BODIES = [b"", b"hello\r\n", TEXT, UU, b"\r\n" + UU, b"begin it\r\n", b"--b\r\n" + TEXT + b"--b--\r\n", BASE64]
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from(USUAL_HEADS), max_size=4), st.sampled_from([b"\r\n", b""]), st.sampled_from(USUAL_BODIES)
+)
+def test_the_short_way_gives_what_the_walk_gives(fields, blank, body):
+    octets = b"".join(fields) + blank + body
+    short = read(octets)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mime, "_plain", lambda octets, headers: None)
+        walked = read(octets)
+    assert short == walked
+    assert [(part.start, part.end) for part in short.parts] == [(part.start, part.end) for part in walked.parts]
+
+
+def test_the_usual_message_goes_the_short_way(monkeypatch):
+    monkeypatch.setattr(mime._Walk, "run", lambda *_: pytest.fail("walked"))
+    for fields in (
+        b"Subject: x\r\n",
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n",
+    ):
+        assert read(fields + b"\r\nhello\r\n").parts[0].raw == b"hello\r\n"

@@ -547,3 +547,16 @@ def test_a_lent_segment_is_found_by_the_file_that_was_handed_over(tmp_path: Path
     assert body.place == InFile(str(path), 7, 8)
     lent.handle = None  # given back
     assert body.place is None
+
+
+def test_a_body_that_its_caller_digests_is_kept_under_that_digest(spool: FileSpool) -> None:
+    writer = spool.writer(digest=False)
+    writer.write(b"one")
+    writer.write(b"two")
+    known = sha256(b"onetwo").hexdigest()
+    stored = writer.finish(known)
+    assert (stored.sha256, stored.size, text(spool, stored)) == (known, 6, b"onetwo")
+    with pytest.raises(AssertionError):
+        spool.writer(digest=False).finish()  # nobody digested it
+    with pytest.raises(AssertionError):
+        spool.writer().finish(known)

@@ -37,8 +37,8 @@ class LentSpool:
         self._room = Room(self._disk.fd, monotonic, reserve_bytes)
 
     # --- writing (bodies.Place)
-    def writer(self) -> BodyWriter:
-        return FileBodyWriter(self)
+    def writer(self, *, digest: bool = True) -> BodyWriter:
+        return FileBodyWriter(self, digest=digest)
 
     def check_room(self) -> None:
         if self.free_bytes() <= 0:

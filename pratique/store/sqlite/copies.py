@@ -5,6 +5,7 @@ Every function is part of a move and runs inside the writer's transaction.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from pratique.delivery.custody import Event, GatewayCopy, ManagerCopy, gateway_next, manager_next
 from pratique.store.moves import MoveRefused
@@ -29,12 +30,13 @@ _DELIVERY = Into("delivery", DELIVERY_COLUMNS)
 _TRANSFER = Into("transfer", TRANSFER_COLUMNS)
 
 
+@cache
 def next_custody(role: str, state: str, event: Event) -> str:
-    """The sender's custody table of `role`; a pair that it lacks refuses the move."""
+    """The sender's custody table of `role`, as plain text; a pair that it lacks refuses the move."""
     try:
         if role == "gateway":
-            return gateway_next(GatewayCopy(state), event)
-        return manager_next(ManagerCopy(state), event)
+            return gateway_next(GatewayCopy(state), event).value
+        return manager_next(ManagerCopy(state), event).value
     except (KeyError, ValueError) as missing:
         raise MoveRefused(f"a copy in {state} cannot take the event {event.value} on a {role}") from missing
 

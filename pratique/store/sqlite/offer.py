@@ -30,19 +30,27 @@ from pratique.store.sqlite.copies import (
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Among, Tx, blob, require
 
-ANSWERED = {Event.ACC: "DONE", Event.CANC: "CANC"}
+# the word of an answer -> its event, what becomes of the transfer, the action in the audit
+ANSWERED = {"ACC": (Event.ACC, "DONE", "transfer"), "CANC": (Event.CANC, "CANC", "cancel")}
 _TRANSFERS = Among(
     "SELECT cid, hop, mid, peer, state FROM (VALUES {}) AS v "
     "CROSS JOIN transfer ON cid = v.column1 AND hop = v.column2",
+    "(?,?)",
+)
+# a transfer and its copy, found in one go
+_OFFERED = Among(
+    "SELECT transfer.rowid, transfer.cid, transfer.hop, transfer.mid, peer, state, copy.hop, length, custody, version "
+    "FROM (VALUES {}) AS v CROSS JOIN transfer ON transfer.cid = v.column1 AND transfer.hop = v.column2 "
+    "CROSS JOIN copy ON copy.mid = transfer.mid",
     "(?,?)",
 )
 _INTENDED = Among(
     "UPDATE transfer SET state = 'X' FROM (VALUES {}) AS v WHERE cid = v.column1 AND hop = v.column2", "(?,?)"
 )
 _ANSWERS = Among(
-    "UPDATE transfer SET state = v.column3, ack_inc = v.column4, ack_seq = v.column5, error = '' "
-    "FROM (VALUES {}) AS v WHERE transfer.cid = v.column1 AND transfer.hop = v.column2",
-    "(?,?,?,?,?)",
+    "UPDATE transfer SET state = v.column2, ack_inc = v.column3, ack_seq = v.column4, error = '' "
+    "FROM (VALUES {}) AS v WHERE transfer.rowid = v.column1",
+    "(?,?,?,?)",
 )
 
 
@@ -75,36 +83,40 @@ def _numbered(items: Sequence[Item[TransfersAnswered]]) -> Iterator[tuple[Acknow
 
 def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list[Any]:
     answers = list(_numbered(items))
-    found = _TRANSFERS.run(tx.db, [(blob(answer.cid), answer.hop) for answer, _, _ in answers])
-    transfers = {(row[0], row[1]): row[2:] for row in found}
-    copies = standings(tx, list({row[2] for row in found}))
+    transfers: dict[tuple[bytes, int], tuple[int, int, str, str]] = {}  # rowid, mid, peer, state
+    copies: dict[int, Standing] = {}
+    keys = [(blob(answer.cid), answer.hop) for answer, _, _ in answers]
+    for rowid, cid, hop, mid, peer, before, *copy in _OFFERED.run(tx.db, keys):
+        transfers[cid, hop] = (rowid, mid, peer, before)
+        if mid not in copies:
+            came_by, size, custody, version = copy
+            copies[mid] = Standing(cid, came_by, size, custody, custody, version)
     written: list[tuple[Any, ...]] = []
     changed: dict[int, Standing] = {}
     endings: list[Ending] = []
     reached: dict[tuple[str, int], int] = {}
-    for answer, role, number in answers:
-        key = (bytes.fromhex(answer.cid), answer.hop)
-        mid, peer, before = transfers.get(key, (0, "", ""))
+    for key, (answer, role, number) in zip(keys, answers, strict=True):
+        rowid, mid, peer, before = transfers.get(key, (0, 0, "", ""))
         if answer.peer and before and answer.peer != peer:
             continue  # a late answer of a target that the hop was taken away from
-        state = ANSWERED.get(answer.event)  # type: ignore[call-overload]  # Event is its text
-        if state is None or not before:
+        known = ANSWERED.get(answer.event)
+        if known is None or not before:
             raise MoveRefused(f"hop {answer.cid}.{answer.hop} was never offered, or {answer.event} is no answer")
+        event, state, action = known
         if before == state:
             continue  # a repeat
         if before not in ("X", "STUCK"):  # STUCK waits for a person, but the peer's answer still ends the doubt
             raise MoveRefused(f"hop {answer.cid}.{answer.hop} is {before}, not in doubt")
-        event = Event(answer.event)
-        copy = copies[mid]
-        copy.custody = next_custody(role, copy.custody, event)
-        copy.version += 1
-        changed[mid] = copy
-        transfers[key] = (mid, peer, state)
-        written.append((*key, state, answer.inc, answer.seq))
+        standing = copies[mid]
+        standing.custody = next_custody(role, standing.custody, event)
+        standing.version += 1
+        changed[mid] = standing
+        transfers[key] = (rowid, mid, peer, state)
+        written.append((rowid, state, answer.inc, answer.seq))
         reached[peer, answer.inc] = max(answer.seq, reached.get((peer, answer.inc), 0))
-        if role == "gateway" and event is Event.ACC and copy.hop and answer.hop == copy.hop + 1:
-            endings.append(Ending(copy.cid, copy.hop, mid, number, held_again=make_xid(answer.cid, answer.hop)))
-        action = "transfer" if event is Event.ACC else "cancel"
+        if role == "gateway" and event is Event.ACC and standing.hop and answer.hop == standing.hop + 1:
+            again = make_xid(answer.cid, answer.hop)
+            endings.append(Ending(standing.cid, standing.hop, mid, number, held_again=again))
         tx.audits.append(AuditEntry(f"peer:{peer}", action, mid, answer.cid, f'{{"hop": {answer.hop}}}'))
     _ANSWERS.update(tx.db, written)
     change_many(tx, changed)

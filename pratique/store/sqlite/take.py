@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pratique.delivery.custody import NOTHING, Answer, Event, Remembered, Tombstone, on_cancel, on_group
+from pratique.mail.values import value
 from pratique.store.moves import (
     AcceptSetback,
     Cancel,
@@ -41,7 +41,7 @@ _HELLO = (
 _TOMB = Into("tombstone", "cid, hop, kind, seal, peer, inc, seq, at")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Tomb:
     memory: Remembered
     inc: int

@@ -6,15 +6,19 @@ the interpreter lock again, so one step for many rows is what keeps the writer c
 """
 
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
-from pratique.store.audit import chained
+from pratique.store.audit import hash_after
 from pratique.store.moves import MoveRefused
 from pratique.store.records import AuditEntry
 
-CHUNK_MAX = 256  # rows in one statement; sizes are powers of two, so that prepared statements are found again
+CHUNK_MAX = 256  # rows in one statement
+# How many rows a statement may have: few sizes, so that prepared statements are found again, and close ones, so that
+# a batch needs few statements and little filling.
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, CHUNK_MAX)
 
 
 class Into:
@@ -33,7 +37,7 @@ class Into:
     def put(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
         start, left = 0, len(rows)
         while left:
-            size = min(CHUNK_MAX, 1 << (left.bit_length() - 1))
+            size = SIZES[bisect_right(SIZES, left) - 1]
             sql = self._sql.get(size)
             if sql is None:
                 sql = self._sql[size] = self._head + ",".join([self._row] * size) + self._tail
@@ -43,7 +47,7 @@ class Into:
 
 
 class Among:
-    """A statement with `{}` where a list of keys or values stands. A list is filled up to a power of two by repeating
+    """A statement with `{}` where a list of keys or values stands. A list is filled up to the next size by repeating
     its last entry, so the statement must not mind a repeat (SELECT, UPDATE).
 
     Pairs are joined with `(VALUES {})`: SQLite answers `(a, b) IN (VALUES …)` by a scan of the whole table."""
@@ -68,7 +72,7 @@ class Among:
         return sum(self._part(db, entries[start : start + CHUNK_MAX]).rowcount for start in parts)
 
     def _part(self, db: sqlite3.Connection, part: Sequence[Sequence[Any]]) -> sqlite3.Cursor:
-        size = 1 << (len(part) - 1).bit_length()
+        size = SIZES[bisect_left(SIZES, len(part))]
         sql = self._sql.get(size)
         if sql is None:
             sql = self._sql[size] = self._statement.format(",".join([self._entry] * size))
@@ -146,9 +150,9 @@ class Tx:
         rows = []
         for entry in self.audits:
             number += 1
-            row = chained(head, number, self.now, entry)
-            head = row.hash
-            rows.append((number, self.now, row.actor, row.action, row.mid, row.cid, row.detail, bytes.fromhex(head)))
+            head = hash_after(head, number, self.now, entry)
+            values = (entry.actor, entry.action, entry.mid, entry.cid, entry.detail)
+            rows.append((number, self.now, *values, bytes.fromhex(head)))
         _AUDIT.put(self.db, rows)
         return number, head
 

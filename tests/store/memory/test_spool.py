@@ -1,5 +1,8 @@
 """Bodies in memory: two layers, room, damage on demand."""
 
+from contextlib import nullcontext
+from hashlib import sha256
+
 import pytest
 
 from pratique.store.memory import MemorySpool
@@ -64,3 +67,13 @@ def test_a_long_body_is_not_handed_out_whole() -> None:
     writer.write(b"5")
     assert writer.octets() is None
     assert spool.open(writer.finish().extent, "").size == 5
+
+
+def test_the_callers_digest_must_be_that_of_the_octets() -> None:
+    spool = MemorySpool()
+    known = sha256(b"onetwo").hexdigest()
+    for octets, fails in ((b"onetwo", False), (b"other", True)):
+        writer = spool.writer(digest=False)
+        writer.write(octets)
+        with pytest.raises(AssertionError) if fails else nullcontext():
+            assert writer.finish(known).sha256 == known
