@@ -29,7 +29,7 @@ async def greeting(port: int) -> bytes:
 async def test_it_takes_connections_until_it_is_closed() -> None:
     made = intake(LOCAL)
     await made.start()
-    port = made._servers[0].sockets[0].getsockname()[1]
+    port = made._servers[0].place[1]
     assert (await greeting(port)).startswith(b"220 ")
     made.close()
     with pytest.raises(OSError):
