@@ -50,6 +50,7 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._closed = False
+        self.place: tuple[str, int] = bound.getsockname()[:2]
         self._listen()
 
     def _listen(self) -> None:

@@ -1,7 +1,6 @@
 """Listeners: opened, told of a new configuration, closed; on sockets of their own or on those they are handed."""
 
 import asyncio
-import socket
 from dataclasses import replace
 from typing import Any, cast
 
@@ -28,11 +27,9 @@ async def greeting(port: int) -> bytes:
 
 
 async def test_it_takes_connections_until_it_is_closed() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    made = intake(replace(LOCAL, port=port))
+    made = intake(LOCAL)
     await made.start()
+    port = made._servers[0].place[1]
     assert (await greeting(port)).startswith(b"220 ")
     made.close()
     with pytest.raises(OSError):

@@ -155,7 +155,7 @@ def test_all_that_wait_are_taken_in_one_turn(loop: str, monkeypatch: pytest.Monk
 def test_a_closed_acceptor_lets_its_address_go(loop: str) -> None:
     async def work() -> None:
         acceptor = Acceptor(bind("127.0.0.1", 0, shared=False), lambda connection: connection.close())
-        place = acceptor._bound.getsockname()
+        place = acceptor.place
         with pytest.raises(OSError, match=rf"\[Errno 98\] 127\.0\.0\.1:{place[1]}: Address already in use"):
             bind(*place, shared=False)
         acceptor.close()
@@ -176,6 +176,9 @@ class Exhausted:
 
     def fileno(self) -> int:
         return self.bound.fileno()
+
+    def getsockname(self) -> Any:
+        return self.bound.getsockname()
 
     def accept(self) -> Any:
         if self.failures:
