@@ -20,7 +20,7 @@ from proof.durable.shim import Fault, Unavailable
 from proof.durable.sites import SITES, SOMETIMES, Site
 from proof.durable.workers import spread
 
-POINTS, REAL, SECONDS, WORKERS = 2_100, 50, 1_500.0, 2
+POINTS, REAL, SECONDS, WORKERS = 2_000, 50, 1_500.0, 2
 QUICK_POINTS, QUICK_REAL, QUICK_SECONDS = 40, 1, 100.0
 HUNTED_MAX = 60
 REAL_SCENARIOS = (("deliver", "gateway"), ("transfer", "gateway"), ("transfer", "manager"), ("release", "manager"))

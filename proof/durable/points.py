@@ -17,7 +17,7 @@ from proof.durable.sites import Site, here, kind_of, site_of
 from proof.durable.world import Stuck, World, build
 
 SEED = 20
-MISSES = 1.1  # points are run in another order of threads than they were counted in: some meet no such call
+MISSES = 1.25  # points are run in another order of threads than they were counted in: some meet no such call
 
 
 @dataclass(frozen=True, slots=True)

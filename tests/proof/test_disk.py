@@ -1,4 +1,4 @@
-"""The simulated disk: what a sync covers is always found, what it does not may be lost, and nothing else is ever there."""
+"""The simulated disk: what a sync covers is found, the rest may be lost, and nothing else is there."""
 
 import random
 
