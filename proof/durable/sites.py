@@ -61,7 +61,7 @@ def site_of(where: str, op: Op, path: str) -> Site:
 
 
 _STORE, _WRITER = "store/sqlite/store.py SqliteStore", "store/sqlite/writer.py Writer._make_durable"
-_OPEN, _MIGRATE = "store/sqlite/opening.py", "store/sqlite/migrations.py migrate"
+_OPEN, _MIGRATE = "store/sqlite/opening.py", "store/sqlite/migrations.py"
 _SPOOL, _SEGMENT, _INDEX = "store/spool.py FileSpool", "store/segment.py", "store/sqlite/index.py"
 _VIEW = "store/sqlite/view.py SqliteView"
 
@@ -110,14 +110,16 @@ _LIST: dict[str, tuple[str, ...]] = {
         "syncdir directory",
         "unlink store.db-journal",
     ),
-    _MIGRATE: (
+    f"{_MIGRATE} migrate": (
         "create store.db-wal",
         "create store.db-shm",
+        "write store.db-shm",
+        "truncate store.db-shm",
+    ),
+    f"{_MIGRATE} _take_steps": (
         "write store.db",
         "write store.db-wal",
-        "write store.db-shm",
         "truncate store.db",
-        "truncate store.db-shm",
         "fdatasync store.db",
         "fdatasync store.db-wal",
         "syncdir directory",
