@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv demo test check format bench model chaos overload lock clean
+.PHONY: help venv demo test check format bench model chaos overload crashpoints powerloss lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"
@@ -16,6 +16,8 @@ help:
 	@echo "make model   the long explicit-state runs of the custody model"
 	@echo "make chaos   kill -9, partitions and lost replies on real processes for T seconds (300), then the ledger; root"
 	@echo "make overload  five times too much mail for T seconds (60), kill -9 under load, a full disk; root and gcc"
+	@echo "make crashpoints  each durable call fails or is the last one, 2,000 points (needs gcc, strace)"
+	@echo "make powerloss    power fails at each instant, 10,000 states (needs gcc; fuse3 for its sample)"
 	@echo "make lock    resolve the requirement files anew"
 
 $(UV):
@@ -65,6 +67,12 @@ chaos: .venv/.stamp-dev
 
 overload: .venv/.stamp-dev
 	$(PY) -m tests.overload --seconds $(or $(T),60) $(ARGS)
+
+crashpoints: .venv/.stamp-dev
+	$(PY) -m proof.durable.crashpoints $(ARGS)
+
+powerloss: .venv/.stamp-dev
+	$(PY) -m proof.durable.powerloss $(ARGS)
 
 lock: | $(UV)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group build pyproject.toml -o requirements/run.txt

@@ -11,7 +11,7 @@ from typing import Any
 from pratique.store.audit import GENESIS, broken_at
 from pratique.store.records import AuditRow
 from proof.durable.hop import Arrived
-from proof.durable.ledger import Found, Promise
+from proof.durable.ledger import Found
 from proof.durable.place import Place
 from proof.durable.world import World
 
@@ -73,7 +73,7 @@ def read(directory: Path, sql: str) -> list[tuple[Any, ...]]:
 def check_store(directory: Path, role: str) -> list[str]:
     """Of a store that nobody has open: SQLite's own check, the audit chain, every body, and no file without a row."""
     wrong = [f"{role}: {row[0]}" for row in read(directory, "PRAGMA integrity_check") if row[0] != "ok"]
-    rows = [AuditRow(*row[:7], row[7].hex()) for row in read(directory, AUDIT)]
+    rows = [_audit_row(row) for row in read(directory, AUDIT)]
     if rows and broken_at(rows, previous=GENESIS, number=1) is not None:
         wrong.append(f"{role}: the audit chain is broken at {broken_at(rows, previous=GENESIS, number=1)}")
     named = defaultdict(set)
@@ -89,6 +89,11 @@ def check_store(directory: Path, role: str) -> list[str]:
         wrong.append(f"{role}: {len(idle)} segments hold nothing and are not given back")
     wrong += [f"{role}: {path.name} was left behind" for path in (directory / "spool").glob("spare-*")]
     return wrong
+
+
+def _audit_row(row: tuple[Any, ...]) -> AuditRow:
+    number, at, actor, action, mid, cid, detail, digest = row
+    return AuditRow(number, at, actor, action, mid, cid, detail, digest.hex())
 
 
 def _body(directory: Path, segment: int, offset: int, length: int) -> bytes:

@@ -20,7 +20,7 @@ from proof.durable.shim import Fault, Unavailable
 from proof.durable.sites import SITES, SOMETIMES, Site
 from proof.durable.workers import spread
 
-POINTS, REAL, SECONDS, WORKERS = 2_100, 50, 1_500.0, 2
+POINTS, REAL, SECONDS, WORKERS = 2_000, 50, 1_500.0, 2
 QUICK_POINTS, QUICK_REAL, QUICK_SECONDS = 40, 1, 100.0
 HUNTED_MAX = 60
 REAL_SCENARIOS = (("deliver", "gateway"), ("transfer", "gateway"), ("transfer", "manager"), ("release", "manager"))
@@ -91,9 +91,7 @@ def hunt(mutant: str, seconds: float) -> dict[str, Any]:
     points.warm()
     broken = mutants.CRASH[mutant]
     counted = _count(mutant, seconds, real=False)
-    every = [
-        p for p in points.choose(counted, 1_000_000) if p.fault == broken.fault and p.site.endswith(broken.sites)
-    ]
+    every = [p for p in points.choose(counted, 1_000_000) if p.fault == broken.fault and p.site.endswith(broken.sites)]
     tasks = [asdict(point) for point in every[:HUNTED_MAX]]
     tried = 0
     for outcome in spread(tasks, _work(mutant), workers=WORKERS, seconds=seconds):
@@ -160,7 +158,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--points", type=int, default=0, help="how many points; default by size")
     parser.add_argument("--real", type=int, default=-1, help="how many of them as real starts, besides")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long at the most")
-    parser.add_argument("--mutant", choices=sorted(mutants.CRASH), default="", help="a product that is broken on purpose")
+    parser.add_argument(
+        "--mutant", choices=sorted(mutants.CRASH), default="", help="a product that is broken on purpose"
+    )
     given = parser.parse_args(arguments)
     quick = given.size == "quick"
     try:

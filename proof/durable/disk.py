@@ -189,8 +189,8 @@ class Disk:
     def found(self, chance: random.Random) -> State:
         """One of the many states after a power failure now."""
         names = dict(self.durable)
-        for change in self._names_kept(chance):
-            change.apply(names)
+        for kept in self._names_kept(chance):
+            kept.apply(names)
         kind = chance.choice(("none", "all", "first", "some", "torn"))
         state = {}
         for path, number in names.items():

@@ -119,7 +119,9 @@ def _launch(place: Place, strace: str) -> None:
     """strace is the process that the place knows; the appliance is its child."""
     library = shim.make(shim.shared_place())
     wanted = ",".join([*CALLS, *FOREIGN, "open", "openat", "creat", "mmap", "ftruncate"])
-    settings = [x for pair in shim.environment(library, place.directory, place.log).items() for x in ("-E", "=".join(pair))]
+    settings = [
+        x for pair in shim.environment(library, place.directory, place.log).items() for x in ("-E", "=".join(pair))
+    ]
     command = [strace, "-f", "-y", "-s", "0", "-e", f"trace=?{wanted.replace(',', ',?')}", "-o", str(_trace(place))]
     clean = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
     with place.log.with_suffix(".out").open("wb") as out, place.log.with_suffix(".err").open("wb") as errors:
@@ -157,7 +159,9 @@ def _strace(place: Place) -> Counter[tuple[Op, str]]:
             continue
         if name in FOREIGN:
             found[Op.MARK, f"{name} of {kind_of(below[0])}"] += 1
-        elif name == "mmap" and "MAP_SHARED" in arguments and "PROT_WRITE" in arguments and not below[0].endswith("-shm"):
+        elif (
+            name == "mmap" and "MAP_SHARED" in arguments and "PROT_WRITE" in arguments and not below[0].endswith("-shm")
+        ):
             found[Op.MARK, f"mmap of {kind_of(below[0])}"] += 1
         elif name in ("open", "openat", "creat") and "O_TRUNC" in arguments and "O_CREAT" not in arguments:
             found[Op.TRUNCATE, kind_of(below[0])] += 1

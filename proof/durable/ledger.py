@@ -1,6 +1,6 @@
 """What was said to the outside, and what it obliges to. Pure: it judges what others read from disks.
 
-A *token* is one attempt to hand a message over, and the first word of its subject; each is sent once. Its answer obliges:
+A *token* is one attempt to hand a message over, and the subject; each is sent once. Its answer obliges:
 250 to exactly one message with an end that fits, 4xx to none, and a connection that broke to one at the most.
 """
 
@@ -28,7 +28,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is there, per token: messages of the gateway (their ids), what the manager holds, what the destination got."""
+    """What is there, by token: the gateway's messages (their ids), what the manager holds, what was delivered."""
 
     accepted: dict[str, list[str]]
     managed: dict[str, list[str]]  # custody of the manager's copies

@@ -14,7 +14,6 @@ from pratique.store.sqlite.store import SqliteStore
 from pratique.store.sqlite.writer import Writer, segments_of
 from proof.durable.shim import Fault
 
-
 SLOW_DISK_SECONDS = 0.02
 
 
@@ -60,7 +59,7 @@ def _sync_error_ignored() -> None:
         except OSError:
             pass
 
-    os.fdatasync = careless
+    os.fdatasync = careless  # type: ignore[assignment]
 
 
 def _no_dot() -> None:

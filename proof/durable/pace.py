@@ -7,7 +7,6 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from pratique.front import appliance
 from pratique.manager.expire import Expirer
 from pratique.net.clock import SystemClock
 from pratique.runner.reactions import REACTIONS
@@ -52,7 +51,7 @@ def hurry() -> None:
         _replace(name, lambda *_, ms=ms, **__: ms)
     for keyword, reaction in REACTIONS.items():
         REACTIONS[keyword] = replace(reaction, pause_seconds=min(reaction.pause_seconds, SOON))
-    defaults = FileSpool.__init__.__kwdefaults__
+    defaults = FileSpool.__init__.__kwdefaults__ or {}
     assert {"segment_bytes", "memory_bytes"} <= defaults.keys()
     defaults["segment_bytes"], defaults["memory_bytes"] = SEGMENT_BYTES, MEMORY_BYTES
     begin = Expirer.__init__
@@ -70,4 +69,4 @@ def later(ms: int) -> None:
         def now_ms(self) -> int:
             return super().now_ms() + ms
 
-    appliance.SystemClock = Ahead  # type: ignore[misc]
+    _replace("pratique.front.appliance.SystemClock", Ahead)

@@ -21,9 +21,6 @@ from typing import Any
 import uvloop
 
 # Loaded here, once, what an appliance loads late.
-import pratique.console.commands.desk
-import pratique.front.acts
-import pratique.front.faces
 from pratique.front import run as front_run
 from pratique.front.control import socket_path
 from proof.durable import pace, shim
@@ -236,7 +233,7 @@ def _become(place: Place, plan: Plan, writes: int) -> None:
 
             front_run._say = ready
         code = uvloop.run(front_run.run(place.directory))
-    except BaseException as error:  # the parent judges the exit code, and reads this
+    except BaseException as error:  # noqa: BLE001  the parent judges the exit code, and reads this
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(code)

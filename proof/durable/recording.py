@@ -77,6 +77,15 @@ def instrument(own: Path, other: Path) -> Callable[[], None]:
     return change
 
 
+def both(first: Callable[[], None] | None, second: Callable[[], None]) -> Callable[[], None]:
+    def change() -> None:
+        if first is not None:
+            first()
+        second()
+
+    return change
+
+
 def read_state(directory: Path) -> State:
     state = {}
     for folder in KEPT:
@@ -107,7 +116,7 @@ def record(
         other = logs["gateway" if place.role == "manager" else "manager"]
         note = instrument(place.log, other)
         place.plan.data = place.plan.from_start = True
-        place.plan.change = (lambda n=note: (mutate(), n())) if mutate else note  # type: ignore[misc]
+        place.plan.change = both(mutate, note)
         if failed_sync and place.role == "gateway":
             place.plan.at, place.plan.fault, place.plan.part = 60, Fault.LOST, "/spool/"
 

@@ -64,11 +64,11 @@ async def check(directory: Path, serial: str, heard: Heard, *, thorough: bool) -
     except (StoreFailed, sqlite3.Error, OSError, TypeError) as error:
         return [f"it does not open: {type(error).__name__}: {error}"]
     try:
-        wrong = _rows(directory, heard) + _bodies(store)
+        wrong = _rows(directory, heard) + bodies_wrong(store)
         if store.possibly_old:
             wrong.append("the store takes itself for one that was put back from an older copy")
         if thorough:
-            wrong += await _goes_on(store)
+            wrong += await goes_on(store)
     finally:
         await store.close()
     return wrong
@@ -140,7 +140,7 @@ _KEPT_WORD: dict[str, Any] = {
 }
 
 
-def _bodies(store: SqliteStore) -> list[str]:
+def bodies_wrong(store: SqliteStore) -> list[str]:
     wrong = []
     for mid, extent, sha256 in store.view.live_bodies():
         try:
@@ -151,7 +151,7 @@ def _bodies(store: SqliteStore) -> list[str]:
     return wrong
 
 
-async def _goes_on(store: SqliteStore) -> list[str]:
+async def goes_on(store: SqliteStore) -> list[str]:
     """It takes one more message, and that harms none that is there."""
     writer = store.spool.writer()
     octets = b"Subject: afterwards\r\n\r\n" + b"x" * 3000
@@ -161,13 +161,14 @@ async def _goes_on(store: SqliteStore) -> list[str]:
     envelope = Envelope("a@partner.example", (Recipient("b@demo.example"),))
     copy = NewCopy(
         mid, make_cid(clock.now_ms(), clock.random(10)), 0, "ACTIVE", 1, clock.now_ms(), envelope, stored.extent,
-        hashlib.sha256(octets).hexdigest(), subject="afterwards", deliveries=(NewDelivery(0, "b@demo.example", "demo.example", 0),),
+        hashlib.sha256(octets).hexdigest(), subject="afterwards",
+        deliveries=(NewDelivery(0, "b@demo.example", "demo.example", 0),),
     )  # fmt: skip
     try:
         await store.submit(Accept((copy,), (AuditEntry("system", "accept", mid, copy.cid, "{}"),)))
     except Exception as error:  # noqa: BLE001  whatever it is, it is told as a finding
         return [f"it takes no further message: {error!r}"]
-    wrong = _bodies(store)
+    wrong = bodies_wrong(store)
     broken = broken_audit(store.view)
     if broken is not None:
         wrong.append(f"the audit chain is broken at {broken}")

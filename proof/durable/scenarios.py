@@ -79,9 +79,7 @@ def _transfer(world: World) -> None:
     world.send("hold", End.HELD)
     world.send("hold", End.HELD, size=LARGE)
     world.send("wait", End.HELD)
-    world.until(
-        lambda: world.manager.count("copy WHERE custody = 'HELD'") >= len(_kept(world)), "all is held"
-    )
+    world.until(lambda: world.manager.count("copy WHERE custody = 'HELD'") >= len(_kept(world)), "all is held")
     _gateway_at_rest(world)
 
 
@@ -132,8 +130,8 @@ def slow_judge() -> None:
         await asyncio.sleep(0.01)
         return await judge(self, *arguments)
 
-    Pipeline.judge_now = lambda self, *_: None  # type: ignore[method-assign,assignment,misc]
-    Pipeline.judge = late  # type: ignore[method-assign]
+    Pipeline.judge_now = lambda self, *_: None  # type: ignore[method-assign]
+    Pipeline.judge = late  # type: ignore[method-assign,assignment]
 
 
 HELD = (("hold", End.HELD), ("wait", End.HELD))
@@ -157,7 +155,9 @@ SCENARIOS = {
             "expire", "scheduled exits: delete and release", "held", _expire, BOTH, ahead_ms=DAYS_MS,
             before=(("hold", End.DELETED), ("wait", End.DELIVERED)),
         ),
-        Scenario("start", "open after a kill, take up what was open", "killed", _start, BOTH, from_start=True, before=HELD),
+        Scenario(
+            "start", "open after a kill, take up what was open", "killed", _start, BOTH, from_start=True, before=HELD
+        ),
         Scenario("found", "make a store from nothing", "bare", _found, ("gateway",), ("gateway",), from_start=True),
     )
 }  # fmt: skip

@@ -87,7 +87,9 @@ def make(directory: Path) -> Path:
         return library
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
     if not compiler:
-        raise Unavailable("faults are made by a C library and there is no C compiler: install gcc (Debian: gcc libc6-dev)")
+        raise Unavailable(
+            "faults are made by a C library and there is no C compiler: install gcc (Debian: gcc libc6-dev)"
+        )
     fresh = library.with_suffix(f".{os.getpid()}")
     command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(fresh), str(SOURCE), "-ldl", "-lpthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -23,7 +23,7 @@ def scratch(*, memory: bool = True) -> Path:
 
 
 def spread(tasks: list[Any], work: Work, *, workers: int, seconds: float) -> Iterator[Any]:
-    """Results in the order in which they come; fewer than tasks when the time is over. A worker that dies is an error."""
+    """Results as they come; fewer than tasks when the time is over. A worker that dies is an error."""
     base = scratch()
     deadline = time.monotonic() + seconds
     pipes: dict[int, int] = {}
@@ -73,7 +73,7 @@ def _serve(directory: Path, number: int, tasks: list[Any], work: Work, writes: i
             while octets:
                 octets = octets[os.write(writes, octets) :]
         code = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001  shown, and told by the exit status
         import traceback
 
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""A gateway, a manager and a destination on loopback addresses of their own, put back to a saved state for each point."""
+"""A gateway, a manager and a destination on loopback addresses of their own, put back to a saved state each time."""
 
 import asyncio
 import json
@@ -16,11 +16,13 @@ from pratique.front.enroll import enrol_stopped, own_enrolment
 from pratique.front.init import initialise
 from proof.durable.hop import PORT, Hop
 from proof.durable.ledger import End, Promise
-from proof.durable.shim import Fault
 from proof.durable.place import Place, Plan, reply, wait
+from proof.durable.shim import Fault
 
 QUIET_SECONDS = 20.0
-FILTERS = 'hold: if (subject == "^hold") { quarantine("Policy"); } wait: if (subject == "^wait") { quarantine("Outbreak"); }'
+FILTERS = (
+    'hold: if (subject == "^hold") { quarantine("Policy"); } wait: if (subject == "^wait") { quarantine("Outbreak"); }'
+)
 PASSWORD = "correct horse battery"
 RESTARTS_MAX = 4
 PATIENCE_SECONDS = 15.0  # an appliance that ends after a failed disk may take its time
@@ -145,7 +147,7 @@ class World:
         while time.monotonic() < deadline:
             done = self.manager.ask(command, mids=mids, quarantine="")
             if done is not None:
-                self.marks(f"{command} {' '.join(map(str, done['acted'] and mids or []))}")
+                self.marks(f"{command} {' '.join(str(m) for m in mids if m not in done['untouched'])}")
                 left = done["untouched"]
                 held = {row[0] for row in self.manager.rows("SELECT mid FROM copy WHERE custody = 'HELD'")}
                 mids = [mid for mid in left if mid in held]
