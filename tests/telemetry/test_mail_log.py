@@ -51,9 +51,9 @@ def test_file_begins_with_the_contract_s_header_and_holds_framed_lines(tmp_path:
     log.emit(CLOSE)
     log.close()
     assert rows(tmp_path) == [
-        "Fri Sep 13 15:08:07 2013 Info: Begin Logfile",
-        f"Fri Sep 13 15:08:07 2013 Info: Version: 0.1.0-001 SN: {SERIAL}",
-        "Fri Sep 13 15:08:07 2013 Info: Time offset from UTC: 0 seconds",
+        "Fri Sep 13 15:08:02 2013 Info: Begin Logfile",
+        f"Fri Sep 13 15:08:02 2013 Info: Version: 0.1.0-001 SN: {SERIAL}",
+        "Fri Sep 13 15:08:02 2013 Info: Time offset from UTC: 0 seconds",
         "Fri Sep 13 15:08:02 2013 Info: New SMTP DCID 12345 interface 10.10.20.1 address 10.10.10.1 port 7025",
         "Fri Sep 13 15:08:07 2013 Info: DCID 12345 close",
     ]
