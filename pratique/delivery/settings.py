@@ -14,7 +14,7 @@ class RetrySettings:
     """retry.py. Spans in seconds."""
 
     initial_s: int = _option(
-        60, "Wait after the first failed attempt, in seconds; it doubles with each further one.", min=1
+        60, "Wait after the first failed attempt, in seconds; it doubles with each further one.", min=0
     )
     ceiling_s: int = _option(3600, "Longest wait between two attempts, in seconds.", min=1)
     jitter_percent: int = _option(

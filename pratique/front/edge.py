@@ -27,6 +27,7 @@ from pratique.net.tls import server_context
 from pratique.policy.evaluate import ProgramError
 from pratique.runner.services import Drawn, Numbers, Services
 from pratique.store.interface import Identity, Store
+from pratique.store.moves import StoreFailed
 from pratique.store.remote.client import Custody, EdgeStore
 from pratique.store.remote.lease import CONNECTIONS, Leases
 from pratique.store.remote.wire import Known
@@ -170,7 +171,7 @@ async def run_edge(directory: Path, handed: str, parent: int) -> int:
     _die_with_custody(parent)
     try:
         return await EdgeProcess(directory, Handed.of(handed)).run()
-    except (BadConfiguration, OSError, ValueError) as error:
+    except (BadConfiguration, OSError, StoreFailed, ValueError) as error:  # StoreFailed: custody is gone
         print(f"pratique: an edge process cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
 

@@ -242,6 +242,8 @@ class Gateway:
 
     def _moved(self, item: Item, event: Event) -> None:
         if event is Event.ACC:
+            if item.hop > 1 and self.link is not None:
+                self.link.journal_changed()  # it had come back and is held again: the row FIN says so
             return
         self._log(
             log.Alarm(

@@ -193,7 +193,7 @@ class Judging:
             await asyncio.wait({judging})
             if judging.exception() is None:
                 await self._commit_judgement(copy, reception, judging.result())
-        except (MoveRefused, OSError) as error:
+        except (MoveRefused, OSError, StoreFailed) as error:  # it stays RECEIVED, and is judged in a later round
             self._fault(error)
         finally:
             self._judging.discard(copy.mid)
@@ -205,12 +205,15 @@ class Judging:
         if plan is None:
             return  # no manager is enrolled: it waits as RECEIVED, and is judged when one is, or at the next start
         copies = _under_cid(plan, copy)
-        try:
-            await self._services.store.submit(Judge(copy.mid, copies, tuple(plan.audit)))
-        except StoreFailed as error:
-            self._fault(error)
-            return  # the copy stays RECEIVED and is judged again at the next start
-        self._go_on(plan, reception.octets)
+        future = self._services.store.submit(Judge(copy.mid, copies, tuple(plan.audit)))
+
+        def committed(done: Submitted) -> None:
+            # Not after the await, a turn later: transfers are offered in the order in which their numbers commit.
+            if done.exception() is None:
+                self._go_on(plan, reception.octets)
+
+        future.add_done_callback(committed)
+        await future
 
     def _fault(self, error: BaseException) -> None:
         self._services.telemetry.emit(log.Fault(error=f"store: {error}; the sender keeps its mail and tries again"))

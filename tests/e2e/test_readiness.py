@@ -34,9 +34,10 @@ def test_a_manager_says_what_it_lacks(world: World) -> None:
         renewed = FakeGateway(world.base / "renewed", address=fake.address, serial=fake.serial)
         paper = world.base / "renewed.json"
         paper.write_text(renewed.enrolment().to_json())
-        assert world.run("enroll", str(manager.directory), str(paper)).returncode == 0
-        found = _checks(talk)  # this session's certificate is nobody's any more
-        assert {name for name, (answer, _) in found.items() if answer == "NO"} == {"enrolled", "accepting"}
+        refused = world.run("enroll", str(manager.directory), str(paper))
+        assert refused.returncode == 1 and "--withdraw" in refused.stderr  # nobody takes another's place unasked
+        assert world.run("enroll", str(manager.directory), "--withdraw", fake.serial).returncode == 0
+    assert world.run("enroll", str(manager.directory), str(paper)).returncode == 0
     with renewed.connect(manager) as talk:
         talk.hello()
         assert _checks(talk) == well
