@@ -52,6 +52,7 @@ class Custody(asyncio.Protocol):
                 self._told(said)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None  # what is said from here on reaches nobody
         self._gone()
 
     def ask(self, move: Accept, answered: Callable[[Answered], None]) -> None:

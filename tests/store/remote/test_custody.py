@@ -201,6 +201,15 @@ async def test_an_edge_that_says_what_cannot_be_read_is_cut_off(world: World) ->
     assert "cannot be read" in world.lost[0]
 
 
+async def test_an_edge_that_speaks_when_custody_is_gone_does_no_harm(world: World) -> None:
+    world.port.cut("it died")
+    await asyncio.wait_for(world.gone.wait(), 5)
+    world.custody.counted({"received": 1})
+    world.custody.close()
+    await turns()
+    assert world.custody._transport is None
+
+
 async def test_when_the_edge_ends_its_segments_are_custodys_again(world: World) -> None:
     copy = world.copy()
     await accept(world, copy)
