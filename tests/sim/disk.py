@@ -28,6 +28,8 @@ class Spool(MemorySpool):
 
     def drop(self, extents: Any) -> None:
         extents = tuple(extents)
+        if self.store.is_ended:  # as the spool on disk: what the last commit named is not known, so nothing goes
+            return
         if self.life.effect("drop bodies"):
             self.life.world.ledger.bodies_dropped(self.store, extents)
             super().drop(extents)
@@ -82,11 +84,7 @@ class Store(MemoryStore):
         if not self.life.effect("commit"):
             return 0
         self._left = len(self.pending[:count])
-        done = super().commit(count)
-        if self.is_unknown and done:
-            self.is_unknown = False
-            self._ended = UNKNOWN
-        return done
+        return super().commit(count)
 
     def _apply(self, submission: Submission) -> tuple[Any, Exception | None]:
         result, error = super()._apply(submission)
@@ -94,9 +92,15 @@ class Store(MemoryStore):
         self.life.world.ledger.committed(self.life, submission.move, result, error)
         if self._left == 0:
             self.life.effect("be durable")
-        if self.is_unknown:
-            return None, UNKNOWN
-        return result, error
+        if not self.is_unknown:
+            return result, error
+        if self._left == 0:
+            self._ended = UNKNOWN
+        return None, UNKNOWN
+
+    @property
+    def is_ended(self) -> bool:
+        return self._ended is not None
 
     def named(self) -> set[Extent]:
         return {copy.extent for copy in self.rows.copies.values() if copy.extent is not None}

@@ -3,6 +3,7 @@
 A kind is one function: it begins the fault and says after how many seconds, and how, it ends.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -76,7 +77,7 @@ class Faults:
         appliance.crash("an outage begins", silent=self._world.random.random() < 0.5)
 
         def back() -> None:
-            self._down[appliance.name] -= 1
+            self._down[appliance.name] = max(0, self._down.get(appliance.name, 0) - 1)
             self.start(appliance)
 
         self._later(low, high, back)
@@ -95,6 +96,7 @@ class Faults:
 
         async def again() -> None:
             await appliance.stop()
+            await asyncio.sleep(1.0)  # what waited for the store is told
             self._world.stopped(life)
             self.crashed(appliance)
 

@@ -5,6 +5,7 @@ release; no hop is taken twice; no body goes that a row names. At the end: every
 somewhere, nothing that was refused is anywhere, and a second delivery has a name and a cause (design G1 to G7).
 """
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from tests.sim.plans import FREE, HELD_FATES
 from tests.sim.senders import Attempt
 
 DUPLICATE = b"X-Possible-Duplicate: yes\r\n"
-OPEN = ("DUE", "DOT")
+TRACE_ID = re.compile(rb"\bid (\d+)")
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Ledger:
         if not found:
             self.breaks("G2", f"{marker} came to {recipient}, and {gateway.name} knows nothing of it")
             return
-        copy, d = (intended or found)[0]
+        copy, d = _told_by(octets, intended) or _told_by(octets, found) or (intended or found)[0]
         peer = end.other
         self.deliveries[copy.cid, recipient].append(
             Delivery(
@@ -339,6 +340,12 @@ def attempt_digest(attempt: Attempt) -> str:
     from hashlib import sha256
 
     return sha256(attempt.octets).hexdigest()
+
+
+def _told_by(octets: bytes, found: list[Any]) -> Any:
+    """The copy whose MID stands in the newest Received line, which a gateway writes at the door and at a return."""
+    mid = TRACE_ID.search(octets)
+    return next(((copy, d) for copy, d in found if mid is not None and copy.mid == int(mid[1])), None)
 
 
 def _header(octets: bytes, name: bytes) -> str:

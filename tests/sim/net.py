@@ -103,7 +103,8 @@ class End(asyncio.Transport):
             other._inbox = deque((due + late, what) for due, what in other._inbox)
             other._last_due += late
             other._enqueue(ConnectionResetError("reset by peer"))
-            self._fail(ConnectionResetError("reset by peer"))
+            self._closing = True
+            net.loop.call_soon(self._fail, ConnectionResetError("reset by peer"), context=self.context)
         elif cut.style == "mute":
             late = net.random.uniform(*SILENCE_SECONDS)
             other._enqueue(TimeoutError("timed out"), late)

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import hashlib
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 from unittest import mock
@@ -34,6 +36,13 @@ FATES = (
 )  # fmt: skip
 QUIET_SECONDS_MAX = 8 * DAY
 STEPS_MAX = 3_000_000  # turns of the loop in one seed: more is a loop that never rests
+
+
+def told(error: BaseException | None) -> str:
+    """The exception and the innermost places of it."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:] if error is not None else ()
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
+    return f"{error!r} at {places}"
 
 
 @dataclass
@@ -106,7 +115,7 @@ class World:
         handle, task = found.get("handle"), found.get("task") or found.get("future")
         life = handle._context.get(OWNER) if handle is not None else getattr(task, "owner", None)
         if life is None or not life.dead:
-            self.errors.append(f"{life or 'world'}: {found.get('message')}: {found.get('exception')!r}")
+            self.errors.append(f"{life or 'world'}: {found.get('message')}: {told(found.get('exception'))}")
 
     def spawn(self, work: Any, name: str, context: Any = None) -> Any:
         task = self.loop.create_task(work, name=name, context=context or self.context.copy())
@@ -118,7 +127,7 @@ class World:
         self._own_tasks.discard(task)
         life = task.owner
         if not task.cancelled() and task.exception() is not None and (life is None or not life.dead):
-            self.errors.append(f"{task.get_name()}: {task.exception()!r}")
+            self.errors.append(f"{task.get_name()}: {told(task.exception())}")
 
     def tasks_of(self, life: Life) -> list[Any]:
         found = [t for t in asyncio.all_tasks(self.loop) if t.owner is life]
@@ -165,6 +174,7 @@ class World:
             life = appliance.life
             assert life is not None
             await self.spawn(appliance.stop(), f"clean end of {life}", context=life.fresh_context())
+            await asyncio.sleep(1.0)  # what waited for the store is told
             self.stopped(life)
         self.ledger.close()
 
@@ -206,7 +216,7 @@ class World:
         try:
             run(self.loop, self._watched())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seed's outcome
-            self.errors.append(f"the run itself: {type(error).__name__}: {error}")
+            self.errors.append(f"the run itself: {told(error)}")
         for life in self._lives:
             self.errors += life.failures
         broken = [*self.ledger.broken, *(f"exception: {e}" for e in self.errors)]
