@@ -9,12 +9,13 @@ from typing import Any
 
 from pratique.store.moves import PutPeer, StoreFailed
 from pratique.transfer.messages import Limits
+from tests.sim.appliance import PORT
 from tests.sim.net import Connection, Cut
 from tests.sim.plans import DAY, HOUR
 
 FULL = StoreFailed("the disk is full", full=True)
 BROKEN = StoreFailed("the disk gave an I/O error", fatal=True)
-SMALL_BYTES = 1_200
+SMALL_BYTES = 600
 MINUTE = 60.0
 CUTS = ("reset", "lost", "lost", "mute")
 
@@ -111,12 +112,26 @@ class Faults:
         if self.is_over or random.random() >= plan.cut:
             return
         if random.random() < plan.zombie:
-            connection.cut = Cut(0, writes=random.randint(1, 9), style="zombie")
+            first = 5 if connection.port == PORT else 1  # there, what counts comes after the hello
+            connection.cut = Cut(0, writes=random.randint(first, 8), style="zombie")
         elif random.random() < 0.5:
             connection.cut = Cut(random.randrange(2), writes=random.randint(1, 9), style=random.choice(CUTS))
         else:
             connection.cut = Cut(random.randrange(2), octets=random.randint(1, 6_000), style=random.choice(CUTS))
         self._world.injected[f"connection {connection.cut.style}"] += 1
+
+    def zombie(self, connection: Connection) -> None:
+        """The worst moment for the receiver to refuse: the next attempt is cancelled, and the late one still comes."""
+        world = self._world
+        if self.is_over or world.random.random() >= world.plan.spite:
+            return
+        client, server = connection.hosts
+        if server == world.manager.address and "small limit" in world.plan.weights:
+            self._begin("small limit")
+        gateway = next((g for g in world.gateways if g.address == server), None)
+        if gateway is not None and client == world.manager.address and "wrong key" in world.plan.weights:
+            world.injected["wrong key"] += 1
+            self._wrong_key(gateway)
 
     def _partition(self) -> None:
         network, random = self._world.network, self._world.random
@@ -205,9 +220,9 @@ class Faults:
 
         self._later(5.0, 10 * MINUTE, all_sizes)
 
-    def _wrong_key(self) -> None:
+    def _wrong_key(self, gateway: Any = None) -> None:
         """A gateway does not believe the manager's certificates: releases are cancelled and go to the alternate one."""
-        gateway = self._world.random.choice(self._world.gateways)
+        gateway = gateway or self._world.random.choice(self._world.gateways)
         self._enrol(gateway, wrong=True)
         self._later(5.0, 10 * MINUTE, lambda: self._enrol(gateway, wrong=False))
 

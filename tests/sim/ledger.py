@@ -145,6 +145,7 @@ class Ledger:
             for d in gateway.rows.deliveries.get(mid, ())
             if d.address == recipient
         ]
+        found.sort(key=lambda one: one[0].hop)  # one that the line does not name was split from another at the door
         intended = [(copy, d) for copy, d in found if d.state == "DOT"]
         late = end._connection.harmed
         if not intended and not late:

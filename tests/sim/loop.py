@@ -36,6 +36,10 @@ class Deadlock(Exception):
     """Nothing is ready and no timer is set, but somebody waits."""
 
 
+class Restless(Exception):
+    """Something goes round and round."""
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """`network` answers create_server and create_connection; it is set by the world."""
 
@@ -44,6 +48,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-9
         self._virtual_now = 0.0
         self.steps = 0  # turns of the loop
+        self.steps_max = 1 << 62
         self.network: Any = None
         self._selector = self
         self.set_task_factory(self._task)
@@ -57,6 +62,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[Any]:
         self.steps += 1
+        if self.steps > self.steps_max:
+            raise Restless(f"{self.steps_max} turns of the loop, and still no rest")
         if timeout is None:
             raise Deadlock("nothing is ready and no timer is set")
         if timeout > 0:
@@ -69,9 +76,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         return
-
-    def _timer_handle_cancelled(self, handle: Any) -> None:
-        super()._timer_handle_cancelled(handle)
 
     # --- the edge
     async def create_server(self, factory: Callable[[], Any], host: str, port: int, **_: Any) -> Any:

@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.sim.loop import OWNER, context_of
 
-LATE_SECONDS = (20.0, 400.0)  # how late a zombie's octets arrive; sessions live for 900 s
+# How late a zombie's octets arrive. A quarantine port waits 30 s for more of a session, mail servers longer.
+LATE_SECONDS = ((0.2, 5.0), (1.0, 28.0), (1.0, 28.0), (20.0, 400.0))
 SILENCE_SECONDS = (30.0, 90.0)  # keepalive and user timeout find a peer that vanished
 EOF = object()
 
@@ -33,6 +34,7 @@ class Cut:
 class Connection:
     number: int
     hosts: tuple[str, str]  # client, server
+    port: int
     latency: float
     cut: Cut | None = None
     dribble: bool = False
@@ -99,12 +101,13 @@ class End(asyncio.Transport):
         if cut.style in ("reset", "zombie") and data:
             self._send(data)
         if cut.style == "zombie":
-            late = net.random.uniform(*LATE_SECONDS)
+            late = net.random.uniform(*net.random.choice(LATE_SECONDS))
             other._inbox = deque((due + late, what) for due, what in other._inbox)
             other._last_due += late
             other._enqueue(ConnectionResetError("reset by peer"))
             self._closing = True
             net.loop.call_soon(self._fail, ConnectionResetError("reset by peer"), context=self.context)
+            net.on_zombie(self._connection)
         elif cut.style == "mute":
             late = net.random.uniform(*SILENCE_SECONDS)
             other._enqueue(TimeoutError("timed out"), late)
@@ -244,7 +247,7 @@ class Server:
 
 
 class Network:
-    """`on_connect(connection)` may change what befalls it. `effect(owner, what)` counts, and tells whether it counts."""
+    """`on_connect(connection)` may change what befalls it, `on_zombie` hears of one. `effect(owner, what)` counts, and tells whether it counts."""
 
     def __init__(
         self,
@@ -254,7 +257,9 @@ class Network:
         effect: Callable[[Any, str], bool],
         note: Callable[[str, str], None],
         on_connect: Callable[[Connection], None],
+        on_zombie: Callable[[Connection], None],
     ) -> None:
+        self.on_zombie = on_zombie
         self.loop, self.random, self.effect, self.note, self.on_connect = loop, random, effect, note, on_connect
         self.buffer_bytes = 1 << 20
         self.listening: dict[tuple[str, int], tuple[Callable[[], Any], Any]] = {}
@@ -285,7 +290,7 @@ class Network:
         if found is None:
             raise ConnectionRefusedError(111, "Connection refused")
         self._made += 1
-        connection = Connection(self._made, (source, host), latency)
+        connection = Connection(self._made, (source, host), port, latency)
         self.on_connect(connection)
         client, server = factory(), None
         here, there = (source, 40_000 + self._made % 20_000), (host, port)

@@ -78,6 +78,7 @@ class Plan:
     alternate: bool
     cut: float  # share of connections that something befalls
     zombie: float  # share of those that are zombies
+    spite: float  # how often a zombie's receiver begins to refuse just then
     effects_between_crashes: int  # 0 = crashes come by the clock only
     faults: int  # how many timed faults
     operators: float  # acts per held message
@@ -105,6 +106,7 @@ def plan_of(seed: int) -> Plan:
         alternate=random.random() < 0.7,
         cut=pick((0.0, 0.05, 0.15, 0.4)),
         zombie=pick((0.1, 0.3, 0.6)),
+        spite=pick((0.0, 0.2, 0.5)),
         effects_between_crashes=pick((0, 0, 300, 1_500, 5_000)),
         faults=pick((0, 2, 4, 8, 12)),
         operators=pick((0.7, 1.0, 1.5)),

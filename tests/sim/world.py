@@ -35,7 +35,7 @@ FATES = (
     ("bounced", 1), ("marked", 1), ("outbreak", 1), ("virus", 2),
 )  # fmt: skip
 QUIET_SECONDS_MAX = 8 * DAY
-STEPS_MAX = 3_000_000  # turns of the loop in one seed: more is a loop that never rests
+STEPS_MAX = 600_000  # turns of the loop in one seed: more is a loop that never rests
 
 
 def told(error: BaseException | None) -> str:
@@ -66,6 +66,7 @@ class World:
         self.seed, self.plan, self._tell = seed, plan, tell
         self.random = Random(f"world {seed}")
         self.loop = VirtualLoop()
+        self.loop.steps_max = STEPS_MAX
         self.context = context_of(None)
         self._hash = hashlib.blake2b(digest_size=12)
         self.injected: Counter[str] = Counter()
@@ -86,6 +87,7 @@ class World:
             effect=lambda owner, what: owner is None or owner.effect(what),
             note=self.note,
             on_connect=self.faults.befall,
+            on_zombie=self.faults.zombie,
         )
         self.network.buffer_bytes = plan.buffer_bytes
         self.network.listening[DESTINATION, 25] = self.destination.session, None
