@@ -1,5 +1,6 @@
 """Delivery to next hops: outcomes, retries on a clock that stands still, routes, and what is said of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -102,6 +103,18 @@ async def test_a_recipient_who_is_refused_for_now_is_tried_again_when_his_time_h
     post.at(60)
     await post.settled(copy, "DELIVERED")
     assert post.mailroom.noticed == []
+
+
+async def test_what_is_due_is_tried_although_the_host_let_no_further_connection_in_a_moment_ago(make: Make) -> None:
+    """Found by the simulation: with its last connection closed, nobody took up what came due within that minute."""
+    post = make(retry=RetrySettings(initial_s=10))
+    post.hop.script["GREETING"].extend(["220 hop ESMTP", "421 4.3.2 no further connection"])
+    post.hop.script["RCPT"].append("451 4.2.1 not now")
+    first, second = await post.sent(), await post.sent()
+    await post.settled(second, "DELIVERED")
+    await post.tried(first)
+    post.at(15)
+    await post.settled(first, "DELIVERED")
 
 
 async def test_the_waits_double_and_have_a_ceiling(make: Make) -> None:
