@@ -15,7 +15,7 @@ from tests.sim.plans import DAY, HOUR
 
 FULL = StoreFailed("the disk is full", full=True)
 BROKEN = StoreFailed("the disk gave an I/O error", fatal=True)
-SMALL_BYTES = 600
+SMALL_BYTES = 1_000
 MINUTE = 60.0
 CUTS = ("reset", "lost", "lost", "mute")
 

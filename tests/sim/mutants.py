@@ -127,7 +127,7 @@ MUTANTS = {
         "A transfer is sent while the disk says that it never was.",
         _no_intent,
         ("I14", "G2", "exception"),
-        _weights(kinds=("outage", "partition"), faults=6),
+        _weights(kinds=("outage", "partition"), faults=6, steps_max=40_000),
     ),
     "any release delivers": Mutant(
         "A message in two quarantines leaves when one of them lets it go.", _any_release, ("G3",)

@@ -89,6 +89,7 @@ class Plan:
     journal_rows: int
     one_piece_bytes: int
     buffer_bytes: int
+    steps_max: int = 400_000  # turns of the loop: more is something that goes round and round
     weights: dict[str, float] = field(default_factory=lambda: dict(TIMED))
 
 

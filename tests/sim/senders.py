@@ -51,7 +51,7 @@ def draw(random: Any, number: int, weights: tuple[tuple[str, int], ...]) -> Mail
         fate=random.choice(fates),
         sender="" if random.random() < 0.05 else f"s{number}@sender.example",
         recipients=tuple(dict.fromkeys(addresses)),
-        size=random.choice((50, 300, 300, 1_500, 1_500, 6_000, 40_000)) if random.random() < 0.97 else 400_000,
+        size=random.choice((50, 300, 300, 1_500, 1_500, 1_500, 6_000, 40_000)) if random.random() < 0.97 else 400_000,
         chunks=random.random() < 0.3,
     )
 

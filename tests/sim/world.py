@@ -35,7 +35,6 @@ FATES = (
     ("bounced", 1), ("marked", 1), ("outbreak", 1), ("virus", 2),
 )  # fmt: skip
 QUIET_SECONDS_MAX = 8 * DAY
-STEPS_MAX = 600_000  # turns of the loop in one seed: more is a loop that never rests
 
 
 def told(error: BaseException | None) -> str:
@@ -66,7 +65,7 @@ class World:
         self.seed, self.plan, self._tell = seed, plan, tell
         self.random = Random(f"world {seed}")
         self.loop = VirtualLoop()
-        self.loop.steps_max = STEPS_MAX
+        self.loop.steps_max = plan.steps_max
         self.context = context_of(None)
         self._hash = hashlib.blake2b(digest_size=12)
         self.injected: Counter[str] = Counter()
