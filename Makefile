@@ -8,6 +8,7 @@ export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help venv demo test check format bench model chaos overload lock clean
+.PHONY: help venv demo test check format bench model sim lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"
@@ -16,6 +17,7 @@ help:
 	@echo "make model   the long explicit-state runs of the custody model"
 	@echo "make chaos   kill -9, partitions and lost replies on real processes for T seconds (300), then the ledger; root"
 	@echo "make overload  five times too much mail for T seconds (60), kill -9 under load, a full disk; root and gcc"
+	@echo "make sim     SEEDS=2500: simulate so many whole systems with faults; SEED=n replays one, with its trace"
 	@echo "make lock    resolve the requirement files anew"
 
 $(UV):
@@ -65,6 +67,10 @@ chaos: .venv/.stamp-dev
 
 overload: .venv/.stamp-dev
 	$(PY) -m tests.overload --seconds $(or $(T),60) $(ARGS)
+
+SEEDS ?= 2500
+sim: .venv/.stamp-dev
+	nice -n 10 $(PY) -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
 
 lock: | $(UV)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group build pyproject.toml -o requirements/run.txt

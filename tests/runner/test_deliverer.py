@@ -1,6 +1,5 @@
 """Delivery to next hops: outcomes, retries on a clock that stands still, routes, and what is said of it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 

@@ -31,6 +31,14 @@ def _one(seed: int) -> tuple[Outcome, bool]:
     return outcome, again
 
 
+def shown(outcome: Outcome) -> list[str]:
+    """What a person reads of a seed that broke a promise; nothing of others."""
+    if not outcome.broken:
+        return []
+    head = f"seed {outcome.seed}: {len(outcome.broken)} promises broken; `make sim SEED={outcome.seed}`"
+    return [head, *(f"    {line[:400]}" for line in outcome.broken[:BROKEN_MAX])]
+
+
 def replay(seed: int) -> int:
     outcome = run_seed(seed, tell=_say)
     for line in outcome.broken:
@@ -57,10 +65,8 @@ def many(first: int, count: int, processes: int) -> int:
             duplicates += outcome.duplicates
             injected.update(outcome.injected)
             fates.update(outcome.fates)
-            if outcome.broken:
-                _say(f"seed {outcome.seed}: {len(outcome.broken)} promises broken; `make sim SEED={outcome.seed}`")
-                for line in outcome.broken[:BROKEN_MAX]:
-                    _say(f"    {line[:400]}")
+            for line in shown(outcome):
+                _say(line)
             if not again:
                 _say(f"seed {outcome.seed} did not replay: the simulation itself depends on something")
     figures |= {

@@ -1,7 +1,7 @@
 """An appliance: a disk and a clock that last, and one life after another of the real role code.
 
 A life ends cleanly or by a crash at any effect (an octet written, a move submitted, a commit, a body). Then everything
-that is not committed is gone: tasks are cancelled, timers forgotten, and whatever the old code still does has no effect.
+that is not committed is gone: tasks are cancelled, timers forgotten, and what the old code still does has no effect.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The engines of a simulated gateway: a virus engine that is slow or fails by seed, and content read in this process."""
+"""The engines of a simulated gateway: a virus engine that is slow or fails by seed; content is read in this process."""
 
 import asyncio
 from typing import Any

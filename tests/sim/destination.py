@@ -1,4 +1,4 @@
-"""The organisation's mail server, to which gateways deliver. It takes, defers, refuses, hesitates or hangs up by seed."""
+"""The organisation's mail server, to which gateways deliver. By seed it takes, defers, refuses, waits or hangs up."""
 
 import asyncio
 from typing import Any
@@ -73,7 +73,9 @@ class Session(asyncio.Protocol):
         verb, argument = line[:4].upper(), line.partition("<")[2].partition(">")[0]
         match verb:
             case "EHLO":
-                self._say("250-destination.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 DSN")
+                self._say(
+                    "250-destination.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 DSN"
+                )
             case "MAIL":
                 self._sender, self._recipients = argument, []
                 self._say("250 2.1.0 ok")

@@ -13,8 +13,6 @@ from tests.sim.appliance import PORT
 from tests.sim.net import Connection, Cut
 from tests.sim.plans import DAY, HOUR
 
-FULL = StoreFailed("the disk is full", full=True)
-BROKEN = StoreFailed("the disk gave an I/O error", fatal=True)
 SMALL_BYTES = 1_000
 MINUTE = 60.0
 CUTS = ("reset", "lost", "lost", "mute")
@@ -24,6 +22,7 @@ class Faults:
     def __init__(self, world: Any) -> None:
         self._world = world
         self.is_over = False
+        self.is_closed = False  # whoever ends now stays down
         self._down: dict[str, int] = {}  # outages that keep an appliance down, by name
 
     def plan(self, count: int, span: float, weights: dict[str, float]) -> None:
@@ -57,7 +56,7 @@ class Faults:
             self._later(0.5, 40.0, lambda: self.start(appliance))
 
     def start(self, appliance: Any) -> None:
-        if not appliance.is_up and not self._down.get(appliance.name):
+        if not self.is_closed and not appliance.is_up and not self._down.get(appliance.name):
             appliance.boot()
             self.booted(appliance)
 
@@ -154,10 +153,10 @@ class Faults:
 
     def _commit_full(self) -> None:
         for _ in range(self._world.random.randint(1, 4)):
-            self._fails(self._any(), FULL)
+            self._fails(self._any(), StoreFailed("the disk is full", full=True))
 
     def _fatal(self) -> None:
-        self._fails(self._any(), BROKEN)
+        self._fails(self._any(), StoreFailed("the disk gave an I/O error", fatal=True))
 
     def _fails(self, appliance: Any, failure: StoreFailed) -> None:
         if appliance.is_up:

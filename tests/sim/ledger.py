@@ -16,7 +16,7 @@ from pratique.mail.ids import make_xid
 from pratique.quarantine.lifecycle import Mark
 from pratique.store.audit import GENESIS, chained
 from pratique.store.memory.store import copies_of
-from pratique.store.moves import DotSent, ExitHold, Receive, Retarget, Settle, TakeBack
+from pratique.store.moves import Cancel, DotSent, ExitHold, Receive, Retarget, Settle, TakeBack
 from pratique.store.records import AuditEntry
 from tests.sim.plans import FREE, HELD_FATES
 from tests.sim.senders import Attempt
@@ -78,7 +78,8 @@ class Ledger:
         if error is not None:
             self._world.note("refused", f"{life} {type(move).__name__} {error}")
             return
-        self._world.note("commit", f"{life} {named(move)}")
+        answer = f": {result.answer}" if isinstance(move, Receive | Cancel) else ""
+        self._world.note("commit", f"{life} {named(move)}{answer}")
         taken = not isinstance(move, Receive) or result.answer == Answer.COMMIT_ACC
         if taken:
             self._index(life, move)
@@ -110,6 +111,13 @@ class Ledger:
         if xid in self.taken and move.copy.cid not in self.overridden:
             self.breaks("I3", f"{life} takes {xid}, which was taken before")
         self.taken.add(xid)
+        sender = next(a for a in self._world.appliances if a.serial == move.peer)
+        offered = sender.rows.transfers.get((move.copy.cid, move.hop))
+        if move.copy.cid in self.overridden:
+            return
+        if offered is None or offered.state == "CANC" or offered.peer != life.host.serial:
+            state = "not offered" if offered is None else f"{offered.state} towards {offered.peer}"
+            self.breaks("I4", f"{life} takes {xid}, which is {state} at its sender")
 
     def _key(self, cid: str) -> str:
         return self.markers.get(cid, cid)
@@ -374,5 +382,3 @@ def named(move: Any) -> str:
         if hasattr(move, name):
             return f"{what} {name}={getattr(move, name)}"
     return what
-
-

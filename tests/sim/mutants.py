@@ -120,7 +120,7 @@ MUTANTS = {
     "no tombstone on cancel": Mutant(
         "The receiver of a cancel does not remember it, so a late group is taken.",
         _cancel_without_tombstone,
-        ("G2", "G3", "G5", "I3", "I14"),
+        ("I4",),
         _weights(kinds=("small limit",), faults=0, cut=0.5, zombie=0.9, spite=0.8, span=900.0, messages=60),
     ),
     "no intent": Mutant(
@@ -132,9 +132,7 @@ MUTANTS = {
     "any release delivers": Mutant(
         "A message in two quarantines leaves when one of them lets it go.", _any_release, ("G3",)
     ),
-    "dot without intent": Mutant(
-        "The end of a message goes out, and no row says so.", _dot_without_intent, ("G5",)
-    ),
+    "dot without intent": Mutant("The end of a message goes out, and no row says so.", _dot_without_intent, ("G5",)),
     "refusal taken for acceptance": Mutant(
         "The manager's disk is full, and the gateway believes that it has the message.",
         _refusal_taken_for_acceptance,

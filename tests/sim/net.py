@@ -247,7 +247,8 @@ class Server:
 
 
 class Network:
-    """`on_connect(connection)` may change what befalls it, `on_zombie` hears of one. `effect(owner, what)` counts, and tells whether it counts."""
+    """`on_connect(connection)` may change what befalls it, `on_zombie` hears of one. `effect(owner, what)` counts, and
+    tells whether it counts."""
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from pratique.console.access.roles import Person
 from pratique.console.commands import decide, status
 from pratique.console.commands.desk import CommandRefused, Desk
 from pratique.manager.release import Actor
+from pratique.store.moves import StoreFailed
 
 REVIEWERS = tuple(Person(name, "administrator", "password", session=name) for name in ("carol", "dave", "erin"))
 ADMINISTRATOR = Actor("carol", "administrator", "password", "carol")
@@ -52,8 +53,8 @@ class Operators:
             try:
                 done = await act(desk)
                 self._world.note("operator", f"{name}: {done}")
-            except CommandRefused as refused:
-                self._world.note("operator", f"{name}: {refused.text}")
+            except (CommandRefused, StoreFailed) as refused:
+                self._world.note("operator", f"{name}: {refused}")
 
         self._world.spawn(refused_is_fine(), f"operator: {name}", context=life.fresh_context())
 
@@ -77,7 +78,9 @@ class Operators:
         self._run(self._world.manager, lambda desk: _do(act, desk, reviewer, mid, name), text)
 
     async def _race(self, desk: Desk, mid: int, name: str) -> Any:
-        acts = [_do(act, desk, who, mid, name) for act, who in zip(("release", "delete", "move"), REVIEWERS, strict=True)]
+        acts = [
+            _do(act, desk, who, mid, name) for act, who in zip(("release", "delete", "move"), REVIEWERS, strict=True)
+        ]
         self._world.random.shuffle(acts)
         return await asyncio.gather(*acts, return_exceptions=True)
 

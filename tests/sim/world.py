@@ -171,6 +171,7 @@ class World:
         self.note("heal", "nothing goes wrong from here on")
         self.faults.heal()
         await self._quiet()
+        self.faults.is_closed = True
         for appliance in self.appliances:
             life = appliance.life
             assert life is not None
