@@ -7,8 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv demo test check format bench model chaos overload lock clean
-.PHONY: help venv demo test check format bench model sim lock clean
+.PHONY: help venv demo test check format bench model sim chaos overload lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"

@@ -47,7 +47,7 @@ TIMED = {
     "crash": 6,
     "power": 2,
     "outage": 2,
-    "days": 0.3,
+    "days": 0.6,
     "partition": 5,
     "disk full": 3,
     "commit full": 4,
