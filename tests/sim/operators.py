@@ -111,7 +111,7 @@ class Operators:
         world = self._world
         for transfer in list(world.manager.rows.transfers.values()):
             copy = world.manager.rows.copies[transfer.mid]
-            if transfer.state == "CANC" and copy.custody == "REL":
+            if transfer.state == "CANC" and copy.custody == "REL" and not world.is_cancelled_by_all(transfer):
                 other = next(g for g in world.gateways if g.serial != transfer.peer)
 
                 async def act(desk: Desk, mid: int = transfer.mid, to: str = other.serial) -> Any:
