@@ -86,6 +86,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> Any:
         return await self.network.connect(factory, host, port, source=local_addr[0] if local_addr else "")
 
+    async def connect_accepted_socket(self, factory: Callable[[], Any], end: Any, **_: Any) -> Any:
+        if end.is_gone:
+            raise OSError("it is gone already")
+        end.protocol = factory()
+        end.protocol.connection_made(end)
+        return end, end.protocol
+
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
         done = self.create_future()
         try:

@@ -130,12 +130,16 @@ class End(asyncio.Transport):
             self._congested = True
             self.protocol.pause_writing()
 
+    def send(self, data: bytes) -> None:
+        """As a socket that was accepted and gets no session."""
+        self.write(data)
+
     def close(self) -> None:
         if not self._closing:
             self._closing = True
             if self._net.effect(self.owner, "close"):
                 self.other._enqueue(EOF)
-            asyncio.get_running_loop().call_soon(self._fail, None, context=self.context)
+            self._net.loop.call_soon(self._fail, None, context=self.context)
 
     def abort(self) -> None:
         if not self.is_gone:
@@ -236,6 +240,22 @@ class End(asyncio.Transport):
         self.other._enqueue(error, late or 0.0)
 
 
+class Taken:
+    """Takes the place of `net.listener.Acceptor`: what is accepted at `place` is handed to `take`."""
+
+    def __init__(self, place: tuple[str, int], take: Callable[[Any], None]) -> None:
+        self.take = take
+        self._server = asyncio.get_running_loop().network.listen(self, *place)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def bind(address: str, port: int, *, shared: bool = True) -> tuple[str, int]:
+    """Takes the place of `net.listener.bind`."""
+    return address, port
+
+
 class Server:
     """What `create_server` gives back."""
 
@@ -308,6 +328,9 @@ class Network:
 
     def _greet(self, end: End, factory: Callable[[], Any]) -> None:
         if end.is_gone:
+            return
+        if isinstance(factory, Taken):
+            factory.take(end)  # connect_accepted_socket() of the loop follows
             return
         end.protocol = factory()
         end.protocol.connection_made(end)

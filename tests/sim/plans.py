@@ -18,7 +18,7 @@ from pratique.manager.settings import ManagerSettings
 from pratique.policy.evaluate import Program
 from pratique.policy.settings import MailPolicy, OutbreakPolicy, OutbreakRule, PolicySettings, VirusPolicy
 from pratique.quarantine.kinds import DefaultAction, Kind, Made
-from pratique.runner import deliverer, link, link_session, sweep
+from pratique.runner import deliverer, link, link_journal, link_session, sweep
 from pratique.runner.settings import CpqSettings, DeliverySettings
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -128,7 +128,7 @@ def limits_of(plan: Plan) -> Iterator[None]:
         (sweep, "EVERY_SECONDS", plan.sweep_seconds),
         (link, "WINDOW_ITEMS", plan.window_items),
         (link, "REFILL_ITEMS", plan.refill_items),
-        (link_session, "JOURNAL_ROWS", plan.journal_rows),
+        (link_journal, "JOURNAL_ROWS", plan.journal_rows),
         (link_session, "BODY_IN_ONE_PIECE", plan.one_piece_bytes),
         (deliverer, "LOAD_ROWS", max(4, plan.refill_items)),
     )

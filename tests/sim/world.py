@@ -15,6 +15,7 @@ from unittest import mock
 
 from pratique.delivery.custody import Tombstone
 from pratique.fleet import trust
+from pratique.gateway import intake
 from pratique.gateway.receive import Session
 from pratique.net import pump
 from pratique.runner.cpq_session import CpqSession
@@ -26,7 +27,7 @@ from tests.sim.destination import Destination
 from tests.sim.faults import Faults
 from tests.sim.ledger import Ledger
 from tests.sim.loop import OWNER, TASK_NUMBERS, VirtualLoop, context_of, run
-from tests.sim.net import Network
+from tests.sim.net import Network, Taken, bind
 from tests.sim.operators import Operators
 from tests.sim.plans import DAY, DESTINATION, Plan, limits_of, plan_of
 
@@ -257,6 +258,8 @@ def _stand_ins() -> Iterator[None]:
     """TLS, and hashes by number: a set of sessions is walked in the same order in each replay."""
     with (
         mock.patch.object(pump, "TlsChannel", secure.Channel),
+        mock.patch.object(intake, "bind", bind),
+        mock.patch.object(intake, "Acceptor", Taken),
         mock.patch.object(trust, "pinned_context", secure.pinned_context),
         mock.patch.object(DeliverySession, "__hash__", lambda self: self.dcid),
         mock.patch.object(CpqSession, "__hash__", lambda self: self.icid),
