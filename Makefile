@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv demo test check format bench model chaos overload crashpoints powerloss lock clean
+.PHONY: help venv demo test check format bench model sim chaos overload crashpoints powerloss lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"
@@ -18,6 +18,7 @@ help:
 	@echo "make overload  five times too much mail for T seconds (60), kill -9 under load, a full disk; root and gcc"
 	@echo "make crashpoints  each durable call fails or is the last one, 2,000 points (needs gcc, strace)"
 	@echo "make powerloss    power fails at each instant, 10,000 states (needs gcc; fuse3 for its sample)"
+	@echo "make sim     SEEDS=2500: simulate so many whole systems with faults; SEED=n replays one, with its trace"
 	@echo "make lock    resolve the requirement files anew"
 
 $(UV):
@@ -73,6 +74,10 @@ crashpoints: .venv/.stamp-dev
 
 powerloss: .venv/.stamp-dev
 	$(PY) -m proof.durable.powerloss $(ARGS)
+
+SEEDS ?= 2500
+sim: .venv/.stamp-dev
+	nice -n 10 $(PY) -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
 
 lock: | $(UV)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group build pyproject.toml -o requirements/run.txt

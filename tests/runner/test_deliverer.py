@@ -104,6 +104,18 @@ async def test_a_recipient_who_is_refused_for_now_is_tried_again_when_his_time_h
     assert post.mailroom.noticed == []
 
 
+async def test_what_is_due_is_tried_although_the_host_let_no_further_connection_in_a_moment_ago(make: Make) -> None:
+    """Found by the simulation: with its last connection closed, nobody took up what came due within that minute."""
+    post = make(retry=RetrySettings(initial_s=10))
+    post.hop.script["GREETING"].extend(["220 hop ESMTP", "421 4.3.2 no further connection"])
+    post.hop.script["RCPT"].append("451 4.2.1 not now")
+    first, second = await post.sent(), await post.sent()
+    await post.settled(second, "DELIVERED")
+    await post.tried(first)
+    post.at(15)
+    await post.settled(first, "DELIVERED")
+
+
 async def test_the_waits_double_and_have_a_ceiling(make: Make) -> None:
     post = make(retry=RetrySettings(initial_s=60, ceiling_s=200, jitter_percent=0))
     post.hop.script["RCPT"].extend(["451 4.3.0 no"] * 5)
