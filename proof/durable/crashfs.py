@@ -21,6 +21,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,118 +63,122 @@ def _entry(op: Op, path: str, *, second: str = "", at: int = 0, data: bytes = b"
     return Entry(op, Fault.NONE, result, 0, path, second, at, len(data), data)
 
 
+class Volatile:
+    """Files in memory; `disk` knows what of them a power failure leaves. Descriptors are file numbers.
+    Mixed with the binding's class by serve(); `refusal` makes its error, `states` is where a state is written."""
+
+    use_ns = True
+
+    def __init__(self, refusal: Callable[[int], Exception], states: Path) -> None:
+        self._refusal = refusal
+        self._states = states
+        self.disk = Disk({}, Mode.STRICT)
+        self.live: dict[int, bytearray] = {}
+        self.folders = {""}
+
+    # --- names
+    def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
+        name = path[1:]
+        base = {"st_uid": os.getuid(), "st_gid": os.getgid(), "st_atime": 0, "st_mtime": 0, "st_ctime": 0}
+        if name in self.folders:
+            return {**base, "st_mode": stat.S_IFDIR | 0o700, "st_nlink": 2}
+        number = fh if fh is not None else self._number(name)
+        size = len(self.live[number])
+        return {**base, "st_mode": stat.S_IFREG | 0o600, "st_nlink": 1, "st_size": size, "st_blocks": size // 512}
+
+    def _number(self, name: str) -> int:
+        if name not in self.disk.names:
+            raise self._refusal(errno.ENOENT)
+        return self.disk.names[name]
+
+    def readdir(self, path: str, fh: int) -> list[str]:
+        base = f"{path[1:]}/" if path != "/" else ""
+        inside = {n[len(base) :].split("/")[0] for n in (*self.disk.names, *self.folders) if n.startswith(base)}
+        return [".", "..", *sorted(inside - {""})]
+
+    def mkdir(self, path: str, mode: int) -> None:
+        """Lasting at once; a name that begins with TAKE is the wish for a state."""
+        name = path[1:]
+        if name.startswith(TAKE):
+            found = self.disk.found(random.Random(name))
+            recovery.write(found, self._states / name.removeprefix(TAKE))
+            raise self._refusal(errno.EEXIST)
+        self.folders.add(name)
+
+    def create(self, path: str, mode: int, fi: Any = None) -> int:
+        self.disk.step(_entry(Op.CREATE, path[1:]))
+        number = self._number(path[1:])
+        self.live[number] = bytearray()
+        return number
+
+    def open(self, path: str, flags: int) -> int:
+        return self._number(path[1:])
+
+    def unlink(self, path: str) -> None:
+        self._number(path[1:])
+        self.disk.step(_entry(Op.UNLINK, path[1:]))
+
+    def rename(self, old: str, new: str, flags: int = 0) -> None:
+        self._number(old[1:])
+        self.disk.step(_entry(Op.RENAME, old[1:], second=new[1:]))
+
+    # --- octets
+    def _change(self, number: int, entry: Entry) -> None:
+        """Of a file that may have no name any more: then nothing of it is ever found."""
+        for name, known in self.disk.names.items():
+            if known == number:
+                self.disk.step(Entry(entry.op, Fault.NONE, 0, 0, name, "", entry.offset, entry.size, entry.data))
+                return
+
+    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+        return bytes(self.live[fh][offset : offset + size])
+
+    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+        octets = self.live[fh]
+        octets.extend(bytes(max(0, offset + len(data) - len(octets))))
+        octets[offset : offset + len(data)] = data
+        self._change(fh, _entry(Op.WRITE, "", at=offset, data=bytes(data)))
+        return len(data)
+
+    def _resize(self, number: int, size: int, op: Op) -> None:
+        octets = self.live[number]
+        if op is Op.TRUNCATE:
+            del octets[size:]
+        octets.extend(bytes(max(0, size - len(octets))))
+        self._change(number, _entry(op, "", at=size))
+
+    def truncate(self, path: str, length: int, fh: int | None = None) -> int:
+        self._resize(fh if fh is not None else self._number(path[1:]), length, Op.TRUNCATE)
+        return 0
+
+    def fallocate(self, path: str, mode: int, offset: int, length: int, fh: int) -> int:
+        self._resize(fh, offset + length, Op.ALLOCATE)
+        return 0
+
+    def fsync(self, path: str, datasync: int, fh: int) -> int:
+        self._change(fh, _entry(Op.FSYNC, ""))
+        self._change(fh, _entry(Op.SYNCED, ""))
+        return 0
+
+    def fsyncdir(self, path: str, datasync: int, fh: int) -> int:
+        self.disk.step(_entry(Op.SYNCDIR, path[1:]))
+        self.disk.step(_entry(Op.SYNCED, path[1:]))
+        return 0
+
+    def statfs(self, path: str) -> dict[str, int]:
+        return {"f_bsize": 4096, "f_frsize": 4096, "f_blocks": 1 << 28, "f_bavail": 1 << 28, "f_bfree": 1 << 28}
+
+    def chmod(self, path: str, mode: int) -> int:
+        return 0
+
+    def utimens(self, path: str, times: Any = None) -> int:
+        return 0
+
+
 def serve(fuse: Any, mount: Path, states: Path) -> None:
     """Mounts, and stays in the foreground until it is unmounted."""
-
-    class Volatile(fuse.Operations):  # type: ignore[misc]
-        """Files in memory; `disk` knows what of them a power failure leaves. Descriptors are file numbers."""
-
-        use_ns = True
-
-        def __init__(self) -> None:
-            self.disk = Disk({}, Mode.STRICT)
-            self.live: dict[int, bytearray] = {}
-            self.folders = {""}
-
-        # --- names
-        def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
-            name = path[1:]
-            base = {"st_uid": os.getuid(), "st_gid": os.getgid(), "st_atime": 0, "st_mtime": 0, "st_ctime": 0}
-            if name in self.folders:
-                return {**base, "st_mode": stat.S_IFDIR | 0o700, "st_nlink": 2}
-            number = fh if fh is not None else self._number(name)
-            size = len(self.live[number])
-            return {**base, "st_mode": stat.S_IFREG | 0o600, "st_nlink": 1, "st_size": size, "st_blocks": size // 512}
-
-        def _number(self, name: str) -> int:
-            if name not in self.disk.names:
-                raise fuse.FuseOSError(errno.ENOENT)
-            return self.disk.names[name]
-
-        def readdir(self, path: str, fh: int) -> list[str]:
-            base = f"{path[1:]}/" if path != "/" else ""
-            inside = {n[len(base) :].split("/")[0] for n in (*self.disk.names, *self.folders) if n.startswith(base)}
-            return [".", "..", *sorted(inside - {""})]
-
-        def mkdir(self, path: str, mode: int) -> None:
-            """Lasting at once; a name that begins with TAKE is the wish for a state."""
-            name = path[1:]
-            if name.startswith(TAKE):
-                found = self.disk.found(random.Random(name))
-                recovery.write(found, states / name.removeprefix(TAKE))
-                raise fuse.FuseOSError(errno.EEXIST)
-            self.folders.add(name)
-
-        def create(self, path: str, mode: int, fi: Any = None) -> int:
-            self.disk.step(_entry(Op.CREATE, path[1:]))
-            number = self._number(path[1:])
-            self.live[number] = bytearray()
-            return number
-
-        def open(self, path: str, flags: int) -> int:
-            return self._number(path[1:])
-
-        def unlink(self, path: str) -> None:
-            self._number(path[1:])
-            self.disk.step(_entry(Op.UNLINK, path[1:]))
-
-        def rename(self, old: str, new: str, flags: int = 0) -> None:
-            self._number(old[1:])
-            self.disk.step(_entry(Op.RENAME, old[1:], second=new[1:]))
-
-        # --- octets
-        def _change(self, number: int, entry: Entry) -> None:
-            """Of a file that may have no name any more: then nothing of it is ever found."""
-            for name, known in self.disk.names.items():
-                if known == number:
-                    self.disk.step(Entry(entry.op, Fault.NONE, 0, 0, name, "", entry.offset, entry.size, entry.data))
-                    return
-
-        def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-            return bytes(self.live[fh][offset : offset + size])
-
-        def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
-            octets = self.live[fh]
-            octets.extend(bytes(max(0, offset + len(data) - len(octets))))
-            octets[offset : offset + len(data)] = data
-            self._change(fh, _entry(Op.WRITE, "", at=offset, data=bytes(data)))
-            return len(data)
-
-        def _resize(self, number: int, size: int, op: Op) -> None:
-            octets = self.live[number]
-            if op is Op.TRUNCATE:
-                del octets[size:]
-            octets.extend(bytes(max(0, size - len(octets))))
-            self._change(number, _entry(op, "", at=size))
-
-        def truncate(self, path: str, length: int, fh: int | None = None) -> int:
-            self._resize(fh if fh is not None else self._number(path[1:]), length, Op.TRUNCATE)
-            return 0
-
-        def fallocate(self, path: str, mode: int, offset: int, length: int, fh: int) -> int:
-            self._resize(fh, offset + length, Op.ALLOCATE)
-            return 0
-
-        def fsync(self, path: str, datasync: int, fh: int) -> int:
-            self._change(fh, _entry(Op.FSYNC, ""))
-            self._change(fh, _entry(Op.SYNCED, ""))
-            return 0
-
-        def fsyncdir(self, path: str, datasync: int, fh: int) -> int:
-            self.disk.step(_entry(Op.SYNCDIR, path[1:]))
-            self.disk.step(_entry(Op.SYNCED, path[1:]))
-            return 0
-
-        def statfs(self, path: str) -> dict[str, int]:
-            return {"f_bsize": 4096, "f_frsize": 4096, "f_blocks": 1 << 28, "f_bavail": 1 << 28, "f_bfree": 1 << 28}
-
-        def chmod(self, path: str, mode: int) -> int:
-            return 0
-
-        def utimens(self, path: str, times: Any = None) -> int:
-            return 0
-
-    fuse.FUSE(Volatile(), str(mount), foreground=True, nothreads=True)
+    mounted = type("Mounted", (Volatile, fuse.Operations), {})
+    fuse.FUSE(mounted(fuse.FuseOSError, states), str(mount), foreground=True, nothreads=True)
 
 
 # --- the product on it
