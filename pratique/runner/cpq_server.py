@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pratique.net.pump import Pump
 from pratique.runner.cpq_parts import Live, Taker, Trusts
 from pratique.runner.cpq_session import CpqSession
+from pratique.runner.hello import hello_of
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.records import Peer
@@ -100,13 +101,4 @@ class CpqService:
         )
 
     def my_hello(self, peer: Peer) -> Hello:
-        store = self.services.store
-        return Hello(
-            serial=store.identity.serial,
-            nonce=store.identity.nonce,
-            inc=store.identity.inc,
-            seq=store.committed_seq(),
-            peer_inc=peer.inc,
-            peer_seq=peer.seq,
-            at_ms=self.services.clock.now_ms(),
-        )
+        return hello_of(self.services.store, peer, self.services.clock.now_ms())

@@ -6,6 +6,7 @@ Pure: the caller gives what was remembered before the exchange. What a compariso
 
 from dataclasses import dataclass
 
+from pratique.store.interface import Store
 from pratique.store.records import Peer
 from pratique.transfer.messages import Hello, Keyword
 
@@ -19,6 +20,20 @@ class Memory:
 
     def __gt__(self, other: "Memory") -> bool:
         return (self.inc, self.seq) > (other.inc, other.seq)
+
+
+def hello_of(store: Store, peer: Peer, now_ms: int, *, endpoint: str = "") -> Hello:
+    """What we say of ourselves, and remember of `peer`, now."""
+    return Hello(
+        serial=store.identity.serial,
+        nonce=store.identity.nonce,
+        inc=store.identity.inc,
+        seq=store.committed_seq(),
+        peer_inc=peer.inc,
+        peer_seq=peer.seq,
+        at_ms=now_ms,
+        endpoint=endpoint,
+    )
 
 
 @dataclass(frozen=True, slots=True)

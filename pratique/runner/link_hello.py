@@ -3,7 +3,7 @@
 What is found is durable with the hello (store.moves.HelloFrom); what it means is in runner/hello.py.
 """
 
-from pratique.runner.hello import Memory, compare, held_as, set_back_text
+from pratique.runner.hello import Memory, compare, held_as, hello_of, set_back_text
 from pratique.runner.link_parts import LinkOwner
 from pratique.store.interface import Submitted
 from pratique.store.moves import HelloFrom
@@ -24,16 +24,8 @@ class LinkHello:
         services, settings = self._link.services, self._link.settings
         store, peer = services.store, self._link.peer() or self._peer
         self._memory, self._own_inc = Memory(peer.inc, peer.seq), store.identity.inc
-        return Hello(
-            serial=store.identity.serial,
-            nonce=store.identity.nonce,
-            inc=store.identity.inc,
-            seq=store.committed_seq(),
-            peer_inc=peer.inc,
-            peer_seq=peer.seq,
-            at_ms=services.clock.now_ms(),
-            endpoint=settings.announce or f"{settings.address}:{settings.port}",
-        )
+        endpoint = settings.announce or f"{settings.address}:{settings.port}"
+        return hello_of(services.store, peer, services.clock.now_ms(), endpoint=endpoint)
 
     def set_back(self, reply: HelloReply) -> bool:
         """Remember the hello, and whether it showed a set-back on either side. True while one waits to be accepted."""
