@@ -6,45 +6,37 @@ commit. When custody is gone the edge ends at once: whatever it had not answered
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from pratique.store.interface import Identity
 from pratique.store.moves import Accept, Move, MoveRefused, StoreFailed
 from pratique.store.records import Extent
 from pratique.store.remote.lease import MIDS, Leases
 from pratique.store.remote.spool import LentSpool
+from pratique.store.remote.stream import Stream
 from pratique.store.remote.wire import (
     Answered,
     Counted,
-    Frames,
     GiveBack,
     Listening,
     Submit,
-    ToCustody,
-    encode,
     frame_of,
     to_edge,
 )
 
 
-class Custody(asyncio.Protocol):
+class Custody(Stream):
     """The stream to custody. `told` hears Known and Stop; `gone` that custody ended."""
 
     def __init__(self, *, told: Callable[[Any], None], gone: Callable[[], None]) -> None:
+        super().__init__()
         self._told = told
         self._gone = gone
-        self._frames = Frames()
-        self._transport: asyncio.Transport | None = None
         self._waiting: dict[int, Callable[[Answered], None]] = {}
         self._number = 0
-        self._out: list[bytes] = []
-        self._loop = asyncio.get_running_loop()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        for frame in self._frames.take(data):
+        for frame in self.frames(data):
             said = to_edge.decode(frame)
             if type(said) is Answered:
                 self._waiting.pop(said.number)(said)
@@ -52,7 +44,7 @@ class Custody(asyncio.Protocol):
                 self._told(said)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None  # what is said from here on reaches nobody
+        super().connection_lost(exc)
         self._gone()
 
     def ask(self, move: Accept, answered: Callable[[Answered], None]) -> None:
@@ -61,31 +53,11 @@ class Custody(asyncio.Protocol):
         audit = [(entry.actor, entry.action, entry.mid, entry.cid, entry.detail) for entry in move.audit]
         self.say(Submit(self._number, [frame_of(copy) for copy in move.copies], audit))
 
-    def say(self, said: ToCustody) -> None:
-        """Everything that is said in one turn of the loop goes out in one write."""
-        if not self._out:
-            self._loop.call_soon(self._write)
-        self._out.append(encode(said))
-
-    def _write(self) -> None:
-        octets, self._out = b"".join(self._out), []
-        if self._transport is not None:
-            self._transport.write(octets)
-
     def listening(self) -> None:
         self.say(Listening())
 
     def counted(self, counters: dict[str, int]) -> None:
         self.say(Counted(counters))
-
-    @property
-    def unanswered(self) -> int:
-        return len(self._waiting)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._write()
-            self._transport.close()
 
 
 class EdgeStore:

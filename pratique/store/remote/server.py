@@ -4,11 +4,9 @@ What an edge says is checked by type, place and custody; transfer numbers, seals
 that says what cannot be read is cut off and started anew: its clients send again what was not answered.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import msgspec
 
@@ -16,19 +14,17 @@ from pratique.store.interface import Submitted
 from pratique.store.moves import Accept, MoveRefused, StoreFailed
 from pratique.store.records import Extent, NewCopy
 from pratique.store.remote.lease import CONNECTIONS, CONNECTIONS_BLOCK, MIDS, MIDS_BLOCK, OWN, SEGMENT, Lessor
+from pratique.store.remote.stream import Stream
 from pratique.store.remote.wire import (
     Answered,
     BadFrame,
     CopyFrame,
     Counted,
-    Frames,
     GiveBack,
     Known,
     Listening,
     Stop,
     Submit,
-    ToEdge,
-    encode,
     to_custody,
 )
 from pratique.store.sqlite.store import SqliteStore
@@ -50,14 +46,11 @@ class Duties:
     lost: Callable[[str], None]
 
 
-class EdgePort(asyncio.Protocol):
+class EdgePort(Stream):
     def __init__(self, store: SqliteStore, duties: Duties, lease: socket.socket) -> None:
+        super().__init__()
         self._store = store
         self._duties = duties
-        self._loop = asyncio.get_running_loop()
-        self._frames = Frames()
-        self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
         self._lent: set[int] = set()
         self._why = "it ended"
         self._lessor = Lessor(
@@ -72,18 +65,15 @@ class EdgePort(asyncio.Protocol):
         self._loop.add_reader(self._lessor.fileno(), self._asked)
 
     # --- asyncio.Protocol
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
     def data_received(self, data: bytes) -> None:
         try:
-            for frame in self._frames.take(data):
+            for frame in self.frames(data):
                 self._hear(to_custody.decode(frame))
         except (BadFrame, msgspec.MsgspecError, ValueError) as error:
             self.cut(f"it said what cannot be read ({error})")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        super().connection_lost(exc)
         self._loop.remove_reader(self._lessor.fileno())
         self._lessor.close()
         for number in self._lent:
@@ -127,7 +117,7 @@ class EdgePort(asyncio.Protocol):
             copies = [self._copy(frame) for frame in said.copies]
             self._take_in(copies)
         except (StoreFailed, MoveRefused, ValueError) as error:
-            self._answer(Answered(said.number, "refused", str(error)))
+            self.say(Answered(said.number, "refused", str(error)))
             return
         future = self._store.submit(Accept(tuple(copies), said.entries()))
         future.add_done_callback(lambda done: self._committed(said.number, copies, done))
@@ -150,26 +140,16 @@ class EdgePort(asyncio.Protocol):
     def _committed(self, number: int, copies: Sequence[NewCopy], done: Submitted) -> None:
         error = done.exception()
         if error is None:
-            self._answer(Answered(number, "", ""))
+            self.say(Answered(number, "", ""))
             self._duties.accepted(copies)
         elif isinstance(error, StoreFailed):
-            self._answer(Answered(number, "full" if error.full else "failed", str(error)))
+            self.say(Answered(number, "full" if error.full else "failed", str(error)))
         else:
-            self._answer(Answered(number, "refused", str(error)))
-
-    def _answer(self, said: ToEdge) -> None:
-        if not self._out:
-            self._loop.call_soon(self._write)
-        self._out.append(encode(said))
-
-    def _write(self) -> None:
-        octets, self._out = b"".join(self._out), []
-        if self._transport is not None:
-            self._transport.write(octets)
+            self.say(Answered(number, "refused", str(error)))
 
     # --- to the edge
     def know(self, manager: str) -> None:
-        self._answer(Known(manager))
+        self.say(Known(manager))
 
     def stop(self) -> None:
-        self._answer(Stop())
+        self.say(Stop())
