@@ -1,6 +1,7 @@
 """The gateway role, assembled: listeners, judging, delivery, the link to the manager, the port for released mail."""
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ STOP_SECONDS = 10.0  # sessions may finish what they have begun
 UNJUDGED_ROWS = 100
 NAMED_MAX = 200  # MIDs in one alarm
 UNJUDGED_SECONDS = 60.0
+MEMORY_BYTES = 262_144  # a body of an edge up to this size is handed to the link from memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +272,21 @@ class Onward:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def transfer(self, copy: NewCopy, octets: bytes | None) -> None:
-        self._gateway._transfer(copy, octets)
+    def transfer(self, copy: NewCopy) -> None:
+        link = self._gateway.link
+        if link is not None:
+            link.offer(item_of(copy, self._octets(copy) if link.has_room(copy.extent.length) else None))
+
+    def _octets(self, copy: NewCopy) -> bytes | None:
+        """The body, proved, as the link sends it; None = the link reads it from the spool itself, and says what is
+        wrong with it."""
+        if copy.extent.length > MEMORY_BYTES:
+            return None
+        try:
+            octets = self._gateway.services.store.spool.read(copy.extent, 0, copy.extent.length)
+        except OSError:
+            return None
+        return octets if hashlib.sha256(octets).hexdigest() == copy.sha256 else None
 
     def deliver(self, copy: NewCopy) -> None:
         self._gateway.deliverer.offer(copy)

@@ -5,7 +5,6 @@ listeners (so that only it needs a low port), makes one socket for each edge, an
 """
 
 import asyncio
-import hashlib
 import json
 import os
 import signal
@@ -31,7 +30,6 @@ STOP_SECONDS = 12.0  # sessions may finish what they have begun; then the proces
 BACK_OFF_SECONDS = (0.1, 1.0, 5.0, 30.0)  # between an edge's end and the next start, when it keeps ending
 LINGER_SECONDS = 1.0  # a process whose stream has ended is ending; its status tells more than our signal
 STEADY_SECONDS = 60.0  # an edge that lived so long starts again at once
-MEMORY_BYTES = 262_144  # a body up to this size is handed to the link from memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Edge:
 class Outlets(Protocol):
     """Where committed copies go on; given by the role."""
 
-    def transfer(self, copy: NewCopy, octets: bytes | None) -> None: ...
+    def transfer(self, copy: NewCopy) -> None: ...
     def deliver(self, copy: NewCopy) -> None: ...
     def unjudged(self, copy: NewCopy) -> None: ...
 
@@ -243,21 +241,11 @@ class Edges:
         assert self._outlets is not None
         for copy in copies:
             if copy.transfer is not None:
-                self._outlets.transfer(copy, self._octets(copy))
+                self._outlets.transfer(copy)
             elif copy.custody == "ACTIVE":
                 self._outlets.deliver(copy)
             elif copy.custody == "RECEIVED":
                 self._outlets.unjudged(copy)
-
-    def _octets(self, copy: NewCopy) -> bytes | None:
-        """The body, proved, as the link sends it; None = the link reads it from the spool itself."""
-        if copy.extent.length > MEMORY_BYTES:
-            return None
-        try:
-            octets = self._services.store.spool.read(copy.extent, 0, copy.extent.length)
-        except OSError:
-            return None  # the link meets the same, and says so
-        return octets if hashlib.sha256(octets).hexdigest() == copy.sha256 else None
 
     def _counted(self, counters: dict[str, int]) -> None:
         for name, amount in counters.items():

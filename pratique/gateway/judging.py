@@ -193,8 +193,8 @@ class Judging:
             await asyncio.wait({judging})
             if judging.exception() is None:
                 await self._commit_judgement(copy, reception, judging.result())
-        except (MoveRefused, OSError, StoreFailed) as error:  # it stays RECEIVED, and is judged in a later round
-            self._fault(error)
+        except (MoveRefused, OSError, StoreFailed) as error:
+            self._fault(error, f"MID {copy.mid} stays unjudged and is judged in a later round")
         finally:
             self._judging.discard(copy.mid)
 
@@ -215,8 +215,8 @@ class Judging:
         future.add_done_callback(committed)
         await future
 
-    def _fault(self, error: BaseException) -> None:
-        self._services.telemetry.emit(log.Fault(error=f"store: {error}; the sender keeps its mail and tries again"))
+    def _fault(self, error: BaseException, then: str = "the sender keeps its mail and tries again") -> None:
+        self._services.telemetry.emit(log.Fault(error=f"store: {error}; {then}"))
 
 
 def _bounced(judged: Judged, reception: Reception) -> Judged:

@@ -88,14 +88,17 @@ class Link:
         if item.seq <= self._last_seq:
             return  # a refill has seen it already
         size = len(item.octets) if item.octets is not None else 0
-        full = len(self.queue) >= WINDOW_ITEMS or self._bytes + size > WINDOW_BYTES
-        if self._behind or full or not item.intended:
+        if not self.has_room(size) or not item.intended:
             self._behind = True  # the refill writes the intent of those that are Q
         else:
             self.queue.append(item)
             self._last_seq = item.seq
             self._bytes += size
         self.wake()
+
+    def has_room(self, size: int) -> bool:
+        """A transfer that is offered now is kept in memory with its body; else it waits in the store alone."""
+        return not self._behind and len(self.queue) < WINDOW_ITEMS and self._bytes + size <= WINDOW_BYTES
 
     def wake_from_store(self) -> None:
         """A transfer was committed elsewhere: look into the store."""
