@@ -1,0 +1,150 @@
+"""What a verb of the operators' command line is, the registry of all of them, and how a line of words becomes a call.
+
+A verb takes words, calls commands of console.commands, and says lines; it decides nothing itself. Who listens (a
+terminal over SSH, one command over SSH, the machine's own socket) is a Talk. What came from mail goes through
+`mail.text.log_text` before a verb says it.
+"""
+
+import json
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pratique.console.access.roles import Permission, Person, may
+from pratique.console.commands.desk import CommandRefused, Desk
+
+__all__ = ["BOTH", "GATEWAY", "MANAGER", "VERBS", "Call", "NoAnswer", "Talk", "Usage", "Verb", "perform", "verb"]
+
+GATEWAY = frozenset({"gateway"})
+MANAGER = frozenset({"manager"})
+BOTH = GATEWAY | MANAGER
+
+DONE, FAILED, MISUSED = 0, 1, 2  # what a command over SSH exits with
+
+
+class NoAnswer(Exception):
+    """A question was asked where nobody answers; its words must be given with the command."""
+
+
+class Usage(Exception):
+    """The words cannot be used; the text says why. The verb's usage is shown with it."""
+
+
+class Talk(Protocol):
+    """Who listens."""
+
+    @property
+    def width(self) -> int:
+        """Columns; 80 where there is no terminal."""
+        ...
+
+    def say(self, text: str = "") -> None:
+        """One or more whole lines; a pager may stand between."""
+        ...
+
+    def complain(self, text: str) -> None:
+        """An error; where there are two streams it goes to the second."""
+        ...
+
+    async def ask(self, question: str, default: str = "", *, secret: bool = False) -> str:
+        """One line. Raises NoAnswer where nobody can answer."""
+        ...
+
+    async def pause(self, seconds: float) -> bool:
+        """For live displays: wait; False when the listener ended it (Ctrl-C) or left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`words` are those behind the verb, options taken out: `json` was among them."""
+
+    desk: Desk
+    person: Person
+    words: tuple[str, ...]
+    json: bool
+    talk: Talk
+
+    async def word(self, number: int, question: str, default: str = "") -> str:
+        """The word at `number`, or the answer to the question: every dialogue takes its answers as words as well."""
+        if number < len(self.words):
+            return self.words[number]
+        return await self.talk.ask(question, default) or default
+
+    def give(self, data: Any, text: Callable[[], str]) -> None:
+        """A listing, as one line of JSON or as text."""
+        self.talk.say(json.dumps(data, ensure_ascii=True) if self.json else text())
+
+
+Run = Callable[[Call], Awaitable[int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`places`: the roles of appliance that have it. `permission` None: everybody who is signed in."""
+
+    name: str
+    permission: Permission | None
+    places: frozenset[str]
+    summary: str
+    usage: str
+    run: Run
+
+
+VERBS: dict[str, Verb] = {}
+
+
+def verb(
+    name: str, permission: Permission | None, *, places: frozenset[str] = BOTH, usage: str = ""
+) -> Callable[[Run], Run]:
+    """Enter a function into the registry. Its docstring is the verb's help; the first line is its summary."""
+
+    def enter(run: Run) -> Run:
+        assert name not in VERBS, f"two verbs are called {name}"
+        assert run.__doc__, f"the verb {name} has no description"
+        VERBS[name] = Verb(name, permission, places, run.__doc__.strip().split("\n")[0], usage or name, run)
+        return run
+
+    return enter
+
+
+def commands_of(line: str) -> list[list[str]]:
+    """The words of each command of a line; commands are joined with `;`. Raises Usage on an open quote."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    found: list[list[str]] = [[]]
+    try:
+        for word in lexer:
+            if word and not word.strip(";"):
+                found.append([])
+            else:
+                found[-1].append(word)
+    except ValueError as error:
+        raise Usage(f"{error}; quote texts that hold spaces, quotes or semicolons") from error
+    return [words for words in found if words]
+
+
+async def perform(desk: Desk, person: Person, words: list[str], talk: Talk) -> int:
+    """One command; its exit status. A refusal is said, not raised."""
+    name = words[0].lower()
+    found = VERBS.get(name)
+    if found is None or desk.role not in found.places:
+        talk.complain(f"Unknown command: {words[0]!a}. `help` lists those that there are.")
+        return MISUSED
+    if found.permission is not None and not may(person, found.permission):
+        talk.complain(f"{name}: the role {person.role} may not do this.")
+        return FAILED
+    rest = tuple(w for w in words[1:] if w != "--json")
+    try:
+        return await found.run(Call(desk, person, rest, len(rest) < len(words) - 1, talk)) or DONE
+    except Usage as error:
+        talk.complain(f"{name}: {error}\nUsage: {found.usage}")
+        return MISUSED
+    except NoAnswer as error:
+        talk.complain(f"{name}: {error}\nNobody can answer here; give the answer with the command: {found.usage}")
+        return MISUSED
+    except CommandRefused as refused:
+        talk.complain(f"{name}: {refused.text}")
+        return FAILED
