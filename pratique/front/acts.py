@@ -28,6 +28,9 @@ class ManagerActs:
     async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
         return await self.manager.decide(mid, quarantine, mark, cause, actor)
 
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
+        return await self.manager.retarget(mid, to, actor, override=override)
+
     def quarantines_changed(self) -> None:
         self.manager.reception.refresh()
 
@@ -47,6 +50,9 @@ class GatewayActs:
     counters_: Counters
 
     async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
+        return Decided(False, why=NOT_HERE)
+
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
         return Decided(False, why=NOT_HERE)
 
     def quarantines_changed(self) -> None:
@@ -88,6 +94,11 @@ class StoppedActs:
         if self.releaser is None:
             return Decided(False, why=NOT_HERE)
         return await self.releaser.decide(mid, quarantine, mark, cause, actor)
+
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
+        if self.releaser is None:
+            return Decided(False, why=NOT_HERE)
+        return await self.releaser.retarget(mid, to, actor, override=override)
 
     def quarantines_changed(self) -> None:
         return

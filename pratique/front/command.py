@@ -25,6 +25,10 @@ class Refused(Exception):
     """Said to the user as it is; exit code 1."""
 
 
+class Misused(Refused):
+    """Options that do not go together; exit code 2."""
+
+
 def run_command(tokens: list[str]) -> int:
     """Parse and run; returns the exit code. No traceback reaches the user."""
     try:
@@ -49,7 +53,7 @@ def _refused(error: Exception) -> int:
         _complain(f"a defect ({type(error).__name__}: {error}); set PRATIQUE_TRACEBACK=1 and report what it shows")
     else:
         _complain(str(error))
-    return 1
+    return 2 if isinstance(error, Misused) else 1
 
 
 def _expected() -> tuple[type[BaseException], ...]:
@@ -275,8 +279,9 @@ def show(directory: Path, mid: int, /, *, json_: Annotated[bool, Parameter(name=
 
 
 @app.command
-def release(directory: Path, /, *mids: int, quarantine: str = "") -> int:
+def release(directory: Path, /, *mids: int, quarantine: str = "", to: str = "", override: bool = False) -> int:
     """Release held messages, from all their quarantines unless one is named; on a gateway, deliver its own copies.
+    With --to, send releases that are on their way to another gateway instead.
 
     Parameters
     ----------
@@ -286,8 +291,32 @@ def release(directory: Path, /, *mids: int, quarantine: str = "") -> int:
         The messages' MIDs, as `pratique list` shows them.
     quarantine
         Release from this quarantine only.
+    to
+        Serial of the gateway that shall have the messages instead of the one that caught them.
+    override
+        With --to: also while the first gateway may have them and has not cancelled. Both may deliver then: the copy of
+        the second is marked X-Possible-Duplicate, and the audit keeps who ordered it.
     """
-    return _decide(directory, "release", "released", mids, quarantine)
+    if not to:
+        if override:
+            raise Misused("--override goes with --to SERIAL: it sends a release to a second gateway")
+        return _decide(directory, "release", "released", mids, quarantine)
+    if quarantine:
+        raise Misused("--to sends the whole message to another gateway: it does not go with --quarantine")
+    return _retarget(directory, mids, to, override=override)
+
+
+def _retarget(directory: Path, mids: tuple[int, ...], to: str, *, override: bool) -> int:
+    from pratique.front.local import ask
+
+    if not mids:
+        raise Refused(f"name at least one MID, as in `pratique release {directory} 1 --to {to}`")
+    told = asyncio.run(ask(directory, "retarget", mids=list(mids), to=to, override=override))
+    for text in told["done"]:
+        _say(text)
+    for text in told["refused"]:
+        _complain(text)
+    return 1 if told["refused"] else 0
 
 
 @app.command

@@ -110,6 +110,20 @@ async def _decide(bench: Bench, person: Person, arguments: dict[str, Any], mark:
     return {"acted": len(dict.fromkeys(mids)) - len(untouched), "untouched": untouched}
 
 
+async def _retarget(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """What was done with each MID, or why not: one sentence each."""
+    to, override = _text(arguments, "to"), arguments.get("override", False)
+    if not to or not isinstance(override, bool):
+        raise BadArguments("name the serial of a gateway")
+    done, refused = [], []
+    for mid in dict.fromkeys(_mids(arguments)):
+        try:
+            done.append(await decide.retarget(bench.desk, person, mid, to, override=override))
+        except CommandRefused as why:
+            refused.append(why.text)
+    return {"done": done, "refused": refused}
+
+
 def _own_act(mark: Mark) -> Callable[[Desk, Person, tuple[int, ...]], Awaitable[int]]:
     return status.deliver_own if mark is Mark.RELEASED else status.give_up_own
 
@@ -205,6 +219,7 @@ LOCAL_ACTS: dict[str, Act] = {
     "show": _show,
     "release": _release,
     "delete": _delete,
+    "retarget": _retarget,
     "passwd": _passwd,
     "enrol": _enrol,
     "change-peer": _change_peer,

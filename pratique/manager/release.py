@@ -24,6 +24,13 @@ from pratique.transfer.seal import sealed_group
 # What an older store still holds may have been released or deleted since (custody.md §2.4, rule 2).
 SET_BACK = "this manager was set back to an older state; accept that first: `pratique enroll --accept-setback {serial}`"
 CORRUPT = "MID {mid} is CORRUPT and stays held: {why}; it can be deleted, or restored and proved by `pratique fsck`"
+# Why a message has no release that could go elsewhere, by its custody.
+NOT_ON_ITS_WAY = {
+    "HELD": "it is held: release it first",
+    "RELD": "a gateway has it already",
+    "CLOSED": "a gateway has reported its end",
+    "DEL": "it was deleted",
+}
 TRIES = 5  # a reviewer's decision that meets others' changes is read and tried again
 
 
@@ -39,11 +46,13 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision led to. `done` is false when it was already decided by someone else, or the mail is not there."""
+    """What a decision led to. `done` is false when it was already decided by someone else, or the mail is not there.
+    `said`: what was done, where that is more than the exit."""
 
     done: bool
     exit: str = Exit.NONE
     why: str = ""
+    said: str = ""
 
 
 class Releaser:
@@ -176,7 +185,7 @@ class Releaser:
         view = self._services.store.view
         copy = view.copy(mid)
         old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
-        why = self._no_retarget(copy, old, to, override)
+        why = self._no_retarget(mid, copy, old, to=to, override=override)
         if why:
             return Decided(False, why=why)
         assert copy is not None and old is not None
@@ -197,30 +206,49 @@ class Releaser:
             await self._services.store.submit(Retarget(copy.cid, old.hop, transfer, (entry,), override=in_doubt))
         except MoveRefused as refused:
             return Decided(False, why=refused.why)
-        self._log_retarget(copy, old, to, actor, in_doubt=in_doubt)
-        return Decided(True, Exit.RELEASE)
+        said = self._log_retarget(copy, old, to, actor, in_doubt=in_doubt)
+        return Decided(True, Exit.RELEASE, said=said)
 
-    def _no_retarget(self, copy: Copy | None, old: Transfer | None, to: str, override: bool) -> str:
+    def _no_retarget(self, mid: int, copy: Copy | None, old: Transfer | None, *, to: str, override: bool) -> str:
         """Why the release cannot go to `to`; "" when it can."""
+        if copy is None:
+            return f"MID {mid} is not on its way to a gateway: there is no such message here"
+        if old is None or copy.custody != "REL":
+            why = NOT_ON_ITS_WAY.get(copy.custody, f"its state is {copy.custody}")
+            return f"MID {mid} is not on its way to a gateway: {why}"
         peer = self._services.store.view.peer(to)
-        if copy is None or old is None or copy.custody != "REL":
-            return "it is not on its way to a gateway: release it first"
         if peer is None or peer.withdrawn or peer.role != "gateway":
-            return f"{to} is no enrolled gateway"
+            return f"{to} is no enrolled gateway; there are: {self._gateways() or 'none'}"
         if old.peer == to:
-            return f"{peer.name} is its target already"
+            return f"{self._name(to)} is the target of MID {mid} already"
+        if peer.locked:
+            return f"{self._name(to)} is locked ({peer.locked}): `pratique enroll DIR --unlock {to}` first"
         if peer.set_back_here:
             return SET_BACK.format(serial=to)
         if old.state != "CANC" and not override:
-            return f"{old.peer} may have it and has not cancelled it; --override sends it to both, on record"
+            return (
+                f"MID {mid}: {self._name(old.peer)} may have it and has not cancelled it. Wait for its answer; "
+                "or, when it will give none, --override offers it to both: it may be delivered twice, the second "
+                "copy is marked X-Possible-Duplicate, and the audit says who ordered it"
+            )
         return ""
 
-    def _log_retarget(self, copy: Copy, old: Transfer, to: str, actor: Actor, *, in_doubt: bool) -> None:
-        text = f"MID {copy.mid}: its release goes to {to} instead of {old.peer}, by {actor.name}"
+    def _name(self, serial: str) -> str:
+        peer = self._services.store.view.peer(serial)
+        return f"{peer.name} ({serial})" if peer is not None else serial
+
+    def _gateways(self) -> str:
+        peers = self._services.store.view.peers()
+        return ", ".join(self._name(p.serial) for p in peers if p.role == "gateway" and not p.withdrawn)
+
+    def _log_retarget(self, copy: Copy, old: Transfer, to: str, actor: Actor, *, in_doubt: bool) -> str:
+        before = self._name(old.peer)
+        text = f"MID {copy.mid}: its release goes to {self._name(to)} instead of {before}, by {actor.name}"
         if in_doubt:
-            text = f"{text}, who overrides: {old.peer} may have it, so this is a possible duplicate"
+            text = f"{text}, who overrides: {before} may have it, so this is a possible duplicate"
         make = log.Alarm if in_doubt else log.Note
         self._services.telemetry.emit(make(message=text, cid=copy.cid))
+        return text
 
     def _log(self, copy: Copy, hold: Hold, move: ExitHold, exited: Exited) -> None:
         emit = self._services.telemetry.emit

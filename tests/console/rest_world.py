@@ -64,6 +64,9 @@ class TestActs:
     async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
         return await self.releaser.decide(mid, quarantine, mark, cause, actor)
 
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
+        return await self.releaser.retarget(mid, to, actor, override=override)
+
     def quarantines_changed(self) -> None:
         self.changed += 1
 

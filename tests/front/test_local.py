@@ -75,6 +75,8 @@ async def test_what_cannot_be_done_says_why(manager: Path, is_running: bool) -> 
         ("change-peer", {"serial": "X", "action": "unlock"}, "no appliance X is enrolled"),
         ("change-peer", {"serial": "X", "action": "eat"}, "withdraw, unlock"),
         ("enrol", {"text": "{}"}, "enrol"),
+        ("retarget", {"mids": [1]}, "name the serial of a gateway"),
+        ("retarget", {"mids": [1], "to": "X", "override": "yes"}, "name the serial of a gateway"),
     ]
 
     async def check() -> None:
@@ -87,6 +89,33 @@ async def test_what_cannot_be_done_says_why(manager: Path, is_running: bool) -> 
             await check()
     else:
         await check()
+
+
+@BOTH
+async def test_a_release_goes_to_another_gateway(manager: Path, tmp_path: Path, is_running: bool) -> None:
+    await made("gateway", tmp_path / "gw")
+    paper = own_enrolment(tmp_path / "gw")
+    one, two = await fill(manager, {}, {})
+    await enrol(manager, paper.to_json())
+    await _with(manager, False, ("release", {"mids": [one.mid]}))
+    plain, overridden = await _with(
+        manager,
+        is_running,
+        ("retarget", {"mids": [one.mid, two.mid], "to": paper.serial}),
+        ("retarget", {"mids": [one.mid], "to": paper.serial, "override": True}),
+    )
+    assert plain["done"] == []  # type: ignore[index]
+    assert ["--override offers it to both" in text for text in plain["refused"]] == [True, False]  # type: ignore[index]
+    assert "it is held: release it first" in plain["refused"][1]  # type: ignore[index]
+    assert overridden["refused"] == []  # type: ignore[index]
+    assert "possible duplicate" in overridden["done"][0]  # type: ignore[index]
+    async with opened(manager, read_options(manager)) as store:
+        transfer = store.view.transfer(one.cid, 2)
+        assert transfer is not None
+        assert transfer.peer == paper.serial
+        (row,) = [row for row in store.view.audit(0, 1_000) if row.action == "retarget"]
+    assert row.actor.startswith("local:")
+    assert json.loads(row.detail)["override"] is True
 
 
 @BOTH
@@ -246,6 +275,15 @@ def test_the_commands_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run_command(["release", str(directory)]) == 1
     assert "name at least one MID" in capsys.readouterr().err
     assert run_command(["release", str(directory), "x"]) == 2
+    for wrong in (["--override"], ["--to", "X" * 20, "--quarantine", "Policy"]):
+        assert run_command(["release", str(directory), str(one.mid), *wrong]) == 2
+        assert "--to" in capsys.readouterr().err
+    assert run_command(["release", str(directory), "--to", "X" * 20]) == 1
+    assert "name at least one MID" in capsys.readouterr().err
+    assert run_command(["release", str(directory), str(one.mid), "77", "--to", "X" * 20, "--override"]) == 1
+    refusals = capsys.readouterr().err.splitlines()
+    assert refusals[0].startswith(f"pratique: {'X' * 20} is no enrolled gateway; there are: none")
+    assert refusals[1] == "pratique: MID 77 is not on its way to a gateway: there is no such message here"
     assert run_command(["passwd", str(directory), "--generate"]) == 0
     assert "pass phrase: " in capsys.readouterr().out
     (tmp_path / "phrase").write_text("from a file\n")

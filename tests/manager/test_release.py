@@ -88,13 +88,45 @@ async def test_a_target_must_be_another_enrolled_gateway(desk: Desk, to: str) ->
 
 
 async def test_only_what_is_on_its_way_has_a_target(desk: Desk) -> None:
-    held = await desk.held("Policy")
-    for mid in (held.mid, 4711):
-        refused = await desk.releaser.retarget(mid, OTHER_GATEWAY, CAROL, override=True)
-        assert (refused.done, "not on its way" in refused.why) == (False, True)
-    copy = await desk.released()
+    held, deleted, copy = await desk.held("Policy"), await desk.held("Policy"), await desk.released()
+    await desk.releaser.decide(deleted.mid, "Policy", Mark.DELETED, Cause.MANUAL, CAROL)
     await desk.store.submit(TransfersAnswered((Acknowledged(copy.cid, 2, "ACC", 1, 5, GATEWAY),), "manager"))
-    assert not (await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)).done
+    for mid, why in (
+        (held.mid, "it is held: release it first"),
+        (deleted.mid, "it was deleted"),
+        (copy.mid, "a gateway has it already"),
+        (4711, "there is no such message here"),
+    ):
+        refused = await desk.releaser.retarget(mid, OTHER_GATEWAY, CAROL, override=True)
+        assert not refused.done
+        assert refused.why == f"MID {mid} is not on its way to a gateway: {why}"
+
+
+async def test_who_overrides_reads_before_what_it_may_lead_to_and_after_what_was_done(desk: Desk) -> None:
+    copy = await desk.released()
+    refused = await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=False)
+    for word in ("it may be delivered twice", "X-Possible-Duplicate", "the audit says who", "Wait for its answer"):
+        assert word in refused.why
+    done = await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)
+    assert f"MID {copy.mid}: its release goes to " in done.said
+    assert "possible duplicate" in done.said
+    assert done.said in desk.lines("Critical")
+
+
+async def test_an_unknown_target_is_answered_with_those_that_are_known(desk: Desk) -> None:
+    copy = await desk.released()
+    refused = await desk.releaser.retarget(copy.mid, "X" * 20, CAROL, override=True)
+    assert refused.why.startswith(f"{'X' * 20} is no enrolled gateway; there are: ")
+    assert GATEWAY in refused.why
+    assert OTHER_GATEWAY in refused.why
+
+
+async def test_a_locked_target_takes_nothing(desk: Desk) -> None:
+    copy = await desk.released()
+    await desk.store.submit(PutPeer(replace(desk.store.view.peer(OTHER_GATEWAY), locked="cloned"), ()))
+    refused = await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=True)
+    assert "--unlock" in refused.why
+    assert desk.offered(copy)[0].peer == GATEWAY
 
 
 async def test_changes_that_a_release_ordered_go_along_and_are_not_doubled(desk: Desk) -> None:

@@ -18,7 +18,7 @@ class Permission(StrEnum):
     CONFIGURE = "configure"  # make, change and drop quarantines
     STATUS = "status"  # counters, links, queue
     QUEUE = "queue"  # a gateway's own copies: deliver or give up
-    ADMINISTER = "administer"  # peers and users
+    ADMINISTER = "administer"  # peers and users; the gateway that a release goes to
 
 
 _REVIEWER = frozenset({Permission.VIEW, Permission.PROCESS})

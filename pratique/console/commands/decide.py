@@ -1,4 +1,4 @@
-"""What a reviewer does with held messages: release, delete, delay, move, send a copy.
+"""What a reviewer does with held messages: release, delete, delay, move, send a copy; and where a release goes.
 
 Each acts on many messages in one quarantine and says on how many it really acted: a message that is unknown, decided
 already, or in a quarantine that the person may not see is none (contract/rest.md §6, facts/pvo.md §3.6). Marks are
@@ -103,6 +103,16 @@ async def send_copy(
         Why.CONFLICT,
         "a copy cannot be sent: a manager delivers no mail itself; read or download the message instead",
     )
+
+
+@command("retarget", Permission.ADMINISTER)
+async def retarget(desk: Desk, person: Person, mid: int, to: str, *, override: bool) -> str:
+    """Send a release that is on its way to another gateway; with override even while the first may have it, which may
+    deliver it twice. Returns what was done, in words."""
+    decided = await desk.acts.retarget(mid, to, actor_of(person), override=override)
+    if not decided.done:
+        raise CommandRefused(Why.CONFLICT, decided.why)
+    return decided.said
 
 
 def _held(desk: Desk, mid: int, names: tuple[str, ...]) -> list[Hold]:

@@ -78,6 +78,10 @@ class Acts(Protocol):
         """The one way in which a mark is given. Durable on return."""
         ...
 
+    async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
+        """A release that is on its way goes to the gateway with the serial `to`. Durable on return."""
+        ...
+
     def quarantines_changed(self) -> None: ...
 
     def deliver(self, mid: int) -> None:
