@@ -94,12 +94,14 @@ def manager_sends(s: State, r: Rules) -> Steps:
 
 
 def _retarget(s: State, r: Rules) -> Steps:
+    """The hop goes to one that has not cancelled it; to one that has, only as a new hop, which no old message can
+    carry. Every target that the old hop was offered to has cancelled by then: it leaves one only after its CANC."""
     m = s.m
     next_target = OTHER[m.target]
     if next_target not in m.cancelled:
         yield f"M turns to {next_target} with hop {m.hop}", on_manager(s, target=next_target)
-    elif m.hop == 2:  # every target cancelled it: a new hop, which no old message can carry
-        for target in ("G", "H"):
+    if m.hop == 2 and (r.reoffer or next_target in m.cancelled):
+        for target in m.cancelled:
             again = on_manager(s, hop=4, target=target, cancelled=frozenset())
             yield f"M offers it anew to {target} as hop 4", again
 

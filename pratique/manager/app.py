@@ -142,9 +142,14 @@ class Manager:
             self.services.tasks.spawn(self._to_alternate(item.mid, item.cid), f"alternate for MID {item.mid}")
 
     async def _to_alternate(self, mid: int, cid: str) -> None:
-        alternate = self.parts.settings.alternate_release_gateway
+        """A gateway that was asked already is not asked again by itself: whatever it refused, it would refuse anew."""
+        alternate, view = self.parts.settings.alternate_release_gateway, self.services.store.view
         why = "there is none; set manager.alternate_release_gateway"
-        if alternate:
+        transfer = view.release_of(mid)
+        asked = transfer is not None and alternate in (transfer.peer, *view.cancelled_targets(cid, transfer.hop))
+        if alternate and asked:
+            why = "it has cancelled, too"
+        elif alternate:
             done = await self.retarget(mid, alternate, ALTERNATE)
             if done.done:
                 return
@@ -152,7 +157,7 @@ class Manager:
         self.services.telemetry.emit(
             log.Alarm(
                 message=f"MID {mid}: its gateway has cancelled the release and it does not go to an alternate: {why}; "
-                "`pratique release DIR MID --to SERIAL` sends it to another one",
+                "`pratique release DIR MID --to SERIAL` sends it to another one, or anew to one that has cancelled",
                 cid=cid,
             )
         )
@@ -166,8 +171,7 @@ class Manager:
     async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool = False) -> Decided:
         """A release that is on its way goes to another gateway: see Releaser.retarget."""
         view = self.services.store.view
-        copy = view.copy(mid)
-        old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
+        old = view.release_of(mid)
         done = await self.releaser.retarget(mid, to, actor, override=override)
         if done.done and old is not None:
             if old.peer in self.links:
@@ -210,7 +214,7 @@ class Manager:
         copy = self.services.store.view.copy(mid)
         if copy is None:
             return
-        transfer = self.services.store.view.transfer(copy.cid, copy.hop + 1)
+        transfer = self.services.store.view.release_of(mid)
         link = self.links.get(transfer.peer) if transfer is not None else None
         if transfer is None or link is None:
             self.services.telemetry.emit(

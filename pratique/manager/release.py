@@ -181,15 +181,17 @@ class Releaser:
     async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
         """A release goes to the gateway `to` instead. Free when the present target has cancelled the hop for good;
         while it may have it, only with `override`: then the copy says that it may be a duplicate, and so does the
-        record (I4). Durable on return."""
+        record (I4). A gateway that has cancelled the hop takes it only as a new one, hop + 2. Durable on return."""
         view = self._services.store.view
         copy = view.copy(mid)
-        old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
+        old = view.release_of(mid)
         why = self._no_retarget(mid, copy, old, to=to, override=override)
         if why:
             return Decided(False, why=why)
         assert copy is not None and old is not None
         in_doubt = old.state != "CANC"
+        gone = {old.peer} | view.cancelled_targets(copy.cid, old.hop)
+        hop = old.hop + 2 if to in gone else old.hop
         before = decode(old.metadata, hop=old.hop)
         may_duplicate = in_doubt or (before.release is not None and before.release.may_duplicate)
         own = len(
@@ -198,15 +200,17 @@ class Releaser:
         now = self._services.clock.now_ms()
         outs = tuple(_out_of(h, now) for h in view.holds(mid))
         transfer = self._sealed(
-            copy, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=old.hop, changes=before.changes[own:]
+            copy, outs, actor, now, to=to, may_duplicate=may_duplicate, hop=hop, changes=before.changes[own:]
         )
-        detail = json.dumps({"from": old.peer, "to": to, "override": in_doubt, "may_duplicate": may_duplicate})
+        detail = json.dumps(
+            {"from": old.peer, "to": to, "hop": hop, "override": in_doubt, "may_duplicate": may_duplicate}
+        )
         entry = audit(actor.name, "retarget", mid, copy.cid, detail=detail)
         try:
             await self._services.store.submit(Retarget(copy.cid, old.hop, transfer, (entry,), override=in_doubt))
         except MoveRefused as refused:
             return Decided(False, why=refused.why)
-        said = self._log_retarget(copy, old, to, actor, in_doubt=in_doubt)
+        said = self._log_retarget(copy, old, transfer, actor, in_doubt=in_doubt)
         return Decided(True, Exit.RELEASE, said=said)
 
     def _no_retarget(self, mid: int, copy: Copy | None, old: Transfer | None, *, to: str, override: bool) -> str:
@@ -219,7 +223,7 @@ class Releaser:
         peer = self._services.store.view.peer(to)
         if peer is None or peer.withdrawn or peer.role != "gateway":
             return f"{to} is no enrolled gateway; there are: {self._gateways() or 'none'}"
-        if old.peer == to:
+        if old.peer == to and old.state != "CANC":
             return f"{self._name(to)} is the target of MID {mid} already"
         if peer.locked:
             return f"{self._name(to)} is locked ({peer.locked}): `pratique enroll DIR --unlock {to}` first"
@@ -241,9 +245,11 @@ class Releaser:
         peers = self._services.store.view.peers()
         return ", ".join(self._name(p.serial) for p in peers if p.role == "gateway" and not p.withdrawn)
 
-    def _log_retarget(self, copy: Copy, old: Transfer, to: str, actor: Actor, *, in_doubt: bool) -> str:
+    def _log_retarget(self, copy: Copy, old: Transfer, new: NewTransfer, actor: Actor, *, in_doubt: bool) -> str:
         before = self._name(old.peer)
-        text = f"MID {copy.mid}: its release goes to {self._name(to)} instead of {before}, by {actor.name}"
+        text = f"MID {copy.mid}: its release goes to {self._name(new.peer)} instead of {before}, by {actor.name}"
+        if new.hop > old.hop:
+            text = f"MID {copy.mid}: its release goes anew to {self._name(new.peer)}, as hop {new.hop}, by {actor.name}"
         if in_doubt:
             text = f"{text}, who overrides: {before} may have it, so this is a possible duplicate"
         make = log.Alarm if in_doubt else log.Note

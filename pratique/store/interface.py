@@ -127,6 +127,14 @@ class View(Protocol):
         """Open deliveries (DUE, DOT) with (mid, rid) > after, in that order."""
         ...
 
+    def release_of(self, mid: int) -> Transfer | None:
+        """The newest hop by which we offer this copy; an older one that was offered anew is gone."""
+        ...
+
+    def cancelled_targets(self, cid: str, hop: int) -> frozenset[str]:
+        """Serials of gateways that cancelled this release hop before it was offered elsewhere."""
+        ...
+
     def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
         """Transfers to `peer` in Q or X with seq > after_seq, by seq."""
         ...

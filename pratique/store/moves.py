@@ -131,9 +131,10 @@ class TransferStuck:
 
 @value
 class Retarget:
-    """Manager: transfer (cid, hop) is CANC and its copy REL -> replaced by `transfer` (same cid; same hop to another
-    peer, or hop + 2). With `override` it may also be in doubt (X, STUCK): a named actor takes it upon himself that the
-    first target may have the copy, too (I4). None."""
+    """Manager: transfer (cid, hop) is CANC and its copy REL -> replaced by `transfer` (same cid; the same hop to a peer
+    that has not cancelled it, or hop + 2 to anyone, also one that has). Who cancelled a hop stays known. With
+    `override` it may also be in doubt (X, STUCK): a named actor takes it upon himself that the first target may have
+    the copy, too (I4). None."""
 
     cid: str
     hop: int

@@ -26,6 +26,8 @@ def snapshot(store: Store, samples: Samples, *, extents: bool = True) -> dict[st
         "holds": {mid: sorted(view.holds(mid), key=lambda hold: hold.quarantine) for mid in copies},
         "deliveries": {mid: view.deliveries(mid) for mid in copies},
         "transfers": {hop: view.transfer(*hop) for hop in sorted(samples.hops)},
+        "releases": {mid: view.release_of(mid) for mid in copies},
+        "cancelled": {hop: view.cancelled_targets(*hop) for hop in sorted(samples.hops)},
         "due": list(view.due_deliveries((0, -1), ALL)),
         "open": {peer: list(view.open_transfers(peer, 0, ALL)) for peer in PEERS},
         "unsettled": list(view.unsettled_transfers(ALL)),

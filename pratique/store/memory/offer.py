@@ -107,8 +107,14 @@ def retarget(tx: Tx, move: Retarget) -> None:
     require(old.state in free, f"hop {move.cid}.{move.hop} is {old.state}: its target may have it")
     copy = tx.copy(old.mid)
     require(copy.custody == "REL", f"MID {copy.mid} is {copy.custody}, not being released")
-    another = (new.hop == old.hop and new.peer != old.peer) or new.hop == old.hop + 2
-    require(new.cid == move.cid and another, "the new hop must be the same to another peer, or two higher")
+    require(new.cid == move.cid, "the transfer belongs to another copy")
+    if new.hop == old.hop:
+        gone = (move.cid, move.hop, new.peer) in tx.rows.cancelled
+        require(new.peer != old.peer and not gone, f"{new.peer} will never take hop {new.hop}: offer it two higher")
+    else:
+        require(new.hop == old.hop + 2, "the new hop must be the same to another peer, or two higher")
+    if old.state == "CANC":
+        tx.rows.cancelled[move.cid, move.hop, old.peer] = True
     del tx.rows.transfers[move.cid, move.hop]
     put_transfer(tx, copy, new)
     tx.touch(copy.mid)

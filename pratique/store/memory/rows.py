@@ -86,6 +86,7 @@ class Rows:
         self.deliveries: Table[int, tuple[Delivery, ...]] = Table(undo)  # by rid
         self.holds: Table[int, tuple[Hold, ...]] = Table(undo)  # by name
         self.transfers: Table[Hop, Transfer] = Table(undo)
+        self.cancelled: Table[tuple[str, int, str], bool] = Table(undo)  # targets that a release hop was taken from
         self.tombs: Table[Hop, Tomb] = Table(undo)
         self.rows: Table[Hop, JournalRow] = Table(undo)
         self.peers: Table[str, Peer] = Table(undo)

@@ -80,6 +80,13 @@ class MemoryView:
             ]
         return found[:limit]
 
+    def release_of(self, mid: int) -> Transfer | None:
+        found = [transfer for transfer in self._rows.transfers.values() if transfer.mid == mid]
+        return max(found, key=lambda transfer: transfer.hop, default=None)
+
+    def cancelled_targets(self, cid: str, hop: int) -> frozenset[str]:
+        return frozenset(peer for known, at, peer in self._rows.cancelled if (known, at) == (cid, hop))
+
     def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
         found = [
             transfer

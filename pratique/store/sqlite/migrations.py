@@ -7,10 +7,10 @@ import os
 import sqlite3
 
 from pratique.store.moves import StoreFailed
-from pratique.store.sqlite.schema import APPLICATION_ID, TABLES, VERSION
+from pratique.store.sqlite.schema import ADDED_IN_2, APPLICATION_ID, TABLES, VERSION
 
 # MIGRATIONS[v] is the SQL that leads from version v to v + 1.
-MIGRATIONS: dict[int, str] = {0: TABLES}
+MIGRATIONS: dict[int, str] = {0: TABLES, 1: ADDED_IN_2}
 
 
 def migrate(db: sqlite3.Connection, path: str) -> bool:

@@ -140,8 +140,13 @@ def retarget(tx: Tx, item: Item[Retarget]) -> None:
     mid = old[1]
     custody = tx.row("SELECT custody FROM copy WHERE mid = ?", mid)[0]
     require(custody == "REL", f"MID {mid} is {custody}, not being released")
-    another = (new.hop == move.hop and new.peer != old[2]) or new.hop == move.hop + 2
-    require(another, "the new hop must be the same to another peer, or two higher")
+    if new.hop == move.hop:
+        gone = tx.row("SELECT 1 FROM cancelled_target WHERE cid = ? AND hop = ? AND peer = ?", key, move.hop, new.peer)
+        require(new.peer != old[2] and gone is None, f"{new.peer} will never take hop {new.hop}: offer it two higher")
+    else:
+        require(new.hop == move.hop + 2, "the new hop must be the same to another peer, or two higher")
+    if old[0] == "CANC":
+        tx.run("INSERT OR IGNORE INTO cancelled_target VALUES (?, ?, ?)", key, move.hop, old[2])
     tx.run("DELETE FROM transfer WHERE cid = ? AND hop = ?", key, move.hop)
     put_transfer(tx, move.cid, mid, new)
     touch(tx, mid)

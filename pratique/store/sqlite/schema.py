@@ -1,4 +1,5 @@
-"""The tables of the store, version 1. Names are the domain's; states are CHECK-constrained; times are ms.
+"""The tables of the store: version 1, and what each later version adds. Names are the domain's; states
+are CHECK-constrained; times are ms.
 
 What is indexed on the receiving path and why: copy_hop (the identity of a copy: no second one), hold_received (a page
 of a quarantine), hold_exit (what expires next). The other indexes are partial and empty for a message at rest.
@@ -8,7 +9,7 @@ Text columns keep what was accepted; `*_folded` is the case-folded text where th
 """
 
 APPLICATION_ID = 0x50524151  # "PRAQ": tells our file from any other SQLite file
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (
@@ -208,4 +209,13 @@ CREATE TABLE audit (
 );
 CREATE TRIGGER audit_is_final_1 BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are final'); END;
 CREATE TRIGGER audit_is_final_2 BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are final'); END;
+"""
+
+ADDED_IN_2 = """
+CREATE TABLE cancelled_target (    -- gateways that will never take a release hop which is offered elsewhere now
+    cid BLOB NOT NULL CHECK (length(cid) = 16),
+    hop INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    PRIMARY KEY (cid, hop, peer)
+) WITHOUT ROWID;
 """

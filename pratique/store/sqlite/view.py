@@ -31,6 +31,7 @@ _HOLD = codec.select(codec.HOLD_COLUMNS, "hold")
 _DELIVERY = codec.select(codec.DELIVERY_COLUMNS, "delivery")
 _SIZE = "(SELECT length FROM copy WHERE copy.mid = transfer.mid)"
 _TRANSFER = codec.select(f"{codec.TRANSFER_COLUMNS}, {_SIZE}", "transfer")
+_RELEASE = "WHERE cid = (SELECT cid FROM copy WHERE mid = ?1) AND mid = ?1 ORDER BY hop DESC LIMIT 1"
 _UNSETTLED = (
     "INDEXED BY transfer_ended_otherwise WHERE state IN ('CANC', 'STUCK', 'DOUBT') "
     "AND (state = 'STUCK' OR (SELECT custody FROM copy WHERE copy.mid = transfer.mid) IN ('REL', 'LOC')) "
@@ -162,6 +163,14 @@ class SqliteView:
         key = _key(cid)
         row = None if key is None else self._one(_TRANSFER + "WHERE cid = ? AND hop = ?", key, hop)
         return None if row is None else codec.transfer_of(row, row[13])
+
+    def release_of(self, mid: int) -> Transfer | None:
+        row = self._one(_TRANSFER + _RELEASE, mid)
+        return None if row is None else codec.transfer_of(row, row[13])
+
+    def cancelled_targets(self, cid: str, hop: int) -> frozenset[str]:
+        rows = self._all("SELECT peer FROM cancelled_target WHERE cid = ? AND hop = ?", _key(cid), hop)
+        return frozenset(row[0] for row in rows)
 
     def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
         rows = self._all(
