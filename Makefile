@@ -7,13 +7,14 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv demo test check format bench model lock clean
+.PHONY: restore-drill help venv demo test check format bench model lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"
 	@echo "make check   format, lint, types, imports, house rules, docs"
 	@echo "make bench   the speed bars against Debian's Postfix"
 	@echo "make model   the long explicit-state runs of the custody model"
+	@echo "make restore-drill  restores and roll-backs at random points, then the books"
 	@echo "make lock    resolve the requirement files anew"
 
 $(UV):
@@ -51,6 +52,9 @@ check: .venv/.stamp-dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m pytest -q tests/tidy tests/docs
+
+restore-drill: .venv/.stamp-dev
+	$(PY) -m tests.drill.restore $(ARGS)
 
 bench: .venv/.stamp-dev
 	$(PY) -m bench $(ARGS)

@@ -8,6 +8,7 @@ from pratique.delivery.custody import (
     ManagerCopy,
     Remembered,
     Tombstone,
+    gateway_next,
     manager_next,
     on_cancel,
     on_group,
@@ -16,12 +17,14 @@ from proof.handover import Steps
 from proof.rules import Rules, Safeguard
 from proof.state import (
     DLV,
+    DOUBTED,
     NONE,
     OUT,
     REPLY,
     SEAL,
     WRITES,
     State,
+    hop_of,
     on_gateway,
     on_manager,
     send,
@@ -59,18 +62,26 @@ def reviewers(s: State, r: Rules) -> Steps:
 def actor_in_doubt(s: State, r: Rules) -> Steps:
     """Only a named person ends a doubt, and says on record that a duplicate is possible."""
     if s.m.copy == ManagerCopy.DOUBT and not s.recon:
+        sent = manager_next(ManagerCopy.DOUBT, Event.ACTOR_SENDS, r.manager)
+        over = manager_next(ManagerCopy.DOUBT, Event.ACTOR_ENDS, r.manager)
         yield "carol: release again, through H (on record)", on_manager(
-            s, copy=ManagerCopy.RELEASING, target="H", actor="carol"
+            s, copy=sent, target="H", actor="carol"
         )._replace(named=True)  # fmt: skip
         yield "carol: it counts as delivered (on record)", on_manager(
-            s, copy=ManagerCopy.DELETED, actor="carol"
+            s, copy=over, actor="carol"
         )._replace(named=True, deleted=True)  # fmt: skip
     if s.g.copy == GatewayCopy.DOUBT and not s.hold:
-        yield "carol: deliver it again (on record)", on_gateway(s, "G", copy=GatewayCopy.LOCAL)._replace(named=True)
-        yield (
-            "carol: it counts as delivered (on record)",
-            on_gateway(s, "G", copy=OUT)._replace(named=True, deleted=True),
-        )
+        yield "carol: deliver it again (on record)", on_gateway(
+            s, "G", copy=gateway_next(GatewayCopy.DOUBT, Event.ACTOR_SENDS, r.gateway)
+        )._replace(named=True)  # fmt: skip
+        if gateway_next(GatewayCopy.DOUBT, Event.ACTOR_ENDS, r.gateway) == GatewayCopy.SETTLED:
+            ended = on_gateway(s, "G", copy=OUT)._replace(named=True, deleted=True)
+            yield "carol: it counts as delivered (on record)", ended
+    for hop in (2, 4):
+        if hop_of(s.g, hop) == DOUBTED and not s.hold:
+            answered = on_gateway(s, "G", **{f"hop{hop}": DLV})._replace(named=True)
+            yield "carol: deliver the release (on record)", answered._replace(deliveries=s.deliveries + 1)
+            yield "carol: the release counts as delivered (on record)", answered._replace(deleted=True)
 
 
 # --- hops 2 and 4: the manager as sender ---------------------------------------------------------------------------

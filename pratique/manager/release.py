@@ -14,7 +14,7 @@ from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
 from pratique.runner.services import Services, audit
 from pratique.store.corrupt import why_corrupt
-from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget
+from pratique.store.moves import EndDoubt, Exited, ExitHold, MoveRefused, Retarget
 from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
 from pratique.transfer.metadata import Change, HistoryEntry, MetadataError, Out, Release, decode, forwarded
@@ -22,7 +22,10 @@ from pratique.transfer.release import sign_release
 from pratique.transfer.seal import sealed_group
 
 # What an older store still holds may have been released or deleted since (custody.md §2.4, rule 2).
-SET_BACK = "this manager was set back to an older state; accept that first: `pratique enroll --accept-setback {serial}`"
+SET_BACK = (
+    "this manager was set back to an older state and recovers first (`pratique doctor`); without that, with loss: "
+    "`pratique enroll --accept-setback {serial}`"
+)
 CORRUPT = "MID {mid} is CORRUPT and stays held: {why}; it can be deleted, or restored and proved by `pratique fsck`"
 # Why a message has no release that could go elsewhere, by its custody.
 NOT_ON_ITS_WAY = {
@@ -30,6 +33,10 @@ NOT_ON_ITS_WAY = {
     "RELD": "a gateway has it already",
     "CLOSED": "a gateway has reported its end",
     "DEL": "it was deleted",
+}
+_RESOLVED = {
+    True: "in doubt, goes to {to}; a possible duplicate, and marked so",
+    False: "in doubt, counts as delivered",
 }
 TRIES = 5  # a reviewer's decision that meets others' changes is read and tried again
 
@@ -212,6 +219,34 @@ class Releaser:
             return Decided(False, why=refused.why)
         said = self._log_retarget(copy, old, transfer, actor, in_doubt=in_doubt)
         return Decided(True, Exit.RELEASE, said=said)
+
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str = "") -> Decided:
+        """A named actor ends the doubt about a copy that may have been delivered: it is offered to a gateway under a
+        hop that nobody knows, marked as a possible duplicate, or it counts as delivered. Durable on return."""
+        view = self._services.store.view
+        copy, offered = view.copy(mid), view.release_of(mid)
+        if copy is None or copy.custody != "DOUBT":
+            return Decided(False, why=f"MID {mid}: there is no doubt about it")
+        target = to or (offered.peer if offered is not None else copy.origin_serial)
+        peer = view.peer(target)
+        if send and (peer is None or peer.withdrawn or peer.role != "gateway"):
+            return Decided(False, why=f"{target} is no enrolled gateway; --to names one: {self._gateways() or 'none'}")
+        now, transfer = self._services.clock.now_ms(), None
+        if send:
+            outs = tuple(
+                _out(h, now, Cause.MANUAL, actor) if h.mark == Mark.HELD else _out_of(h, now) for h in view.holds(mid)
+            )
+            hop = (offered.hop if offered is not None else copy.hop + 1) + 2
+            transfer = self._sealed(copy, outs, actor, now, to=target, may_duplicate=True, hop=hop)
+        detail = json.dumps({"sent": send, "to": target if send else "", "may_duplicate": send})
+        entry = audit(actor.name, "resolve", mid, copy.cid, detail=detail)
+        try:
+            await self._services.store.submit(EndDoubt(mid, send, actor.name, transfer, (), "", (entry,)))
+        except MoveRefused as refused:
+            return Decided(False, why=refused.why)
+        said = f"MID {mid}: {_RESOLVED[send].format(to=self._name(target))}, by {actor.name}"
+        self._services.telemetry.emit(log.Alarm(message=said, cid=copy.cid))
+        return Decided(True, Exit.RELEASE if send else Exit.DELETE, said=said)
 
     def _no_retarget(self, mid: int, copy: Copy | None, old: Transfer | None, *, to: str, override: bool) -> str:
         """Why the release cannot go to `to`; "" when it can."""

@@ -1,5 +1,6 @@
 """What the sessions of a quarantine port share: an offer, the role that takes it, the port itself as they see it."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Stored
 from pratique.store.moves import JournalTaken, Receive
-from pratique.store.records import Peer
+from pratique.store.records import JournalRow, Peer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import V_META_BAD, V_VERSION, Group, Hello, HelloReply, Keyword, Row, Verdict
 from pratique.transfer.metadata import Metadata, MetadataError, decode
@@ -45,6 +46,11 @@ def read_metadata(services: Services, offer: Offer) -> Metadata | Verdict:
 def alarm_refused(services: Services, offer: Offer, why: str) -> None:
     text = f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}"
     services.telemetry.emit(log.Alarm(message=text))
+
+
+def wire_row(row: JournalRow) -> Row:
+    pairs = tuple((k, v) for k, v in json.loads(row.pairs).items())
+    return Row(row.seq, row.state, f"{row.cid}.{row.hop}", row.seal, row.at, pairs)
 
 
 class Taker(Protocol):
@@ -112,6 +118,10 @@ class Port(Protocol):
     def drop_peer(self, serial: str) -> None: ...
     def set_back(self, peer: Peer, number: int) -> None:
         """A hello showed that one of the two was set back, and that is durable; the peer states `number`."""
+        ...
+
+    def recover(self, peer: Peer) -> None:
+        """A hello while one of the two is set back is durable: there may be a step of the recovery to do."""
         ...
 
     def hello_reply(self, keyword: Keyword, peer: Peer, *, why: str = "") -> HelloReply: ...

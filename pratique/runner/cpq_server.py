@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pratique.net.pump import Pump
 from pratique.runner.cpq_parts import Live, Taker, Trusts
 from pratique.runner.cpq_session import CpqSession
+from pratique.runner.hello import said_of_recovery
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.records import Peer
@@ -22,6 +23,8 @@ from pratique.transfer.messages import (
     Limits,
 )
 from pratique.transfer.server import ServerConnection
+
+WATERMARK = "watermark"  # setting: the highest number of ours that a backup holds
 
 
 class CpqService:
@@ -36,6 +39,7 @@ class CpqService:
         taker: Taker,
         limits: Limits,
         set_back: Callable[[Peer, int], None] = lambda peer, number: None,
+        recover: Callable[[Peer], None] = lambda peer: None,
     ) -> None:
         self.services = services
         self.settings = settings
@@ -46,6 +50,10 @@ class CpqService:
         self.strangers: Counter[str] = Counter()
         self.closing = False
         self._set_back = set_back
+        self._recover = recover
+
+    def recover(self, peer: Peer) -> None:
+        self._recover(peer)
 
     def set_back(self, peer: Peer, number: int) -> None:
         self._set_back(peer, number)
@@ -87,7 +95,7 @@ class CpqService:
             free_bytes=max(0, free),
             level=level,
             suspended_quarantines=self.taker.suspended_quarantines(),
-            watermark=0,
+            watermark=int(store.view.setting(WATERMARK, "0")),
             journal_in=peer.journal_in,
             journal_out=peer.journal_out,
             audit_head=store.audit_head() or "-",
@@ -103,4 +111,5 @@ class CpqService:
             peer_inc=peer.inc,
             peer_seq=peer.seq,
             at_ms=self.services.clock.now_ms(),
+            **said_of_recovery(store, peer),
         )

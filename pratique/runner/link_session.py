@@ -7,26 +7,31 @@ session leaves its transfers in doubt, and the next session sends them again.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pratique.delivery.custody import Event
 from pratique.delivery.retry import transfer_delay_ms
+from pratique.mail.ids import make_xid
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.hello import Memory, compare, held_as, set_back_text
+from pratique.runner.cpq_parts import wire_row
+from pratique.runner.hello import RECON, Compared, Memory, compare, held_as, said_of_recovery, set_back_text, taken_from
 from pratique.runner.link_items import Ended, Item, instance_of
-from pratique.runner.link_parts import LinkOwner, Unit
+from pratique.runner.link_parts import LinkOwner, Unit, delayed
 from pratique.runner.reactions import REACTIONS, React
+from pratique.runner.recovery import Questions
 from pratique.runner.services import audit
 from pratique.store.interface import Submitted
-from pratique.store.moves import HelloFrom, JournalAcked, TransferStuck
-from pratique.store.records import JournalRow, Peer
+from pratique.store.moves import JournalAcked, TransferStuck
+from pratique.store.records import Peer
+from pratique.store.recovery import ShownRow
 from pratique.telemetry import events as log
 from pratique.transfer import events as cpq
 from pratique.transfer.client import ClientConnection
-from pratique.transfer.messages import Hello, HelloReply, Keyword, Row, Verdict
+from pratique.transfer.messages import Hello, HelloReply, Keyword, Verdict
 
 REPLY_SECONDS = 60.0  # the oldest unanswered unit waits no longer
 HANDSHAKE_SECONDS = 10.0
@@ -67,6 +72,10 @@ class LinkSession:
         self._own_inc = 0  # and our own incarnation then
         self._quit_sent = False
         self._work_due = False
+        self._recovering = False  # it serves the recovery of one of the two, and nothing else
+        self._push_to = 0  # recovery: the number that the peer must have applied
+        self._pushed: Callable[[], None] | None = None
+        self._questions = Questions(1, lambda rows: None)
 
     def new_pump(self) -> Pump:
         self.pump = Pump(self._core, self)
@@ -178,6 +187,7 @@ class LinkSession:
                 peer_seq=peer.seq,
                 at_ms=self._services.clock.now_ms(),
                 endpoint=settings.announce or f"{settings.address}:{settings.port}",
+                **said_of_recovery(store, peer, self._link.testimony(peer)),
             )
         )
         assert self.pump is not None
@@ -196,7 +206,6 @@ class LinkSession:
         self._services.peer_clocks[reply.me.serial] = reply.me.at_ms - self._services.clock.now_ms()
         if self._set_back(reply):
             self._link.said_hello(ready=False, held=True)
-            self._stop(SET_BACK_PAUSE)
             return
         if reply.keyword is Keyword.READY:
             self._ready = True
@@ -215,34 +224,40 @@ class LinkSession:
         """Remember the hello, and whether it showed a set-back on either side. True while one waits to be accepted."""
         me, known, said = self._me(), self._link.peer() or self._peer, reply.me
         found = compare(me=me, peer_before=self._memory, hello=said)
-        here = found.here or reply.keyword is Keyword.ROLLED
+        here = found.here or said.rolled or reply.keyword is Keyword.ROLLED
         there = found.there or reply.keyword is Keyword.RECON
-        move = HelloFrom(
-            serial=said.serial,
-            nonce=said.nonce,
-            inc=said.inc,
-            seq=said.seq,
-            endpoint=said.endpoint,
-            at=self._services.clock.now_ms(),
-            knows_inc=said.peer_inc,
-            knows_seq=said.peer_seq,
-            set_back_here=here,
-            set_back_there=there,
+        move = taken_from(
+            said,
+            Compared(here, there),
             compared=(self._own_inc, self._memory.inc),
+            opened=self._services.store.identity.opened,
+            at=self._services.clock.now_ms(),
+            watermark=reply.watermark,
         )
         still = known.set_back_here or (known.set_back_there and said.inc <= known.inc)
         held = here or there or still
-        self._services.store.submit(move).add_done_callback(lambda future: self._remembered(future, said, me, held))
+        self._services.store.submit(move).add_done_callback(
+            lambda future: self._remembered(future, reply, me, held=held)
+        )
         if held:
-            self._link.health.last_error = "a set-back waits for an administrator: `pratique enroll --accept-setback`"
+            self._link.health.last_error = "one of the two was set back and is recovering: `pratique doctor`"
         return held
 
-    def _remembered(self, future: Submitted, said: Hello, me: Memory, held: bool) -> None:
-        if future.exception() is not None:
-            return  # the store is failing: the next hello finds the same
-        before, peer = future.result().before, self._link.peer()
-        if peer is None:
+    def _remembered(self, future: Submitted, reply: HelloReply, me: Memory, *, held: bool) -> None:
+        """Durable is what the hello showed. While somebody is set back the session serves his recovery alone."""
+        said, peer = reply.me, self._link.peer()
+        if future.exception() is not None or peer is None:
+            self._stop(SET_BACK_PAUSE)  # the store is failing: the next hello finds the same
             return
+        before = future.result().before
+        if before.set_back_there and not peer.set_back_there:
+            self._link.forget_queue()  # what it lost is in doubt again
+            self.work()
+        can = held and peer.set_back and RECON in said.capabilities
+        self._recovering = can and self._link.recover(self, peer, reply)
+        if held and not self._recovering:
+            self._stop(SET_BACK_PAUSE)
+            self.work()
         if held and not peer.set_back:  # it was accepted while this hello was under way: the next one tells
             self._link.hello_again()
             return
@@ -263,6 +278,9 @@ class LinkSession:
             self.pump.touch()
         if unit.kind == "journal":
             self._journal_answered(unit, event.verdict)
+        elif unit.kind == "show":
+            if not self._questions.answered(event.xid, event.verdict):
+                self._stop(SET_BACK_PAUSE)  # it is set back itself by now: the next hello tells
         elif unit.kind == "confirm":
             return
         else:
@@ -303,19 +321,7 @@ class LinkSession:
         self._link.health.soft_bounced += 1
         self._link.health.last_error = f"{verdict.code} {verdict.enhanced} {verdict.keyword}"
         for rid in item.rids[:1]:
-            self._log(
-                log.Undelivered(
-                    what="Delayed",
-                    dcid=self.dcid,
-                    mid=item.mid,
-                    rid=rid,
-                    enhanced=verdict.enhanced,
-                    phrase="Quarantine did not take the message",
-                    code=str(verdict.code),
-                    reply=" ".join((verdict.keyword, *verdict.words)),
-                    cid=item.cid,
-                )
-            )
+            self._log(delayed(item, verdict, dcid=self.dcid, rid=rid))
         if alarm:
             self._alarm(f"MID {item.mid} was answered {verdict.keyword}", item.cid)
 
@@ -446,21 +452,44 @@ class LinkSession:
         self._alarm(f"MID {item.mid} cannot be read from the spool: {error}", item.cid)
         self._stuck(item, f"CORRUPT: {error}")
 
+    # --- recovery (runner.recovery)
+    def push_until(self, number: int, done: Callable[[], None]) -> None:
+        """Push our rows until the peer has applied that number."""
+        self._push_to, self._pushed = number, done
+        self._push_journal()
+        self.work()
+
+    def ask(self, hops: Sequence[tuple[str, int]], done: Callable[[list[ShownRow]], None]) -> None:
+        """What does the peer show of these transfers? `done` is called once, when all are answered."""
+        self._questions = Questions(len(hops), done)
+        for cid, hop in hops:
+            self._control(Unit("show"), partial(self._core.send_show, xid=make_xid(cid, hop)))
+        self.work()
+
+    def rest(self, seconds: float) -> None:
+        self._stop(seconds)
+        self.work()
+
     def _push_journal(self) -> None:
         if self._journal_out or self._draining:
             return
         peer = self._link.peer() or self._peer
+        before = self._services.store.committed_seq()
         rows = self._services.store.view.journal(peer.serial, peer.journal_out, JOURNAL_ROWS)
-        if not rows:
+        upto = min(self._push_to, before)
+        if not rows and peer.journal_out >= upto:
+            done, self._pushed = self._pushed, None
+            if done is not None:
+                done()
             return
         self._journal_out = True
-        last = rows[-1].seq
-        after, wire = peer.journal_out, tuple(map(_wire_row, rows))
+        last = rows[-1].seq if len(rows) == JOURNAL_ROWS else max(upto, rows[-1].seq if rows else 0)
+        after, wire = peer.journal_out, tuple(map(wire_row, rows))
         self._journal_after = after
         self._control(Unit("journal"), lambda unit: self._core.send_journal(unit, after, wire, last))
 
     def journal_changed(self) -> None:
-        if self._secure and self._ready and not self.ended.done():
+        if self._secure and (self._ready or self._pushed is not None) and not self.ended.done():
             self._push_journal()
             self.work()
 
@@ -499,7 +528,7 @@ class LinkSession:
     def hold(self) -> None:
         """No new unit; what is under way is read to its end. Before the hello is answered nothing is: its answer is
         judged by what is stored by then."""
-        if self._greeted:
+        if self._greeted and not self._recovering:
             self._stop(SET_BACK_PAUSE)
             self.work_soon()
 
@@ -557,12 +586,7 @@ class LinkSession:
 
 HELLO_PAUSE = {Keyword.SUSPENDED: 30.0}
 REFUSED_PAUSE = 60.0
-SET_BACK_PAUSE = 60.0  # an administrator takes longer
-
-
-def _wire_row(row: JournalRow) -> Row:
-    pairs = tuple((k, v) for k, v in json.loads(row.pairs).items())
-    return Row(row.seq, row.state, f"{row.cid}.{row.hop}", row.seal, row.at, pairs)
+SET_BACK_PAUSE = 10.0  # while one of the two recovers
 
 
 _EVENTS: dict[type, Callable[[LinkSession, Any], None]] = {

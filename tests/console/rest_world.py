@@ -67,6 +67,9 @@ class TestActs:
     async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
         return await self.releaser.retarget(mid, to, actor, override=override)
 
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
+        return await self.releaser.resolve(mid, actor, send=send, to=to)
+
     def quarantines_changed(self) -> None:
         self.changed += 1
 

@@ -82,6 +82,10 @@ class Acts(Protocol):
         """A release that is on its way goes to the gateway with the serial `to`. Durable on return."""
         ...
 
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
+        """A person ends the doubt about a manager's copy. Durable on return."""
+        ...
+
     def quarantines_changed(self) -> None: ...
 
     def deliver(self, mid: int) -> None:

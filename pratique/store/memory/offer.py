@@ -65,8 +65,8 @@ def _answered(tx: Tx, answer: Acknowledged, role: str, number: int) -> None:
     require(answer.event in (Event.ACC, Event.CANC), f"{answer.event} is not an answer to a transfer")
     event = Event(answer.event)
     state = ANSWERED[event]
-    if transfer.state == state:
-        return  # a repeat
+    if transfer.state in (state, "DOUBT"):
+        return  # a repeat; or a person has been asked since
     # STUCK waits for a person, but the peer's answer still ends the doubt.
     require(transfer.state in ("X", "STUCK"), f"hop {answer.cid}.{answer.hop} is {transfer.state}, not in doubt")
     copy = tx.copy(transfer.mid)
@@ -129,6 +129,8 @@ def take_back(tx: Tx, move: TakeBack) -> None:
         for hop, transfer in list(tx.rows.transfers.items()):
             if transfer.mid == move.mid and transfer.state == "Q":
                 tx.rows.transfers[hop] = replace(transfer, state="CANC")
+    else:
+        tx.rows.taken_back[move.mid] = True
     tx.change(copy, "ACTIVE")
     put_deliveries(tx, move.mid, move.deliveries)
     tx.record(move.audit)

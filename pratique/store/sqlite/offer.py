@@ -90,8 +90,8 @@ def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list
         state = ANSWERED.get(answer.event)  # type: ignore[call-overload]  # Event is its text
         if state is None or not before:
             raise MoveRefused(f"hop {answer.cid}.{answer.hop} was never offered, or {answer.event} is no answer")
-        if before == state:
-            continue  # a repeat
+        if before in (state, "DOUBT"):
+            continue  # a repeat; or a person has been asked since
         if before not in ("X", "STUCK"):  # STUCK waits for a person, but the peer's answer still ends the doubt
             raise MoveRefused(f"hop {answer.cid}.{answer.hop} is {before}, not in doubt")
         event = Event(answer.event)
@@ -161,6 +161,8 @@ def take_back(tx: Tx, item: Item[TakeBack]) -> None:
     require(custody in ("LOC", "Q"), f"MID {move.mid} is {custody}: another route might double it")
     if custody == "Q":
         tx.run("UPDATE transfer SET state = 'CANC' WHERE cid = ? AND mid = ? AND state = 'Q'", cid, move.mid)
+    else:
+        tx.run("INSERT OR IGNORE INTO taken_back VALUES (?)", move.mid)
     change(tx, move.mid, custody, "ACTIVE")
     put_deliveries(tx, move.mid, move.deliveries)
     tx.audits += move.audit
