@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv demo test check format bench model sim chaos overload crashpoints powerloss lock clean
+.PHONY: help venv demo test check format bench model sim chaos overload crashpoints powerloss restore-drill lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"
@@ -19,6 +19,7 @@ help:
 	@echo "make crashpoints  each durable call fails or is the last one, 2,000 points (needs gcc, strace)"
 	@echo "make powerloss    power fails at each instant, 10,000 states (needs gcc; fuse3 for its sample)"
 	@echo "make sim     SEEDS=2500: simulate so many whole systems with faults; SEED=n replays one, with its trace"
+	@echo "make restore-drill  restores and roll-backs at random points, then the books"
 	@echo "make lock    resolve the requirement files anew"
 
 $(UV):
@@ -56,6 +57,9 @@ check: .venv/.stamp-dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m pytest -q tests/tidy tests/docs
+
+restore-drill: .venv/.stamp-dev
+	$(PY) -m tests.drill.restore $(ARGS)
 
 bench: .venv/.stamp-dev
 	$(PY) -m bench $(ARGS)

@@ -2,7 +2,7 @@
 
 from pratique.delivery.custody import GatewayCopy, ManagerCopy, Tombstone
 from proof.rules import Rules
-from proof.state import DLV, NONE, OUT, STUCK, State, custody, gateway, has_release, hop_of, owners, tombstone
+from proof.state import DLV, DOUBTED, NONE, OUT, STUCK, State, custody, gateway, has_release, hop_of, owners, tombstone
 
 
 def broken(s: State, r: Rules) -> str:
@@ -29,6 +29,13 @@ def _unrecorded(s: State) -> str:
         return "RELEASED WITHOUT ACTOR on record"
     if not s.rollbacks and (s.g.copy == GatewayCopy.DOUBT or s.m.copy == ManagerCopy.DOUBT):
         return "NEEDLESS DOUBT: an actor is asked although nothing was rolled back"
+    known = s.m.hop1 is Tombstone.ACC and s.m.copy != NONE and not s.m.inferred
+    if s.g.copy == GatewayCopy.DOUBT and known and not (s.hold or s.recon or s.named):
+        return "NEEDLESS DOUBT: an actor is asked although the manager has the copy on record"
+    if s.g.copy == GatewayCopy.DOUBT and s.m.hop1 is Tombstone.NONE and not (s.hold or s.restores):
+        return "NEEDLESS DOUBT: an actor is asked about what the manager has never seen"
+    if s.m.copy == ManagerCopy.DOUBT and s.g.deletion and not (s.hold or s.recon):
+        return "NEEDLESS DOUBT: an actor is asked although the deletion is on record"
     if s.g.copy == GatewayCopy.DOUBT and "FIN1" in s.m.journal and not s.restores:
         return "NEEDLESS DOUBT: an actor is asked although the end is on record"
     return ""
@@ -40,8 +47,11 @@ def _disagreed(s: State, r: Rules) -> str:
         return ""
     if s.m.copy == ManagerCopy.RELEASED and tombstone(s, s.m.target, s.m.hop) not in (Tombstone.ACC, DLV):
         return "CONTRADICTION: M believes that a gateway has the release, and it has not"
+    if s.g.deletion and s.m.copy in (ManagerCopy.HELD, ManagerCopy.RELEASING):
+        return "CONTRADICTION: M goes on with a copy whose deletion is on record"
     for hop in (2, 4):
-        if f"FIN{hop}:G" in s.m.journal and tombstone(s, "G", hop) != DLV:
+        # A gateway that was set back to a state before the hop knows nothing of it, and is offered it by nobody.
+        if f"FIN{hop}:G" in s.m.journal and tombstone(s, "G", hop) not in (DLV, Tombstone.NONE):
             return "CONTRADICTION: M has the end of a release on record, and the gateway denies it"
         if s.snapshot is not None and hop_of(s.snapshot, hop) == DLV and tombstone(s, "G", hop) != DLV:
             return "CONTRADICTION: the snapshot shows a delivery, and the gateway denies it"
@@ -57,7 +67,8 @@ def ended(s: State) -> bool:
         return False
     if s.g.copy not in (GatewayCopy.DONE, OUT) or s.m.copy not in (NONE, ManagerCopy.CLOSED, ManagerCopy.DELETED):
         return False
-    return not any(Tombstone.ACC in (gateway(s, name).hop2, gateway(s, name).hop4) for name in ("G", "H"))
+    hops = {hop for name in ("G", "H") for hop in (gateway(s, name).hop2, gateway(s, name).hop4)}
+    return not hops & {Tombstone.ACC, DOUBTED}
 
 
 def set_aside(s: State) -> bool:

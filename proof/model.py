@@ -39,6 +39,7 @@ LONG: dict[str, Rules] = {
     "reoffer-restore": Rules(crashes=0, restores=1, reoffer=True),
     "reoffer-rollback": Rules(crashes=0, rollbacks=1, reoffer=True, fallback_unsent=False),
     "restored-twice": Rules(crashes=0, restores=2),
+    "two-backups": SMALL["two-backups"],
 }
 DESIGNS = QUICK | LONG
 

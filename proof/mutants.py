@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pratique.delivery.custody import TABLES, Answer, Content, Event, GatewayCopy, ManagerCopy, Tables, Tombstone
-from proof.rules import Rules, Safeguard
+from pratique.delivery.custody import Answer, Content, Event, GatewayCopy, ManagerCopy, Tombstone
+from pratique.delivery.recovery import Release, Shown, Told
+from proof.rules import TABLES, Rules, Safeguard, Tables
 
 # Small runs, each just large enough for its mutants.
 PLAIN = Rules(crashes=1)
@@ -19,8 +20,7 @@ STRANGE_SEAL = replace(STRANGE_PEER, stranger="seal")
 RESTORE = Rules(crashes=0, restores=1, failover=False, fallback_unsent=False)
 ROLLBACK = Rules(crashes=0, rollbacks=1, failover=False, fallback_unsent=False)
 BOTH = Rules(crashes=0, restores=1, rollbacks=1, failover=False, fallback=False, fallback_unsent=False)
-# Too large to be searched to its end: only for the two mutants that need all of it.
-BOTH_REOFFER = replace(BOTH, failover=True, reoffer=True)
+TWO_BACKUPS = replace(RESTORE, restores=2, backups=2)
 SMALL = {
     "plain": PLAIN,
     "override": OVERRIDE,
@@ -31,8 +31,9 @@ SMALL = {
     "strange-seal": STRANGE_SEAL,
     "restore": RESTORE,
     "rollback": ROLLBACK,
+    "two-backups": TWO_BACKUPS,
     "both": BOTH,
-    "both-reoffer": BOTH_REOFFER,
+    "both-failover": replace(BOTH, failover=True),
 }
 
 
@@ -60,27 +61,19 @@ _CAUGHT_IN: dict[Safeguard, str] = {
     Safeguard.SHADOW: "restore",
     Safeguard.RECON: "restore",
     Safeguard.INC_FENCE: "restore",
-    Safeguard.RECON_DELETION: "restore",
-    Safeguard.RECON_RELEASED: "restore",
-    Safeguard.RECON_LOCAL: "restore",
-    Safeguard.RECON_REOFFER: "restore",
     Safeguard.RECON_ROLLED: "both",
-    Safeguard.RECON_MISSING: "both",
     Safeguard.HOLD: "rollback",
+    Safeguard.CANCELS_FORGOTTEN: "both-failover",
     Safeguard.INSTANCE_FENCE: "rollback",
-    Safeguard.ROLLED_DOUBT: "rollback",
-    Safeguard.ADOPT_ACC: "rollback",
-    Safeguard.ADOPT_CANC: "rollback",
-    Safeguard.ADOPT_LOCAL: "rollback",
-    Safeguard.ADOPT_FIN: "rollback",
     Safeguard.ADOPT_KEEP_END: "rollback",
-    Safeguard.ADOPT_CANCEL_RELEASE: "rollback",
     Safeguard.ADOPT_NEWER_INC: "both",
 }
 
 T, C, A, G, M, E = Tombstone, Content, Answer, GatewayCopy, ManagerCopy, Event
+D, S, R = Told, Shown, Release
 # table, row, what the mutant makes of it (None = the row is missing), where it is caught
-_Row = tuple[str, tuple[StrEnum, StrEnum], StrEnum | None, str]
+_Key = tuple[StrEnum, ...]
+_Row = tuple[str, _Key, StrEnum | None, str]
 CHANGED: tuple[_Row, ...] = (
     ("group", (T.NONE, C.SAME), A.ACC_AGAIN, "plain"),
     ("group", (T.ACC, C.SAME), A.COMMIT_ACC, "plain"),
@@ -114,13 +107,56 @@ CHANGED: tuple[_Row, ...] = (
     ("manager", (M.CLOSED, E.ACC), M.HELD, "plain"),
     ("manager", (M.CLOSED, E.CANC), None, "reoffer-override"),
     ("manager", (M.CLOSED, E.FIN), M.HELD, "plain"),
-    ("manager", (M.DOUBT, E.ACC), None, "both"),
-    ("manager", (M.DOUBT, E.CANC), None, "both-reoffer"),
     ("manager", (M.DOUBT, E.FIN), None, "rollback"),
-    ("manager", (M.DELETED, E.ACC), None, "both"),
-    ("manager", (M.DELETED, E.CANC), None, "both-reoffer"),
     ("manager", (M.DELETED, E.FIN), None, "rollback"),
-    # Rows that must not exist: a second decision from a page that is out of date.
+    # The way back.
+    ("gateway", (G.DONE, E.LOST), G.DONE, "restore"),
+    ("gateway", (G.DOUBT, E.ACTOR_SENDS), None, "rollback"),
+    ("gateway", (G.DOUBT, E.ACTOR_ENDS), None, "rollback"),
+    ("manager", (M.RELEASING, E.SET_BACK), M.RELEASING, "rollback"),
+    ("manager", (M.RELEASED, E.SET_BACK), M.RELEASED, "rollback"),
+    ("manager", (M.DOUBT, E.ACTOR_SENDS), None, "rollback"),
+    ("manager", (M.DOUBT, E.ACTOR_ENDS), None, "rollback"),
+    ("reconcile", (M.HELD, D.DELETED), None, "restore"),
+    ("reconcile", (M.HELD, D.ENDED), None, "restore"),
+    ("reconcile", (M.HELD, D.TAKEN), None, "restore"),
+    ("reconcile", (M.HELD, D.LOCAL), None, "two-backups"),
+    ("reconcile", (M.HELD, D.UNSURE), None, "both"),
+    ("reconcile", (M.RELEASING, D.UNSURE), None, "both"),
+    ("reconcile", (M.RELEASED, D.UNSURE), None, "both"),
+    ("reconcile", (M.RELEASING, D.DELETED), None, "both"),
+    ("reconcile", (M.RELEASED, D.DELETED), None, "both"),
+    ("reconcile", (M.RELEASING, D.LOCAL), None, "two-backups"),
+    ("reconcile", (M.DELETED, D.ENDED), None, "two-backups"),
+    ("reconcile", (M.DELETED, D.TAKEN), None, "two-backups"),
+    ("reconcile", (M.DELETED, D.LOCAL), None, "two-backups"),
+    ("reconcile", (M.DOUBT, D.DELETED), None, "both"),
+    ("came", (D.ENDED,), None, "restore"),
+    ("came", (D.TAKEN,), None, "restore"),
+    ("came", (D.LOCAL,), None, "restore"),
+    ("adopt", (G.QUEUED, S.ACC), None, "rollback"),
+    ("adopt", (G.QUEUED, S.DELETED), None, "rollback"),
+    ("adopt", (G.QUEUED, S.ENDED), None, "rollback"),
+    ("adopt", (G.QUEUED, S.NONE), None, "rollback"),
+    ("adopt", (G.IN_DOUBT, S.ACC), None, "rollback"),
+    ("adopt", (G.IN_DOUBT, S.DELETED), None, "rollback"),
+    ("adopt", (G.IN_DOUBT, S.ENDED), None, "rollback"),
+    ("adopt", (G.IN_DOUBT, S.NONE), None, "rollback"),
+    ("adopt", (G.LOCAL, S.ENDED), None, "rollback"),
+    ("adopt", (G.DONE, S.ACC), None, "both"),
+    ("adopt", (G.DONE, S.DELETED), None, "both"),
+    ("adopt_release", (R.ENDED,), G.CANCELLED, "rollback"),
+    ("adopt_release", (R.OTHERS,), G.SETTLED, "rollback"),
+    ("adopt_release", (R.NONE,), G.CANCELLED, "both"),
+    # Rows that must not exist: what nobody can know is guessed.
+    ("adopt", (G.QUEUED, S.CANC), G.LOCAL, "rollback"),
+    ("adopt", (G.IN_DOUBT, S.CANC), G.LOCAL, "rollback"),
+    ("adopt", (G.LOCAL, S.CANC), G.LOCAL, "rollback"),
+    ("adopt", (G.IN_DOUBT, S.LOST), G.IN_DOUBT, "both"),
+    ("adopt", (G.QUEUED, S.LOST), G.QUEUED, "both"),
+    ("adopt", (G.IN_DOUBT, S.DOUBT), G.DONE, "both"),
+    ("adopt", (G.DONE, S.DOUBT), G.DONE, "both"),
+    # ... or a second decision comes from a page that is out of date.
     ("manager", (M.RELEASING, E.DELETE), M.DELETED, "plain"),
     ("manager", (M.RELEASED, E.DELETE), M.DELETED, "plain"),
     ("manager", (M.CLOSED, E.DELETE), M.DELETED, "plain"),
@@ -128,10 +164,11 @@ CHANGED: tuple[_Row, ...] = (
 )
 
 
-def changed_tables(table: str, row: tuple[StrEnum, StrEnum], value: StrEnum | None) -> Tables:
-    rows = {key: old for key, old in getattr(TABLES, table).items() if key != row}
+def changed_tables(table: str, row: _Key, value: StrEnum | None) -> Tables:
+    key = row if len(row) > 1 else row[0]
+    rows = {old: after for old, after in getattr(TABLES, table).items() if old != key}
     if value is not None:
-        rows[row] = value
+        rows[key] = value
     return replace(TABLES, **{table: rows})
 
 
@@ -145,15 +182,15 @@ def _of_safeguards() -> Iterator[Mutant]:
         )
 
 
-def changed_name(table: str, row: tuple[StrEnum, StrEnum], value: StrEnum | None) -> str:
+def changed_name(table: str, row: _Key, value: StrEnum | None) -> str:
     made = "missing" if value is None else value.name
-    return f"{table}:{row[0].name}+{row[1].name}={made}".lower().replace("_", "-")
+    return f"{table}:{'+'.join(part.name for part in row)}={made}".lower().replace("_", "-")
 
 
 def _of_rows() -> Iterator[Mutant]:
     for table, row, value, scenario in CHANGED:
         tables = changed_tables(table, row, value)
-        says = f"In the table `{table}`, ({row[0]}, {row[1]}) is {'missing' if value is None else value}."
+        says = f"In the table `{table}`, ({', '.join(row)}) is {'missing' if value is None else value}."
         rules = replace(SMALL[scenario], gateway=tables, manager=tables)
         yield Mutant(changed_name(table, row, value), says, scenario, rules)
 

@@ -1,17 +1,16 @@
 """Crashes, backups, and the way back: reconciliation of a restored manager, adoption by a rolled-back gateway.
 
-The rules are those of design/custody.md §2.4 and cpq.md §6; the production code for them is still to come, so they are
-written here first, as the model needs them, each with the safeguard that stands for it.
+What is decided is looked up in delivery/recovery.py and delivery/custody.py, as the stores do; who is asked and when
+is written here, each rule with the safeguard that stands for it.
 """
 
-from pratique.delivery.custody import GatewayCopy, ManagerCopy, Tombstone
+from pratique.delivery.custody import Event, GatewayCopy, ManagerCopy, Tombstone, gateway_next, manager_next
+from pratique.delivery.recovery import Release, Shown, Told, adopted, reconciled
 from proof.handover import Steps
 from proof.rules import Rules, Safeguard
-from proof.state import DLV, NONE, OUT, Manager, State, gateway, has_release, hop_of, on_gateway, on_manager
+from proof.state import DLV, DOUBTED, NONE, OUT, Manager, State, gateway, hop_of, on_gateway, on_manager
 
-_UNDECIDED = (ManagerCopy.HELD, ManagerCopy.RELEASING, ManagerCopy.RELEASED)
 _OWN = (GatewayCopy.QUEUED, GatewayCopy.IN_DOUBT, GatewayCopy.LOCAL)
-_TOOK = (Tombstone.ACC, DLV)
 
 
 def network(s: State, r: Rules) -> Steps:
@@ -34,63 +33,76 @@ def crashes(s: State, r: Rules) -> Steps:
 
 # --- the manager's backup ------------------------------------------------------------------------------------------
 def backup(s: State, r: Rules) -> Steps:
-    if r.restores and s.backup is None and not s.recon:
-        yield "M: a backup is taken", s._replace(backup=s.m, watermark=s.m.hop1 is Tombstone.ACC)
+    if r.restores and len(s.backups) < r.backups and not s.recon and s.m not in s.backups:
+        backups = (*s.backups, s.m)
+        covered = len(backups) == r.backups and all(b.hop1 is Tombstone.ACC for b in backups)
+        yield "M: a backup is taken", s._replace(backups=backups, watermark=covered)
     if s.watermark and s.g.copy == GatewayCopy.DONE and s.g.shadow and not s.restores:
         yield "G lets the shadow go (the watermark covers it)", on_gateway(s, "G", shadow=False)
-    if s.backup is not None and s.restores < r.restores:
-        yield (
-            "** M is restored from the backup: a new incarnation",
-            s._replace(m=s.backup, m_reads="", restores=s.restores + 1, recon=r.keep(Safeguard.RECON)),
-        )
+    for number, saved in enumerate(s.backups if s.restores < r.restores else (), 1):
+        restored = s._replace(m=saved, m_reads="", restores=s.restores + 1, recon=r.keep(Safeguard.RECON))
+        yield f"** M is restored from backup {number}", restored._replace(lost=saved.hop1 is not Tombstone.ACC)
     unseen = s.g.copy == GatewayCopy.DONE and s.g.shadow and s.m.hop1 is Tombstone.NONE
     if unseen and s.restores and not r.keep(Safeguard.RECON):
         yield "G offers its shadow again", on_gateway(s, "G", copy=GatewayCopy.IN_DOUBT)
 
 
+def _unsure(s: State, r: Rules) -> bool:
+    """G was set back since M's state was saved, or still holds: it cannot testify what it did in the life it lost."""
+    return (s.hold or s.m.g_inc < s.rollbacks) and r.keep(Safeguard.RECON_ROLLED)
+
+
 def reconcile(s: State, r: Rules) -> Steps:
-    """M has heard every gateway; the first row that fits decides (cpq.md §6 "Reconciliation of M")."""
+    """M has heard every gateway, decides for each copy and begins a new incarnation; the gateways hear of that and
+    offer again what M had acknowledged in the life that it lost. One that M is unsure of must adopt (again)."""
     if not s.recon:
         return
-    n = s._replace(recon=False)
+    unsure = _unsure(s, r)
+    n = s._replace(recon=False, hold=s.hold or unsure, heard=unsure)
     if r.keep(Safeguard.INC_FENCE):
         n = n._replace(net=frozenset(), g_reads=False, g_takes=0, h_takes=0)
-    n = n._replace(m=_testified(s, r))
-    if n.g.copy == GatewayCopy.DONE and n.g.shadow and n.m.hop1 is Tombstone.NONE and r.keep(Safeguard.RECON_REOFFER):
-        n = on_gateway(n, "G", copy=GatewayCopy.IN_DOUBT)
-    if s.rollbacks:
-        n = _doubted(n, r)  # last: what a rolled-back gateway would offer again is in doubt, too
+    n = n._replace(m=_reconciled(s, r, unsure))
+    if s.lost and n.g.copy == GatewayCopy.DONE and n.g.shadow and not n.g.deletion:
+        n = on_gateway(n, "G", copy=gateway_next(GatewayCopy.DONE, Event.LOST, r.gateway))
+    if not n.hold:
+        n = on_gateway(n, "G", m_inc=s.restores)
     yield "M reconciles: every gateway has testified", n
 
 
-def _testified(s: State, r: Rules) -> Manager:
+def _reconciled(s: State, r: Rules, unsure: bool) -> Manager:
     m = s.m
-    if s.g.deletion and r.keep(Safeguard.RECON_DELETION):
-        return m._replace(copy=ManagerCopy.DELETED, hop1=Tombstone.ACC, inferred=True, actor="(recovered)")
-    if r.keep(Safeguard.RECON_RELEASED):
-        for name in ("G", "H"):
-            hop = has_release(gateway(s, name))
-            if hop:
-                released = m._replace(copy=ManagerCopy.RELEASED, target=name, hop=hop, actor="(recovered)")
-                return released._replace(hop1=Tombstone.ACC, inferred=True)
-    if s.g.copy in (GatewayCopy.LOCAL, OUT) and r.keep(Safeguard.RECON_LOCAL):
-        return m._replace(copy=NONE, hop1=Tombstone.CANC, inferred=True)
+    told, name, hop = _told(s, r, unsure)
+    if told in r.manager.came:
+        m = m._replace(hop1=r.manager.came[told], inferred=True)
+    if unsure and name == "G" and told is Told.TAKEN:
+        told = Told.UNSURE
+    if m.copy == NONE:
+        return m  # the body is at whoever testified
+    if told is Told.NOTHING and unsure and (m.copy != ManagerCopy.RELEASED or m.target == "G"):
+        told = Told.UNSURE
+    after = reconciled(ManagerCopy(m.copy), told, r.manager.reconcile)
+    if told in (Told.TAKEN, Told.ENDED):
+        m = m._replace(target=name, hop=hop)
+    if unsure and r.keep(Safeguard.CANCELS_FORGOTTEN):
+        m = m._replace(cancelled=m.cancelled - {"G"})
     cancelled = {name for name in ("G", "H") if hop_of(gateway(s, name), m.hop) == Tombstone.CANC}
+    if after != m.copy:
+        m = m._replace(copy=after, actor="(recovered)")
     return m._replace(cancelled=m.cancelled | cancelled)
 
 
-def _doubted(n: State, r: Rules) -> State:
-    """A gateway that was itself rolled back cannot testify what it did since."""
-    m = n.m
-    if r.keep(Safeguard.RECON_ROLLED):
-        if m.copy in (ManagerCopy.HELD, ManagerCopy.RELEASING):
-            n = on_manager(n, copy=ManagerCopy.DOUBT)
-        if n.g.copy in _OWN and m.hop1 is not Tombstone.ACC:
-            n = on_gateway(n, "G", copy=GatewayCopy.DOUBT)
-    lacks = m.copy == ManagerCopy.RELEASED and hop_of(gateway(n, m.target), m.hop) not in _TOOK
-    if lacks and r.keep(Safeguard.RECON_MISSING):
-        n = on_manager(n, copy=ManagerCopy.DOUBT)
-    return n
+def _told(s: State, r: Rules, unsure: bool) -> tuple[Told, str, int]:
+    """The first that fits, whose release it is, and its hop."""
+    if s.g.deletion:
+        return Told.DELETED, "", 0
+    for wanted, told in ((DLV, Told.ENDED), (Tombstone.ACC, Told.TAKEN), (DOUBTED, Told.TAKEN)):
+        for name in ("G", "H"):
+            for hop in (4, 2):
+                if hop_of(gateway(s, name), hop) == wanted:
+                    return told, name, hop
+    if s.g.copy in (GatewayCopy.LOCAL, OUT):
+        return Told.LOCAL, "", 0
+    return Told.NOTHING, "", 0
 
 
 # --- the gateway's snapshot ----------------------------------------------------------------------------------------
@@ -100,48 +112,79 @@ def snapshot(s: State, r: Rules) -> Steps:
     if s.snapshot is not None and s.rollbacks < r.rollbacks:
         yield (
             "** G is rolled back to the snapshot",
-            s._replace(g=s.snapshot, g_reads=False, g_takes=0, rollbacks=s.rollbacks + 1, hold=r.keep(Safeguard.HOLD)),
+            s._replace(
+                g=s.snapshot,
+                g_reads=False,
+                g_takes=0,
+                rollbacks=s.rollbacks + 1,
+                hold=r.keep(Safeguard.HOLD),
+                heard=False,
+            ),
         )
 
 
-def adopt(s: State, r: Rules) -> Steps:
-    """G says hello, learns that it was rolled back, and takes over what M knows (cpq.md §6 "Adoption")."""
-    if not s.hold or s.recon:
+def hears(s: State, r: Rules) -> Steps:
+    """The hello of a gateway that was set back: what it may have taken, and delivered or lost, is in doubt."""
+    if not s.hold or s.recon or s.heard:
         return
-    n = s._replace(hold=False)
+    n = s._replace(heard=True)
     if r.keep(Safeguard.INSTANCE_FENCE):
         n = n._replace(m_reads="", net=frozenset(message for message in s.net if message.endswith(":H")))
+    if r.keep(Safeguard.CANCELS_FORGOTTEN):
+        n = on_manager(n, cancelled=s.m.cancelled - {"G"})
+    ended = s.m.journal & {"FIN2:G", "FIN4:G"}
+    if s.m.target == "G" and s.m.copy in (ManagerCopy.RELEASING, ManagerCopy.RELEASED) and not ended:
+        n = on_manager(n, copy=manager_next(ManagerCopy(s.m.copy), Event.SET_BACK, r.manager))
+    yield "M hears that G was set back", n
+
+
+def adopt(s: State, r: Rules) -> Steps:
+    """G asks M about all that it cannot know by itself, and begins a new incarnation."""
+    if not s.hold or s.recon or not s.heard:
+        return
+    n = s._replace(hold=False, heard=False)
+    n = on_manager(on_gateway(n, "G", m_inc=s.restores), g_inc=s.rollbacks)
     n = _adopted_copy(n, s, r)
-    yield "G says hello, was rolled back, adopts M's journal", _adopted_release(n, s, r)
+    yield "G asks M and adopts", _adopted_release(n, s, r)
 
 
 def _adopted_copy(n: State, s: State, r: Rules) -> State:
-    newer = bool(s.restores) and r.keep(Safeguard.ADOPT_NEWER_INC)
-    unproven = s.g.copy in _OWN or (newer and s.g.copy == GatewayCopy.DONE and s.g.shadow)
+    newer = s.g.m_inc < s.restores and r.keep(Safeguard.ADOPT_NEWER_INC)
+    if s.g.copy not in _OWN and not (newer and s.g.copy == GatewayCopy.DONE and s.g.shadow):
+        return n
+    shown = _shown(s, newer)
+    after = adopted(GatewayCopy(s.g.copy), shown, r.gateway.adopt)
+    if after is GatewayCopy.SETTLED:
+        return on_gateway(n, "G", copy=OUT)
+    if after is GatewayCopy.DONE:
+        deleted = s.g.deletion or shown is Shown.DELETED
+        return on_gateway(n, "G", copy=after, shadow=not deleted, deletion=deleted)
+    return on_gateway(n, "G", copy=after)
+
+
+def _shown(s: State, newer: bool) -> Shown:
     match s.m.hop1:
-        case Tombstone.ACC if s.g.copy in (GatewayCopy.QUEUED, GatewayCopy.IN_DOUBT) and r.keep(Safeguard.ADOPT_ACC):
-            return on_gateway(n, "G", copy=GatewayCopy.DONE, shadow=True)
-        case Tombstone.CANC if "FIN1" in s.m.journal and r.keep(Safeguard.ADOPT_LOCAL):
-            return on_gateway(n, "G", copy=OUT)
-        case Tombstone.CANC if unproven and r.keep(Safeguard.ADOPT_CANC):
-            return on_gateway(n, "G", copy=GatewayCopy.DOUBT)
-        case Tombstone.NONE if newer and unproven:
-            return on_gateway(n, "G", copy=GatewayCopy.DOUBT)
-    return n
+        case Tombstone.ACC if s.m.copy == NONE:
+            return Shown.DOUBT
+        case Tombstone.ACC:
+            return Shown.DELETED if s.m.copy == ManagerCopy.DELETED else Shown.ACC
+        case Tombstone.CANC:
+            return Shown.ENDED if "FIN1" in s.m.journal else Shown.CANC
+    return Shown.LOST if newer else Shown.NONE
+
+
+_RELEASE_STATE = {GatewayCopy.SETTLED: DLV, GatewayCopy.CANCELLED: Tombstone.CANC, GatewayCopy.DOUBT: DOUBTED}
 
 
 def _adopted_release(n: State, s: State, r: Rules) -> State:
     for hop in (2, 4):
-        field = f"hop{hop}"
-        if hop_of(s.g, hop) == DLV and r.keep(Safeguard.ADOPT_KEEP_END):
+        if hop_of(s.g, hop) != Tombstone.ACC and not (hop_of(s.g, hop) == DLV and not r.keep(Safeguard.ADOPT_KEEP_END)):
             continue
-        if f"FIN{hop}:G" in s.m.journal and r.keep(Safeguard.ADOPT_FIN):
-            n = on_gateway(n, "G", **{field: DLV})
-        elif s.m.hop >= hop and s.m.target != "-" and r.keep(Safeguard.ADOPT_CANCEL_RELEASE):
-            n = on_gateway(n, "G", **{field: Tombstone.CANC})
-    ended = s.m.journal & {"FIN2:G", "FIN4:G"}
-    at_g = s.m.target == "G" and s.m.copy in (ManagerCopy.RELEASING, ManagerCopy.RELEASED)
-    unheard = bool(s.restores) and r.keep(Safeguard.ADOPT_NEWER_INC) and s.m.copy in _UNDECIDED
-    if not ended and ((at_g and r.keep(Safeguard.ROLLED_DOUBT)) or unheard):
-        n = on_manager(n, copy=ManagerCopy.DOUBT)
+        if f"FIN{hop}:G" in s.m.journal:
+            shown = Release.ENDED
+        elif s.m.copy != NONE and s.m.hop >= hop and s.m.target != "-":
+            shown = Release.OTHERS
+        else:
+            shown = Release.NONE
+        n = on_gateway(n, "G", **{f"hop{hop}": _RELEASE_STATE[r.gateway.adopt_release[shown]]})
     return n

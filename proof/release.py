@@ -8,6 +8,7 @@ from pratique.delivery.custody import (
     ManagerCopy,
     Remembered,
     Tombstone,
+    gateway_next,
     manager_next,
     on_cancel,
     on_group,
@@ -16,12 +17,14 @@ from proof.handover import Steps
 from proof.rules import Rules, Safeguard
 from proof.state import (
     DLV,
+    DOUBTED,
     NONE,
     OUT,
     REPLY,
     SEAL,
     WRITES,
     State,
+    hop_of,
     on_gateway,
     on_manager,
     send,
@@ -59,18 +62,26 @@ def reviewers(s: State, r: Rules) -> Steps:
 def actor_in_doubt(s: State, r: Rules) -> Steps:
     """Only a named person ends a doubt, and says on record that a duplicate is possible."""
     if s.m.copy == ManagerCopy.DOUBT and not s.recon:
+        sent = manager_next(ManagerCopy.DOUBT, Event.ACTOR_SENDS, r.manager)
+        over = manager_next(ManagerCopy.DOUBT, Event.ACTOR_ENDS, r.manager)
         yield "carol: release again, through H (on record)", on_manager(
-            s, copy=ManagerCopy.RELEASING, target="H", actor="carol"
+            s, copy=sent, target="H", actor="carol"
         )._replace(named=True)  # fmt: skip
         yield "carol: it counts as delivered (on record)", on_manager(
-            s, copy=ManagerCopy.DELETED, actor="carol"
+            s, copy=over, actor="carol"
         )._replace(named=True, deleted=True)  # fmt: skip
     if s.g.copy == GatewayCopy.DOUBT and not s.hold:
-        yield "carol: deliver it again (on record)", on_gateway(s, "G", copy=GatewayCopy.LOCAL)._replace(named=True)
-        yield (
-            "carol: it counts as delivered (on record)",
-            on_gateway(s, "G", copy=OUT)._replace(named=True, deleted=True),
-        )
+        yield "carol: deliver it again (on record)", on_gateway(
+            s, "G", copy=gateway_next(GatewayCopy.DOUBT, Event.ACTOR_SENDS, r.gateway)
+        )._replace(named=True)  # fmt: skip
+        if gateway_next(GatewayCopy.DOUBT, Event.ACTOR_ENDS, r.gateway) == GatewayCopy.SETTLED:
+            ended = on_gateway(s, "G", copy=OUT)._replace(named=True, deleted=True)
+            yield "carol: it counts as delivered (on record)", ended
+    for hop in (2, 4):
+        if hop_of(s.g, hop) == DOUBTED and not s.hold:
+            answered = on_gateway(s, "G", **{f"hop{hop}": DLV})._replace(named=True)
+            yield "carol: deliver the release (on record)", answered._replace(deliveries=s.deliveries + 1)
+            yield "carol: the release counts as delivered (on record)", answered._replace(deleted=True)
 
 
 # --- hops 2 and 4: the manager as sender ---------------------------------------------------------------------------
@@ -94,12 +105,14 @@ def manager_sends(s: State, r: Rules) -> Steps:
 
 
 def _retarget(s: State, r: Rules) -> Steps:
+    """The hop goes to one that has not cancelled it; to one that has, only as a new hop, which no old message can
+    carry. Every target that the old hop was offered to has cancelled by then: it leaves one only after its CANC."""
     m = s.m
     next_target = OTHER[m.target]
     if next_target not in m.cancelled:
         yield f"M turns to {next_target} with hop {m.hop}", on_manager(s, target=next_target)
-    elif m.hop == 2:  # every target cancelled it: a new hop, which no old message can carry
-        for target in ("G", "H"):
+    if m.hop == 2 and (r.reoffer or next_target in m.cancelled):
+        for target in m.cancelled:
             again = on_manager(s, hop=4, target=target, cancelled=frozenset())
             yield f"M offers it anew to {target} as hop 4", again
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 
-from pratique.delivery import custody, lifecycle
+from pratique.delivery import custody, lifecycle, recovery
 from proof.mutants import CHANGED, MUTANTS, changed_name
 from proof.rules import Safeguard
 
@@ -46,6 +46,25 @@ def recipient() -> str:
     return _machine(lifecycle.TABLE.items())
 
 
+def reconcile() -> str:
+    rows: list[tuple[str, ...]] = [
+        (f"`{state}`", told, f"`{after}`") for (state, told), after in recovery.RECONCILE.items()
+    ]
+    return _table(("state", "told", "next state"), rows)
+
+
+def adopt() -> str:
+    rows: list[tuple[str, ...]] = [
+        (f"`{state}`", shown, f"`{after}`") for (state, shown), after in recovery.ADOPT.items()
+    ]
+    return _table(("state", "shown", "next state"), rows)
+
+
+def adopt_release() -> str:
+    rows: list[tuple[str, ...]] = [(shown, f"`{after}`") for shown, after in recovery.ADOPT_RELEASE.items()]
+    return _table(("shown", "next state"), rows)
+
+
 def safeguards() -> str:
     rows: list[tuple[str, ...]] = []
     for safeguard in Safeguard:
@@ -53,7 +72,7 @@ def safeguards() -> str:
         rows.append((safeguard.value, f"`{mutant.name}`", mutant.scenario))
     for table, row, value, scenario in CHANGED:
         made = "missing" if value is None else f"`{value}`"
-        rows.append((f"{table}: ({row[0]}, {row[1]}) is not {made}", f"`{changed_name(table, row, value)}`", scenario))
+        rows.append((f"{table}: ({', '.join(row)}) is not {made}", f"`{changed_name(table, row, value)}`", scenario))
     return _table(("safeguard", "mutant that goes without it", "caught in"), rows)
 
 
@@ -61,6 +80,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "receiver": receiver,
     "gateway": gateway,
     "manager": manager,
+    "reconcile": reconcile,
+    "adopt": adopt,
+    "adopt_release": adopt_release,
     "recipient": recipient,
     "safeguards": safeguards,
 }

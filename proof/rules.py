@@ -1,10 +1,12 @@
 """What a run may do (bounds) and which safeguards stand. A mutant is a Rules value with one safeguard removed, or with
 one row of a production table changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
-from pratique.delivery.custody import TABLES, Tables
+from pratique.delivery import custody, recovery
+from pratique.delivery.custody import GatewayCopy, ManagerCopy
+from pratique.delivery.recovery import Release, Shown, Told
 
 
 class Safeguard(Enum):
@@ -25,28 +27,32 @@ class Safeguard(Enum):
     SHADOW = "A gateway keeps the body after XQACC until the manager's backup has it."
     RECON = "A restored manager takes no custody step before every gateway has testified."
     INC_FENCE = "After reconciliation whatever an older incarnation sent, or was sent, is dropped."
-    RECON_DELETION = "Reconciling: a gateway that holds the DEL row proves the deletion."
-    RECON_RELEASED = "Reconciling: a gateway that has a release hop proves the release."
-    RECON_LOCAL = "Reconciling: an origin that took its copy back proves the cancel."
-    RECON_REOFFER = "Reconciling: a shadow that the restored manager has never seen is offered again."
-    RECON_ROLLED = "Reconciling: what a rolled-back gateway could have taken goes to DOUBT."
-    RECON_MISSING = "Reconciling: released to a gateway that knows nothing of it goes to DOUBT."
+    RECON_ROLLED = "Reconciling: a gateway that was set back, too, cannot testify; it must adopt (again)."
     HOLD = "A rolled-back gateway takes no custody step before it has adopted the manager's journal."
+    CANCELS_FORGOTTEN = "What a gateway cancelled before it was set back counts no more: it may not remember."
     INSTANCE_FENCE = "A new instance of a gateway ends all sessions of the old one."
-    ROLLED_DOUBT = "A release to a gateway that was rolled back, without FIN, goes to DOUBT."
-    ADOPT_ACC = "Adopting: a copy that the manager has is DONE."
-    ADOPT_CANC = "Adopting: a copy that was cancelled may have been delivered: DOUBT."
-    ADOPT_LOCAL = "Adopting: a copy whose local end the manager has on record is ended."
-    ADOPT_FIN = "Adopting: a release whose end the manager has on record is ended."
     ADOPT_KEEP_END = "Adopting: a release that the snapshot itself shows as delivered stays delivered."
-    ADOPT_CANCEL_RELEASE = "Adopting: every other release hop ever offered is cancelled."
     ADOPT_NEWER_INC = "Adopting from a manager that was itself restored: what it does not know goes to DOUBT."
+
+
+@dataclass(frozen=True, slots=True)
+class Tables(custody.Tables):
+    """All tables that the stores apply; the mutants are copies with a row changed."""
+
+    reconcile: dict[tuple[ManagerCopy, Told], ManagerCopy] = field(default_factory=lambda: recovery.RECONCILE)
+    adopt: dict[tuple[GatewayCopy, Shown], GatewayCopy] = field(default_factory=lambda: recovery.ADOPT)
+    adopt_release: dict[Release, GatewayCopy] = field(default_factory=lambda: recovery.ADOPT_RELEASE)
+    came: dict[Told, custody.Tombstone] = field(default_factory=lambda: recovery.CAME)
+
+
+TABLES = Tables()
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     crashes: int = 2
     restores: int = 0
+    backups: int = 1  # of M; any of them may be restored
     rollbacks: int = 0
     fallback: bool = True  # G may cancel and deliver by itself
     fallback_unsent: bool = True  # ... also before it has written an intent

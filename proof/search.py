@@ -44,6 +44,7 @@ def steps(s: State, r: Rules) -> Iterator[tuple[str, State]]:
     yield from recovery.backup(s, r)
     yield from recovery.reconcile(s, r)
     yield from recovery.snapshot(s, r)
+    yield from recovery.hears(s, r)
     yield from recovery.adopt(s, r)
 
 

@@ -15,6 +15,7 @@ from pratique.delivery.custody import Answer, GatewayCopy, ManagerCopy, Tombston
 NONE = "NONE"  # no such copy here
 OUT = "OUT"  # delivered by G itself after it took the copy back; settled
 STUCK = "STUCK"  # the receiver answered "conflict": on an actor's list, neither sent nor cancelled
+DOUBTED = "DOUBT"  # a release that the gateway took, and of which nobody knows whether it was delivered
 DLV = "DLV"  # a release that the gateway has delivered (its tombstone is ACC and stays so)
 
 # What a receiver's answer looks like on the wire, and which answers write.
@@ -33,13 +34,14 @@ SEAL_OF_STRANGER = "b"
 
 
 class Gateway(NamedTuple):
-    """The disk of a gateway. `copy`: NONE, GatewayCopy, OUT, STUCK. hop2, hop4: Tombstone, or DLV."""
+    """The disk of a gateway. `copy`: NONE, GatewayCopy, OUT, STUCK. hop2, hop4: Tombstone, DLV, or DOUBTED."""
 
     copy: str = NONE
     shadow: bool = False
     deletion: bool = False  # the manager's DEL row is stored
     hop2: str = Tombstone.NONE
     hop4: str = Tombstone.NONE
+    m_inc: int = 0  # M's incarnation, as G last heard it
 
 
 class Manager(NamedTuple):
@@ -54,6 +56,7 @@ class Manager(NamedTuple):
     target: str = "-"
     cancelled: frozenset[str] = frozenset()
     journal: frozenset[str] = frozenset()
+    g_inc: int = 0  # G's incarnation, as M last heard it: how often G was set back and has adopted
 
 
 class State(NamedTuple):
@@ -69,14 +72,16 @@ class State(NamedTuple):
     h_takes: int = 0
     # what a party knows about itself
     hold: bool = False  # G was rolled back and takes no custody step
+    heard: bool = False  # ... and M knows that, and has doubted what it released to G
     recon: bool = False  # M was restored and takes no custody step
-    watermark: bool = False  # M's backup contains the copy
+    lost: bool = False  # ... to a state that had not taken the copy
+    watermark: bool = False  # every backup that may be restored contains the copy
     # the world: for the checks only
     deliveries: int = 0
     deleted: bool = False
     named: bool = False  # a named actor accepted a possible duplicate, on record
     unsynced: bool = False  # M said 250 for rows that are not on the disk (mutant)
-    backup: Manager | None = None
+    backups: tuple[Manager, ...] = ()
     snapshot: Gateway | None = None
     crashes: int = 0
     restores: int = 0
@@ -115,7 +120,7 @@ def tombstone(s: State, name: str, hop: int) -> str:
 def has_release(disk: Gateway) -> int:
     """The release hop that this gateway took, 0 = none."""
     for hop, state in ((2, disk.hop2), (4, disk.hop4)):
-        if state in (Tombstone.ACC, DLV):
+        if state in (Tombstone.ACC, DLV, DOUBTED):
             return hop
     return 0
 
@@ -126,7 +131,7 @@ def custody(s: State) -> tuple[str, ...]:
         ("G", s.g.copy in (GatewayCopy.QUEUED, GatewayCopy.IN_DOUBT, GatewayCopy.LOCAL, GatewayCopy.DOUBT, STUCK)),
         ("G's shadow", s.g.copy == GatewayCopy.DONE and s.g.shadow),
         ("M", _held_by_manager(s.m)),
-        ("G's queue", Tombstone.ACC in (s.g.hop2, s.g.hop4)),
+        ("G's queue", Tombstone.ACC in (s.g.hop2, s.g.hop4) or DOUBTED in (s.g.hop2, s.g.hop4)),
         ("H's queue", Tombstone.ACC in (s.h.hop2, s.h.hop4)),
         ("delivered", s.deliveries > 0),
         ("deleted", s.deleted),

@@ -73,6 +73,8 @@ class GatewayCopy(_Word):
     DONE = "DONE"  # the manager has it; the body here is a shadow
     LOCAL = "LOC"  # ours again: the hop is cancelled for good
     DOUBT = "DOUBT"  # only a named actor decides
+    SETTLED = "SETTLED"  # over
+    CANCELLED = "CANC"  # a release that this gateway will not deliver: the manager has the copy
 
 
 class ManagerCopy(_Word):
@@ -94,6 +96,10 @@ class Event(_Word):
     RELEASE = "release"  # every quarantine let it go
     DELETE = "delete"  # one quarantine deleted it
     FIN = "FIN row"  # the gateway told the end
+    LOST = "lost"  # the manager acknowledged it in a life that it has lost since
+    SET_BACK = "target set back"  # the gateway that may have the release was set back to an older state
+    ACTOR_SENDS = "actor sends"  # a named actor ends the doubt: deliver it, which may be twice
+    ACTOR_ENDS = "actor ends"  # a named actor ends the doubt: it counts as delivered
 
 
 GATEWAY: dict[tuple[GatewayCopy, Event], GatewayCopy] = {
@@ -104,6 +110,9 @@ GATEWAY: dict[tuple[GatewayCopy, Event], GatewayCopy] = {
     (GatewayCopy.DONE, Event.ACC): GatewayCopy.DONE,
     (GatewayCopy.DONE, Event.DELETED_ROW): GatewayCopy.DONE,
     (GatewayCopy.LOCAL, Event.CANC): GatewayCopy.LOCAL,
+    (GatewayCopy.DONE, Event.LOST): GatewayCopy.IN_DOUBT,  # offered again, same hop, same octets
+    (GatewayCopy.DOUBT, Event.ACTOR_SENDS): GatewayCopy.LOCAL,
+    (GatewayCopy.DOUBT, Event.ACTOR_ENDS): GatewayCopy.SETTLED,
 }
 MANAGER: dict[tuple[ManagerCopy, Event], ManagerCopy] = {
     (ManagerCopy.HELD, Event.RELEASE): ManagerCopy.RELEASING,
@@ -116,21 +125,21 @@ MANAGER: dict[tuple[ManagerCopy, Event], ManagerCopy] = {
     (ManagerCopy.CLOSED, Event.ACC): ManagerCopy.CLOSED,
     (ManagerCopy.CLOSED, Event.FIN): ManagerCopy.CLOSED,
     # Answers may come late (found by the model): after an override the first target closes the copy and the second
-    # one's CANC follows; or an actor is already asked, or has already decided. Only FIN tells how it ended; the rest
-    # leaves the question to the actor.
+    # one's CANC follows. A copy in doubt takes no answer at all, its transfer is over; only FIN tells how it ended.
     (ManagerCopy.CLOSED, Event.CANC): ManagerCopy.CLOSED,
-    (ManagerCopy.DOUBT, Event.ACC): ManagerCopy.DOUBT,
-    (ManagerCopy.DOUBT, Event.CANC): ManagerCopy.DOUBT,
     (ManagerCopy.DOUBT, Event.FIN): ManagerCopy.CLOSED,
-    (ManagerCopy.DELETED, Event.ACC): ManagerCopy.DELETED,
-    (ManagerCopy.DELETED, Event.CANC): ManagerCopy.DELETED,
+    (ManagerCopy.RELEASING, Event.SET_BACK): ManagerCopy.DOUBT,
+    (ManagerCopy.RELEASED, Event.SET_BACK): ManagerCopy.DOUBT,
+    (ManagerCopy.DOUBT, Event.ACTOR_SENDS): ManagerCopy.RELEASING,
+    (ManagerCopy.DOUBT, Event.ACTOR_ENDS): ManagerCopy.DELETED,
     (ManagerCopy.DELETED, Event.FIN): ManagerCopy.DELETED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The four tables together; the model's mutants are copies with a row changed."""
+    """The tables of the hand-off together; the model's mutants are copies with a row changed (proof/rules.py adds
+    those of delivery.recovery)."""
 
     group: dict[tuple[Tombstone, Content], Answer] = field(default_factory=lambda: GROUP)
     cancel: dict[tuple[Tombstone, Content], Answer] = field(default_factory=lambda: CANCEL)
@@ -147,7 +156,7 @@ class Remembered:
 
     kind: Tombstone
     seal: str  # "-" = inferred, matches any
-    peer: str
+    peer: str  # "-" = inferred from what another gateway told, matches any
 
 
 NOTHING = Remembered(Tombstone.NONE, "-", "")
@@ -156,20 +165,20 @@ NOTHING = Remembered(Tombstone.NONE, "-", "")
 def _content(memory: Remembered, seal: str, peer: str) -> Content:
     if memory.kind is Tombstone.NONE:
         return Content.SAME
-    same = memory.seal in ("-", seal) and memory.peer == peer
+    same = memory.seal in ("-", seal) and memory.peer in ("-", peer)
     return Content.SAME if same else Content.OTHER
 
 
 def on_group(memory: Remembered, seal: str, peer: str, tables: Tables = TABLES) -> Answer:
     """The receiver's answer to a message group."""
-    if memory.kind is not Tombstone.NONE and memory.peer != peer:
+    if memory.kind is not Tombstone.NONE and memory.peer not in ("-", peer):
         return Answer.CONFLICT  # an id held for another peer
     return tables.group[memory.kind, _content(memory, seal, peer)]
 
 
 def on_cancel(memory: Remembered, seal: str, peer: str, tables: Tables = TABLES) -> Answer:
     """The receiver's answer to XQCANCEL."""
-    if memory.kind is not Tombstone.NONE and memory.peer != peer:
+    if memory.kind is not Tombstone.NONE and memory.peer not in ("-", peer):
         return Answer.CONFLICT
     return tables.cancel[memory.kind, _content(memory, seal, peer)]
 

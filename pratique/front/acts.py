@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from pratique.console.commands.desk import LinkState
 from pratique.gateway.app import Gateway
-from pratique.gateway.apply import deliveries_for
 from pratique.manager.app import Manager
 from pratique.manager.release import Actor, Decided, Releaser
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.link import Link
 from pratique.runner.services import Services
-from pratique.store.records import Copy, NewCopy
 from pratique.telemetry.counters import Counters
 
 CLOCK_GAUGE = "clock_ahead_ms."  # before the serial
@@ -33,6 +31,9 @@ class ManagerActs:
 
     async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
         return await self.manager.send_copy(mid, quarantine, addresses, actor)
+
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
+        return await self.manager.resolve(mid, actor, send=send, to=to)
 
     def quarantines_changed(self) -> None:
         self.manager.reception.refresh()
@@ -61,13 +62,14 @@ class GatewayActs:
     async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
         return Decided(False, why=NOT_HERE)
 
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
+        return Decided(False, why=NOT_HERE)
+
     def quarantines_changed(self) -> None:
         return
 
     def deliver(self, mid: int) -> None:
-        copy = self.gateway.services.store.view.copy(mid)
-        if copy is not None:
-            self.gateway.deliverer.offer(_as_new(copy, self.gateway.services.clock.now_ms()))
+        self.gateway.deliverer.take_up(mid)
 
     def links(self) -> tuple[LinkState, ...]:
         own = (_link_state(self.gateway.link),) if self.gateway.link is not None else ()
@@ -111,6 +113,11 @@ class StoppedActs:
             return Decided(False, why=NOT_HERE)
         return await self.releaser.send_copy(mid, quarantine, addresses, actor)
 
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
+        if self.releaser is None:
+            return Decided(False, why=NOT_HERE)
+        return await self.releaser.resolve(mid, actor, send=send, to=to)
+
     def quarantines_changed(self) -> None:
         return
 
@@ -140,21 +147,4 @@ def _link_state(link: Link) -> LinkState:
         next_attempt_ms=link.health.next_attempt_ms,
         waiting=0,
         connections=link.health.connections,
-    )
-
-
-def _as_new(copy: Copy, now_ms: int) -> NewCopy:
-    """The form in which the deliverer takes a copy up."""
-    assert copy.extent is not None, "a copy that is to be delivered has its body"
-    return NewCopy(
-        mid=copy.mid,
-        cid=copy.cid,
-        hop=copy.hop,
-        custody=copy.custody,
-        icid=copy.icid,
-        at=copy.at,
-        envelope=copy.envelope,
-        extent=copy.extent,
-        sha256=copy.sha256,
-        deliveries=deliveries_for(copy.envelope, now_ms),
     )

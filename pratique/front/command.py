@@ -61,6 +61,7 @@ def _refused(error: Exception) -> int:
 def _expected() -> tuple[type[BaseException], ...]:
     """What a command may end with in the ordinary course of things; each text says why and what to do."""
     from pratique.fleet.enrolment import EnrolmentError
+    from pratique.front.backup import BackupFailed
     from pratique.front.demo_world import DemoFailed
     from pratique.front.enroll import EnrolRefused
     from pratique.front.files import BadConfiguration
@@ -71,6 +72,7 @@ def _expected() -> tuple[type[BaseException], ...]:
     from pratique.store.moves import StoreFailed
 
     return (
+        BackupFailed,
         BadConfiguration,
         DemoFailed,
         EnrolRefused,
@@ -308,12 +310,45 @@ def release(directory: Path, /, *mids: int, quarantine: str = "", to: str = "", 
     return _retarget(directory, mids, to, override=override)
 
 
+@app.command
+def resolve(directory: Path, /, *mids: int, deliver: bool = False, done: bool = False, to: str = "") -> int:
+    """Decide about messages of which nobody can know whether they were delivered. Without MIDs: list them.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    mids
+        The messages' MIDs.
+    deliver
+        Deliver them. It may be for the second time: they are marked X-Possible-Duplicate.
+    done
+        Let them count as delivered.
+    to
+        With --deliver, on a manager: serial of the gateway that delivers; the last one when not given.
+    """
+    from pratique.front.local import ask
+
+    if not mids:
+        waiting = asyncio.run(ask(directory, "resolve"))["waiting"]
+        _say("\n".join(f"MID {mid}" for mid in waiting) or "no message is in doubt")
+        return 0
+    if deliver == done:
+        raise Misused("say --deliver or --done")
+    if to and not deliver:
+        raise Misused("--to goes with --deliver")
+    return _told(asyncio.run(ask(directory, "resolve", mids=list(mids), send=deliver, to=to)))
+
+
 def _retarget(directory: Path, mids: tuple[int, ...], to: str, *, override: bool) -> int:
     from pratique.front.local import ask
 
     if not mids:
         raise Refused(f"name at least one MID, as in `pratique release {directory} 1 --to {to}`")
-    told = asyncio.run(ask(directory, "retarget", mids=list(mids), to=to, override=override))
+    return _told(asyncio.run(ask(directory, "retarget", mids=list(mids), to=to, override=override)))
+
+
+def _told(told: dict[str, list[str]]) -> int:
     for text in told["done"]:
         _say(text)
     for text in told["refused"]:
@@ -412,6 +447,53 @@ def fsck(
     outcome = asyncio.run(check(directory, repair=repair, read_bodies=not quick))
     _say(json.dumps(as_json(outcome)) if json_ else rendered(outcome))
     return 1 if outcome.report.left else 0
+
+
+@app.command
+def backup(directory: Path, target: Path, /) -> int:
+    """Copy the state of an appliance, running or not, into the new directory TARGET: rows, bodies, configuration, keys.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    target
+        A directory that is not there yet, best on another disk. It holds private keys: keep it safe.
+    """
+    from pratique.front.backup import back_up
+    from pratique.front.local import ask
+
+    made = back_up(directory, target)
+    _say(f"{target}: {made.bodies} bodies, {made.octets} B; all up to number {made.seq} of incarnation {made.inc}")
+    for text in made.wrong:
+        _complain(text)
+    if made.wrong:
+        return 1
+    asyncio.run(ask(directory, "watermark", seq=made.seq))
+    return 0
+
+
+@app.command
+def restore(source: Path, directory: Path, /, *, verify: bool = False) -> int:
+    """Put the backup SOURCE into the empty directory DIRECTORY. When it is run, the appliance first recovers what its
+    peers know of the time since.
+
+    Parameters
+    ----------
+    source
+        What `pratique backup` made.
+    directory
+        Where the appliance shall be; not there yet, or empty.
+    verify
+        Prove every body and the audit chain before anything is written.
+    """
+    from pratique.front.backup import restore as put_back
+
+    made = put_back(source, directory, verify=verify)
+    proved = f"; {made.bodies} bodies ({made.octets} B) and the audit chain were proved" if verify else ""
+    _say(f"{directory}: as it was at number {made.seq} of incarnation {made.inc}{proved}")
+    _say(f"Next: `pratique run {directory}`. It recovers by itself once every peer has been heard.")
+    return 0
 
 
 @app.command

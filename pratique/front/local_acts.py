@@ -10,17 +10,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pratique.console.access.roles import Person
-from pratique.console.commands import decide, details, search, status
+from pratique.console.commands import decide, details, doubt, search, status
 from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
 from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
 from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
+from pratique.runner.cpq_server import WATERMARK
 from pratique.store.corrupt import cleared, corrupt_copies
 from pratique.store.corrupt import found as corrupt_found
 from pratique.store.interface import Search, View
-from pratique.store.moves import PutUser
+from pratique.store.moves import PutSetting, PutUser
 from pratique.store.records import User
 from pratique.telemetry import events as log
 
@@ -130,6 +131,22 @@ async def _retarget(bench: Bench, person: Person, arguments: dict[str, Any]) -> 
     return {"done": done, "refused": refused}
 
 
+async def _resolve(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """What was done with each MID, or why not: one sentence each. Without MIDs: those that wait."""
+    if not arguments.get("mids"):
+        return {"waiting": list(await doubt.doubtful(bench.desk, person))}
+    to, send = _text(arguments, "to"), arguments.get("send")
+    if not isinstance(send, bool):
+        raise BadArguments("say whether it is delivered or counts as delivered")
+    done, refused = [], []
+    for mid in dict.fromkeys(_mids(arguments)):
+        try:
+            done.append(await doubt.resolve(bench.desk, person, mid, send=send, to=to))
+        except CommandRefused as why:
+            refused.append(why.text)
+    return {"done": done, "refused": refused}
+
+
 def _own_act(mark: Mark) -> Callable[[Desk, Person, tuple[int, ...]], Awaitable[int]]:
     return status.deliver_own if mark is Mark.RELEASED else status.give_up_own
 
@@ -143,6 +160,14 @@ async def _decide_held(desk: Desk, person: Person, mid: int, name: str, mark: Ma
     for quarantine in names:
         done += await act(desk, person, (mid,), quarantine)
     return done > 0
+
+
+async def _watermark(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """All up to this number of ours is on a second medium: gateways need not keep it for us any more."""
+    seq = _number(arguments, "seq", 0)
+    entry = audit(person, "backup", detail=json.dumps({"seq": seq}))
+    await bench.desk.store.submit(PutSetting(WATERMARK, str(seq), (entry,)))
+    return seq
 
 
 async def _passwd(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
@@ -231,6 +256,7 @@ LOCAL_ACTS: dict[str, Act] = {
     "release": _release,
     "delete": _delete,
     "retarget": _retarget,
+    "resolve": _resolve,
     "passwd": _passwd,
     "enrol": _enrol,
     "change-peer": _change_peer,
@@ -238,4 +264,5 @@ LOCAL_ACTS: dict[str, Act] = {
     "peers": _peers,
     "corrupt": _corrupt,
     "canary": _canary,
+    "watermark": _watermark,
 }

@@ -28,10 +28,12 @@ from pratique.runner.deliverer import Deliverer
 from pratique.runner.jobs import Answered, Job, Outgoing
 from pratique.runner.link import Link
 from pratique.runner.link_items import Item
+from pratique.runner.recovery import GatewayRecovery
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings, DeliverySettings
 from pratique.runner.sweep import Sweeper
 from pratique.store.interface import View
+from pratique.store.moves import Recovered
 from pratique.store.records import Copy, NewCopy, Peer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import Limits
@@ -98,6 +100,7 @@ class Gateway:
             taker=self.reinject,
             limits=Limits(),
             set_back=self._set_back,
+            recover=self._peer_recovers,
         )
         self.canary = Canary(services, self.planner, outlets)
         self.sweeper = Sweeper(services, shadow_ms=parts.settings.shadow_days * 86_400_000)
@@ -203,11 +206,30 @@ class Gateway:
             readiness=self._manager_ready,
             set_back=self._set_back,
             retry=self.parts.delivery.retry,
+            recovery=GatewayRecovery(self.services, serial, self._recovered),
         )
+
+    def _peer_recovers(self, peer: Peer) -> None:
+        """The manager's hello: one that has recovered has lost what is in doubt again here; one that recovers is told
+        what we know over our own link."""
+        if self.link is None:
+            return
+        if not peer.set_back_there:
+            self.link.forget_queue()
+        self.link.hello_again() if peer.set_back_there else self.link.wake()
+
+    def _recovered(self, recovered: Recovered) -> None:
+        """We have adopted: what the manager has or a person decides on is not delivered."""
+        for _, mids in recovered.changed:
+            self.deliverer.forget(frozenset(mids))
+        self.peers_changed()
 
     def _look_back(self) -> None:
         """Is our own store an older one? When that has been accepted, what was kept back meanwhile is due."""
-        before, self.set_back = self.set_back, any(p.set_back_here for p in self.services.store.view.peers())
+        before, self.set_back = (
+            self.set_back,
+            any(p.set_back_here and not p.withdrawn for p in self.services.store.view.peers()),
+        )
         if before and not self.set_back:
             self.deliverer.retry_now()
 
@@ -308,18 +330,19 @@ class Mailroom:
         if copy.hop and self._gateway.set_back:
             raise OSError(
                 "it came back from the manager and this gateway was set back to an older state, so it may be delivered "
-                "already; `pratique enroll DIR --accept-setback`"
+                "already; it is asked for at the manager first"
             )
         return compose(copy, job, self._gateway.services.store.spool)
 
     def notice(self, copy: Copy, answers: tuple[Answered, ...], notices: Notices) -> tuple[NewCopy, ...]:
         return self._gateway.bouncer.notices(copy, answers, notices)
 
-    def finished(self, mid: int) -> None:
-        copy = self._gateway.services.store.view.copy(mid)
-        if copy is not None:
-            self._gateway.canary.finished(copy)
-        if copy is not None and copy.hop and self._gateway.link is not None:
+    def finished(self, mid: int, *, row: bool) -> None:
+        if self._gateway.canary.flies:  # else no row is read for it
+            copy = self._gateway.services.store.view.copy(mid)
+            if copy is not None:
+                self._gateway.canary.finished(copy)
+        if row and self._gateway.link is not None:
             self._gateway.link.journal_changed()
 
 

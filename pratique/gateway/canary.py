@@ -72,6 +72,10 @@ class Canary:
             del self._flying[reception.cid]
         return self._ended(reception, began, "")
 
+    @property
+    def flies(self) -> bool:
+        return bool(self._flying)
+
     def finished(self, copy: Copy) -> None:
         """No delivery of this copy is open any more."""
         landed = self._flying.get(copy.cid)

@@ -18,9 +18,11 @@ from pratique.runner.cpq_parts import Trusts
 from pratique.runner.cpq_server import CpqService
 from pratique.runner.link import Link
 from pratique.runner.link_items import Item
-from pratique.runner.services import Services
+from pratique.runner.recovery import doubt_alarm, recovered_text
+from pratique.runner.services import Services, audit
 from pratique.runner.settings import CpqSettings
 from pratique.runner.sweep import Sweeper
+from pratique.store.moves import MoveRefused, Reconcile, Recovered, StoreFailed
 from pratique.store.records import NewCopy, Peer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import Limits, Row
@@ -60,6 +62,7 @@ class Manager:
             taker=self.reception,
             limits=Limits(),
             set_back=self._set_back,
+            recover=lambda peer: self._recover(),
         )
         self.expirer = Expirer(
             services,
@@ -72,6 +75,7 @@ class Manager:
         self.links: dict[str, Link] = {}
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
+        self._reconciling = False
 
     # --- life
     async def start(self) -> None:
@@ -112,6 +116,32 @@ class Manager:
             self.cpq.drop_all()
         for link in self.links.values():
             link.renew() if renewed else link.hello_again()
+        self._recover()
+
+    def _recover(self) -> None:
+        """When every gateway that counts has testified, we reconcile."""
+        waited = [p for p in self.services.store.view.peers() if p.role == "gateway" and p.set_back_here]
+        told = [peer for peer in waited if peer.testified or peer.withdrawn]
+        if waited and len(told) == len(waited) and not self._reconciling:
+            self._reconciling = True
+            self.services.tasks.spawn(self._reconcile(), "reconciliation")
+
+    async def _reconcile(self) -> None:
+        try:
+            recovered: Recovered = await self.services.store.submit(Reconcile((audit("system", "reconcile"),)))
+        except (MoveRefused, StoreFailed) as error:
+            self.services.telemetry.emit(log.Fault(error=f"reconciliation: {error}; tried again at the next hello"))
+            return
+        finally:
+            self._reconciling = False
+        text = f"every gateway has told what it knows, and this manager has recovered: {recovered_text(recovered)}"
+        self.services.telemetry.emit(log.Note(message=text))
+        alarm = doubt_alarm(recovered)
+        if alarm is not None:
+            self.services.telemetry.emit(alarm)
+        self.pool.refresh(self.services.store.view)
+        self.peers_changed()
+        await self._cancelled_before()
 
     def _set_back(self, peer: Peer, number: int) -> None:
         """One of the two is older than the other knows it. An older store of ours concerns every gateway."""
@@ -143,9 +173,14 @@ class Manager:
             self.services.tasks.spawn(self._to_alternate(item.mid, item.cid), f"alternate for MID {item.mid}")
 
     async def _to_alternate(self, mid: int, cid: str) -> None:
-        alternate = self.parts.settings.alternate_release_gateway
+        """A gateway that was asked already is not asked again by itself: whatever it refused, it would refuse anew."""
+        alternate, view = self.parts.settings.alternate_release_gateway, self.services.store.view
         why = "there is none; set manager.alternate_release_gateway"
-        if alternate:
+        transfer = view.release_of(mid)
+        asked = transfer is not None and alternate in (transfer.peer, *view.cancelled_targets(cid, transfer.hop))
+        if alternate and asked:
+            why = "it has cancelled, too"
+        elif alternate:
             done = await self.retarget(mid, alternate, ALTERNATE)
             if done.done:
                 return
@@ -153,7 +188,7 @@ class Manager:
         self.services.telemetry.emit(
             log.Alarm(
                 message=f"MID {mid}: its gateway has cancelled the release and it does not go to an alternate: {why}; "
-                "`pratique release DIR MID --to SERIAL` sends it to another one",
+                "`pratique release DIR MID --to SERIAL` sends it to another one, or anew to one that has cancelled",
                 cid=cid,
             )
         )
@@ -167,13 +202,20 @@ class Manager:
     async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool = False) -> Decided:
         """A release that is on its way goes to another gateway: see Releaser.retarget."""
         view = self.services.store.view
-        copy = view.copy(mid)
-        old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
+        old = view.release_of(mid)
         done = await self.releaser.retarget(mid, to, actor, override=override)
         if done.done and old is not None:
             if old.peer in self.links:
                 self.links[old.peer].withdraw(old.seq)
             self._wake_link(mid)
+        return done
+
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str = "") -> Decided:
+        """A person ends a doubt: see Releaser.resolve."""
+        done = await self.releaser.resolve(mid, actor, send=send, to=to)
+        if done.done:
+            self.pool.refresh(self.services.store.view)
+            self._wake_link(mid) if send else self._tell_origin(mid)
         return done
 
     def _journal_heard(self, peer: Peer, rows: tuple[Row, ...]) -> None:
@@ -218,7 +260,7 @@ class Manager:
         copy = self.services.store.view.copy(mid)
         if copy is None:
             return
-        transfer = self.services.store.view.transfer(copy.cid, copy.hop + 1)
+        transfer = self.services.store.view.release_of(mid)
         link = self.links.get(transfer.peer) if transfer is not None else None
         if transfer is None or link is None:
             self.services.telemetry.emit(

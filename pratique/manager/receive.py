@@ -108,7 +108,9 @@ class Reception:
 
     def _was_released_to(self, peer: Peer, cid: str, hop: int) -> bool:
         transfer = self.services.store.view.transfer(cid, hop - 1)
-        return transfer is not None and transfer.peer == peer.serial
+        if transfer is None:  # released in a life that we have lost: the gateway told so when we recovered
+            return self.services.store.view.was_told(cid, hop - 1, peer.serial)
+        return transfer.peer == peer.serial
 
     def _hold(self, wanted: QuarantineRef, offer: Offer) -> NewHold:
         """A name that is unknown here goes to Unclassified (facts/pvo.md §3.1)."""

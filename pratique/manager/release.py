@@ -15,7 +15,7 @@ from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
 from pratique.runner.services import Services, audit
 from pratique.store.corrupt import why_corrupt
-from pratique.store.moves import Exited, ExitHold, MoveRefused, Retarget, SendCopy
+from pratique.store.moves import EndDoubt, Exited, ExitHold, MoveRefused, Retarget, SendCopy
 from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
 from pratique.transfer.metadata import Change, HistoryEntry, MetadataError, Out, Release, decode, forwarded
@@ -23,7 +23,11 @@ from pratique.transfer.release import sign_release
 from pratique.transfer.seal import sealed_group
 
 # What an older store still holds may have been released or deleted since (custody.md §2.4, rule 2).
-SET_BACK = "this manager was set back to an older state; accept that first: `pratique enroll --accept-setback {serial}`"
+SET_BACK = (
+    "this manager was set back to an older state and recovers first (`pratique doctor`); without that, with loss: "
+    "`pratique enroll --accept-setback {serial}`"
+)
+CORRUPT = "MID {mid} is CORRUPT and stays held: {why}; it can be deleted, or restored and proved by `pratique fsck`"
 # Why a message has no release that could go elsewhere, by its custody.
 NOT_ON_ITS_WAY = {
     "HELD": "it is held: release it first",
@@ -31,7 +35,10 @@ NOT_ON_ITS_WAY = {
     "CLOSED": "a gateway has reported its end",
     "DEL": "it was deleted",
 }
-CORRUPT = "MID {mid} is CORRUPT and stays held: {why}; it can be deleted, or restored and proved by `pratique fsck`"
+_RESOLVED = {
+    True: "in doubt, goes to {to}; a possible duplicate, and marked so",
+    False: "in doubt, counts as delivered",
+}
 TRIES = 5  # a reviewer's decision that meets others' changes is read and tried again
 
 
@@ -217,15 +224,17 @@ class Releaser:
     async def retarget(self, mid: int, to: str, actor: Actor, *, override: bool) -> Decided:
         """A release goes to the gateway `to` instead. Free when the present target has cancelled the hop for good;
         while it may have it, only with `override`: then the copy says that it may be a duplicate, and so does the
-        record (I4). Durable on return."""
+        record (I4). A gateway that has cancelled the hop takes it only as a new one, hop + 2. Durable on return."""
         view = self._services.store.view
         copy = view.copy(mid)
-        old = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
+        old = view.release_of(mid)
         why = self._no_retarget(mid, copy, old, to=to, override=override)
         if why:
             return Decided(False, why=why)
         assert copy is not None and old is not None
         in_doubt = old.state != "CANC"
+        gone = {old.peer} | view.cancelled_targets(copy.cid, old.hop)
+        hop = old.hop + 2 if to in gone else old.hop
         before = decode(old.metadata, hop=old.hop)
         assert before.release is not None  # decode() demands it on even hops
         may_duplicate = in_doubt or before.release.may_duplicate
@@ -240,17 +249,47 @@ class Releaser:
             now,
             to=to,
             may_duplicate=may_duplicate,
-            hop=old.hop,
+            hop=hop,
             changes=before.changes[own:],
         )
-        detail = json.dumps({"from": old.peer, "to": to, "override": in_doubt, "may_duplicate": may_duplicate})
+        detail = json.dumps(
+            {"from": old.peer, "to": to, "hop": hop, "override": in_doubt, "may_duplicate": may_duplicate}
+        )
         entry = audit(actor.name, "retarget", mid, copy.cid, detail=detail)
         try:
             await self._services.store.submit(Retarget(copy.cid, old.hop, transfer, (entry,), override=in_doubt))
         except MoveRefused as refused:
             return Decided(False, why=refused.why)
-        said = self._log_retarget(copy, old, to, actor, in_doubt=in_doubt)
+        said = self._log_retarget(copy, old, transfer, actor, in_doubt=in_doubt)
         return Decided(True, Exit.RELEASE, said=said)
+
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str = "") -> Decided:
+        """A named actor ends the doubt about a copy that may have been delivered: it is offered to a gateway under a
+        hop that nobody knows, marked as a possible duplicate, or it counts as delivered. Durable on return."""
+        view = self._services.store.view
+        copy, offered = view.copy(mid), view.release_of(mid)
+        if copy is None or copy.custody != "DOUBT":
+            return Decided(False, why=f"MID {mid}: there is no doubt about it")
+        target = to or (offered.peer if offered is not None else copy.origin_serial)
+        peer = view.peer(target)
+        if send and (peer is None or peer.withdrawn or peer.role != "gateway"):
+            return Decided(False, why=f"{target} is no enrolled gateway; --to names one: {self._gateways() or 'none'}")
+        now, transfer = self._services.clock.now_ms(), None
+        if send:
+            outs = tuple(
+                _out(h, now, Cause.MANUAL, actor) if h.mark == Mark.HELD else _out_of(h, now) for h in view.holds(mid)
+            )
+            hop = (offered.hop if offered is not None else copy.hop + 1) + 2
+            transfer = self._sealed(copy, outs, actor, now, to=target, may_duplicate=True, hop=hop)
+        detail = json.dumps({"sent": send, "to": target if send else "", "may_duplicate": send})
+        entry = audit(actor.name, "resolve", mid, copy.cid, detail=detail)
+        try:
+            await self._services.store.submit(EndDoubt(mid, send, actor.name, transfer, (), "", (entry,)))
+        except MoveRefused as refused:
+            return Decided(False, why=refused.why)
+        said = f"MID {mid}: {_RESOLVED[send].format(to=self._name(target))}, by {actor.name}"
+        self._services.telemetry.emit(log.Alarm(message=said, cid=copy.cid))
+        return Decided(True, Exit.RELEASE if send else Exit.DELETE, said=said)
 
     def _no_retarget(self, mid: int, copy: Copy | None, old: Transfer | None, *, to: str, override: bool) -> str:
         """Why the release cannot go to `to`; "" when it can."""
@@ -262,7 +301,7 @@ class Releaser:
         peer = self._services.store.view.peer(to)
         if peer is None or peer.withdrawn or peer.role != "gateway":
             return f"{to} is no enrolled gateway; there are: {self._gateways() or 'none'}"
-        if old.peer == to:
+        if old.peer == to and old.state != "CANC":
             return f"{self._name(to)} is the target of MID {mid} already"
         if peer.locked:
             return f"{self._name(to)} is locked ({peer.locked}): `pratique enroll DIR --unlock {to}` first"
@@ -284,9 +323,11 @@ class Releaser:
         peers = self._services.store.view.peers()
         return ", ".join(self._name(p.serial) for p in peers if p.role == "gateway" and not p.withdrawn)
 
-    def _log_retarget(self, copy: Copy, old: Transfer, to: str, actor: Actor, *, in_doubt: bool) -> str:
+    def _log_retarget(self, copy: Copy, old: Transfer, new: NewTransfer, actor: Actor, *, in_doubt: bool) -> str:
         before = self._name(old.peer)
-        text = f"MID {copy.mid}: its release goes to {self._name(to)} instead of {before}, by {actor.name}"
+        text = f"MID {copy.mid}: its release goes to {self._name(new.peer)} instead of {before}, by {actor.name}"
+        if new.hop > old.hop:
+            text = f"MID {copy.mid}: its release goes anew to {self._name(new.peer)}, as hop {new.hop}, by {actor.name}"
         if in_doubt:
             text = f"{text}, who overrides: {before} may have it, so this is a possible duplicate"
         make = log.Alarm if in_doubt else log.Note

@@ -1,5 +1,6 @@
 """What the sessions of a quarantine port share: an offer, the role that takes it, the port itself as they see it."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Stored
 from pratique.store.moves import JournalTaken, Receive, Received
-from pratique.store.records import Peer
+from pratique.store.records import JournalRow, Peer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import (
     V_CANCELLED,
@@ -74,6 +75,11 @@ def verdict_of(received: Received) -> Verdict:
         case Answer.CONFLICT:
             return V_CONFLICT
     raise AssertionError(received.answer)
+
+
+def wire_row(row: JournalRow) -> Row:
+    pairs = tuple((k, v) for k, v in json.loads(row.pairs).items())
+    return Row(row.seq, row.state, f"{row.cid}.{row.hop}", row.seal, row.at, pairs)
 
 
 class Taker(Protocol):
@@ -146,6 +152,10 @@ class Port(Protocol):
     def drop_peer(self, serial: str) -> None: ...
     def set_back(self, peer: Peer, number: int) -> None:
         """A hello showed that one of the two was set back, and that is durable; the peer states `number`."""
+        ...
+
+    def recover(self, peer: Peer) -> None:
+        """A hello while one of the two is set back is durable: there may be a step of the recovery to do."""
         ...
 
     def hello_reply(self, keyword: Keyword, peer: Peer, *, why: str = "") -> HelloReply: ...

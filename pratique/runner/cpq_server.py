@@ -25,6 +25,8 @@ from pratique.transfer.messages import (
 )
 from pratique.transfer.server import ServerConnection
 
+WATERMARK = "watermark"  # setting: the highest number of ours that a backup holds
+
 
 class CpqService:
     """All sessions of one quarantine port."""
@@ -38,6 +40,7 @@ class CpqService:
         taker: Taker,
         limits: Limits,
         set_back: Callable[[Peer, int], None] = lambda peer, number: None,
+        recover: Callable[[Peer], None] = lambda peer: None,
     ) -> None:
         self.services = services
         self.settings = settings
@@ -49,6 +52,10 @@ class CpqService:
         self.closing = False
         self.server: asyncio.Server | None = None  # who binds the port puts it here
         self._set_back = set_back
+        self._recover = recover
+
+    def recover(self, peer: Peer) -> None:
+        self._recover(peer)
 
     @property
     def listening(self) -> bool:
@@ -94,7 +101,7 @@ class CpqService:
             free_bytes=max(0, free),
             level=level,
             suspended_quarantines=self.taker.suspended_quarantines(),
-            watermark=0,
+            watermark=int(store.view.setting(WATERMARK, "0")),
             journal_in=peer.journal_in,
             journal_out=peer.journal_out,
             audit_head=store.audit_head() or "-",

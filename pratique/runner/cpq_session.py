@@ -11,15 +11,14 @@ from pratique.mail.ids import parse_xid
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.cpq_parts import Offer, Port, verdict_of
-from pratique.runner.hello import Memory, clocks_differ, compare, held_as, set_back_text
+from pratique.runner.cpq_parts import Offer, Port, verdict_of, wire_row
+from pratique.runner.hello import Compared, Memory, clocks_differ, compare, held_as, set_back_text, taken_from
 from pratique.runner.readiness import Asker
 from pratique.runner.services import audit
 from pratique.store.interface import BodyWriter
 from pratique.store.moves import (
     Cancel,
     Confirm,
-    HelloFrom,
     HelloTaken,
     JournalIn,
     JournalTaken,
@@ -160,18 +159,12 @@ class CpqSession:
             return
         before = self._memory or self._peer
         found = compare(me=self._me(), peer_before=Memory(before.inc, before.seq), hello=hello)
-        move = HelloFrom(
-            serial=hello.serial,
-            nonce=hello.nonce,
-            inc=hello.inc,
-            seq=hello.seq,
-            endpoint=hello.endpoint,
-            at=self._services.clock.now_ms(),
-            knows_inc=hello.peer_inc,
-            knows_seq=hello.peer_seq,
-            set_back_here=found.here,
-            set_back_there=found.there,
+        move = taken_from(
+            hello,
+            Compared(found.here or hello.rolled, found.there),
             compared=(self._me().inc, before.inc),
+            opened=self._services.store.identity.opened,
+            at=self._services.clock.now_ms(),
         )
         self._submit(move, lambda result: self._hello_taken(hello, result), lambda: self._hello_failed())
 
@@ -191,6 +184,9 @@ class CpqSession:
         else:
             keyword = held
             self._set_back(hello, taken.before, peer)
+            self._service.recover(peer)
+        if taken.before.set_back_there and not peer.set_back_there:
+            self._service.recover(peer)
         self._peer = self._memory = peer
         self._ready = keyword is Keyword.READY
         self._hello_said = hello
@@ -371,6 +367,12 @@ class CpqSession:
 
         self._submit(JournalIn(self.serial, event.after, event.last, rows), applied, lambda: self.end(V_CLOSING))
 
+    def _show(self, event: cpq.ShowGiven) -> None:
+        """What is committed is shown; nothing of this peer is under way while it asks."""
+        row = self._services.store.view.shown(self.serial, *parse_xid(event.xid))
+        self._core.answer_show(event.unit, None if row is None else wire_row(row))
+        self._run_soon()
+
     def _stat(self, event: cpq.StatGiven) -> None:
         assert self._peer is not None and self._hello_said is not None
         known = self._services.store.view.peer(self.serial)
@@ -455,6 +457,7 @@ _EVENTS: dict[type, Callable[[CpqSession, Any], None]] = {
     cpq.CancelGiven: CpqSession._cancel,
     cpq.ConfirmGiven: CpqSession._confirm,
     cpq.JournalGiven: CpqSession._journal,
+    cpq.ShowGiven: CpqSession._show,
     cpq.StatGiven: CpqSession._stat,
     cpq.ServerEnded: CpqSession._ended,
 }

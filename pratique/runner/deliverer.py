@@ -85,6 +85,11 @@ class Deliverer:
         self._serve()
         return total
 
+    def take_up(self, mid: int) -> None:
+        """Deliveries of a copy that were committed by an act of a person."""
+        self._load_rows([row for row in self.services.store.view.deliveries(mid) if row.state in ("DUE", "DOT")])
+        self._serve()
+
     def _load_rows(self, rows: Sequence[Delivery]) -> None:
         groups: dict[tuple[int, str, int, int, bool, bool], list[Delivery]] = {}
         for row in rows:
@@ -155,6 +160,16 @@ class Deliverer:
             self._enqueue(job)
         self._serve()
         return len(due)
+
+    def forget(self, mids: frozenset[int]) -> None:
+        """These copies are not ours to deliver any more."""
+        for destination in self.destinations.values():
+            destination.queue = deque(job for job in destination.queue if job.mid not in mids)
+        gone = [entry for entry in self._later if entry[2].mid in mids]
+        for _, _, job in gone:
+            self.destination(job.host).waiting -= len(job.targets)
+        self._later = [entry for entry in self._later if entry[2].mid not in mids]
+        heapq.heapify(self._later)
 
     def use(self, routes: Routes) -> None:
         """Route by this table from the next connection on."""
@@ -416,7 +431,7 @@ class Deliverer:
             self.offer(copy)
         if settled.finished:
             emit(log.Finished(mid=job.mid, cid=job.cid))
-            self.mailroom.finished(job.mid)
+            self.mailroom.finished(job.mid, row=settled.row)
 
     def _log_fault(self, error: str) -> None:
         self.services.telemetry.emit(log.Fault(error=error))

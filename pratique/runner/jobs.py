@@ -69,8 +69,8 @@ class Mailroom(Protocol):
         """The notices to the sender, as copies to be committed with the outcome."""
         ...
 
-    def finished(self, mid: int) -> None:
-        """No recipient of the copy is open any more (durable)."""
+    def finished(self, mid: int, *, row: bool) -> None:
+        """No recipient of the copy is open any more (durable); `row`: a peer is to hear of it."""
         ...
 
 

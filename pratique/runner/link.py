@@ -18,13 +18,14 @@ from pratique.net.listener import dial
 from pratique.runner.cpq_parts import Trusts
 from pratique.runner.link_items import Ended, Health, Item, instance_of
 from pratique.runner.link_session import LinkSession
+from pratique.runner.recovery import GatewayRecovery
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Submitted, View
 from pratique.store.moves import Acknowledged, Intend, TransfersAnswered
 from pratique.store.records import Copy, Peer, Transfer
 from pratique.telemetry import events as log
-from pratique.transfer.messages import SealedGroup
+from pratique.transfer.messages import HelloReply, SealedGroup
 
 WINDOW_ITEMS = 2048  # transfers kept ready in memory; the rest waits in the store
 WINDOW_BYTES = 33_554_432  # body octets kept in memory for them
@@ -50,6 +51,7 @@ class Link:
         readiness: Callable[[bool], None] = lambda ready: None,
         set_back: Callable[[Peer, int], None] = lambda peer, number: None,
         retry: RetrySettings | None = None,
+        recovery: GatewayRecovery | None = None,
     ) -> None:
         self.services = services
         self.serial = serial
@@ -62,6 +64,7 @@ class Link:
         self.queue: deque[Item] = deque()
         self._readiness = readiness
         self.set_back = set_back
+        self._recovery = recovery
         self.paused_until = 0.0
         self.suspended = False  # by an operator: nothing is dialled
         self._endpoint = endpoint
@@ -376,12 +379,21 @@ class Link:
         """A set-back was found: no custody step on the session under way, and hello until it is accepted."""
         self._hello_wanted = True
         self._readiness(False)
+        self.forget_queue()  # what is in doubt towards a peer that was set back is not offered again by itself
         if self.session is not None:
             self.session.hold()
         self.wake()
 
+    def recover(self, session: LinkSession, peer: Peer, reply: HelloReply) -> bool:
+        """Is there a step of somebody's recovery to do on this session? Then it is begun."""
+        return self._recovery is not None and self._recovery.step(session, peer, reply)
+
+    def testimony(self, peer: Peer) -> tuple[int, int, int] | None:
+        return self._recovery.testimony(peer) if self._recovery is not None else None
+
     def renew(self) -> None:
         """Our own incarnation is another: what is bound to the older one ends."""
+        self.forget_queue()
         if self.session is not None:
             self.session.finish()
         self.hello_again()

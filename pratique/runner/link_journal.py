@@ -2,12 +2,12 @@
 the peer is.
 """
 
-import json
 from collections.abc import Callable
 
+from pratique.runner.cpq_parts import wire_row
 from pratique.runner.link_parts import LinkOwner
 from pratique.store.moves import JournalAcked
-from pratique.store.records import JournalRow, Peer
+from pratique.store.records import Peer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import Keyword, Row, Verdict
 
@@ -29,17 +29,34 @@ class JournalPush:
         self._alarm = alarm
         self._out = False  # rows are on their way, or nothing more is pushed on this session
         self._after = 0
+        self._until = 0  # recovery: the number that the peer must have applied
+        self._done: Callable[[], None] | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Somebody waits for the peer to reach a number."""
+        return self._done is not None
+
+    def until(self, number: int, done: Callable[[], None]) -> None:
+        """`done` is called once, by push(), when the peer has applied our journal up to `number`."""
+        self._until, self._done = number, done
 
     def push(self) -> None:
         if self._out:
             return
-        peer = self._link.peer() or self._peer
-        rows = self._link.services.store.view.journal(peer.serial, peer.journal_out, JOURNAL_ROWS)
-        if not rows:
+        store, peer = self._link.services.store, self._link.peer() or self._peer
+        committed = store.committed_seq()  # before the rows: a number up to it that has none will never have one
+        rows = store.view.journal(peer.serial, peer.journal_out, JOURNAL_ROWS)
+        upto = min(self._until, committed)
+        if not rows and peer.journal_out >= upto:
+            done, self._done = self._done, None
+            if done is not None:
+                done()
             return
         self._out = True
         self._after = peer.journal_out
-        self._send(self._after, tuple(map(_wire_row, rows)), rows[-1].seq)
+        last = rows[-1].seq if len(rows) == JOURNAL_ROWS else max(upto, rows[-1].seq if rows else 0)
+        self._send(self._after, tuple(map(wire_row, rows)), last)
 
     def answered(self, verdict: Verdict) -> None:
         """The next rows go out when it is durable how far the peer is."""
@@ -61,8 +78,3 @@ class JournalPush:
         self._out = False
         if error is None:
             self._pushed()
-
-
-def _wire_row(row: JournalRow) -> Row:
-    pairs = tuple((k, v) for k, v in json.loads(row.pairs).items())
-    return Row(row.seq, row.state, f"{row.cid}.{row.hop}", row.seal, row.at, pairs)

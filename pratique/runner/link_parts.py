@@ -1,7 +1,7 @@
 """What a session of a link works with: its link as it sees it, and the units that it has sent."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from pratique.delivery.custody import Event
 from pratique.delivery.settings import RetrySettings
@@ -10,6 +10,8 @@ from pratique.runner.link_items import Health, Item
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.records import Peer
+from pratique.telemetry import events as log
+from pratique.transfer.messages import HelloReply, Verdict
 
 
 class LinkOwner(Protocol):
@@ -31,6 +33,8 @@ class LinkOwner(Protocol):
     ) -> None: ...
     def said_hello(self, *, ready: bool, held: bool = False) -> None: ...
     def set_back(self, peer: Peer, number: int) -> None: ...
+    def recover(self, session: Any, peer: Peer, reply: HelloReply) -> bool: ...
+    def testimony(self, peer: Peer) -> tuple[int, int, int] | None: ...
     def hello_again(self) -> None: ...
     def confirmable(self) -> int: ...
     def forget_queue(self) -> None: ...
@@ -44,3 +48,18 @@ class Unit:
     def __init__(self, kind: str, item: Item | None = None) -> None:
         self.kind = kind
         self.item = item
+
+
+def delayed(item: Item, verdict: Verdict, *, dcid: int, rid: int) -> log.Event:
+    """The line about a transfer that was not taken; it is kept, whatever the reply."""
+    return log.Undelivered(
+        what="Delayed",
+        dcid=dcid,
+        mid=item.mid,
+        rid=rid,
+        enhanced=verdict.enhanced,
+        phrase="Quarantine did not take the message",
+        code=str(verdict.code),
+        reply=" ".join((verdict.keyword, *verdict.words)),
+        cid=item.cid,
+    )

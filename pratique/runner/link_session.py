@@ -7,27 +7,31 @@ session leaves its transfers in doubt, and the next session sends them again.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pratique.delivery.custody import Event
 from pratique.delivery.retry import transfer_delay_ms
+from pratique.mail.ids import make_xid
 from pratique.net.listener import keep_alive
 from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
-from pratique.runner.link_hello import LinkHello
+from pratique.runner.link_hello import SET_BACK_PAUSE, LinkHello
 from pratique.runner.link_items import Ended, Item, instance_of
 from pratique.runner.link_journal import JournalPush
-from pratique.runner.link_parts import LinkOwner, Unit
+from pratique.runner.link_parts import LinkOwner, Unit, delayed
 from pratique.runner.reactions import REACTIONS, React
+from pratique.runner.recovery import Questions
 from pratique.runner.services import audit
 from pratique.store.interface import Submitted
 from pratique.store.moves import TransferStuck
 from pratique.store.records import Peer
+from pratique.store.recovery import ShownRow
 from pratique.telemetry import events as log
 from pratique.transfer import events as cpq
 from pratique.transfer.client import ClientConnection
-from pratique.transfer.messages import Keyword, Row, Verdict
+from pratique.transfer.messages import HelloReply, Keyword, Row, Verdict
 
 REPLY_SECONDS = 60.0  # the oldest unanswered unit waits no longer
 HANDSHAKE_SECONDS = 10.0
@@ -61,10 +65,12 @@ class LinkSession:
         self.answered_by = ""  # and by which instance
         self._failure = ""
         self._refused = False
-        self._hello = LinkHello(link, peer)
+        self._hello = LinkHello(link, peer, self)
         self._journal = JournalPush(link, peer, send=self._send_journal, pushed=self._push_more, alarm=self._alarm)
         self._quit_sent = False
         self._work_due = False
+        self._recovering = False  # it serves the recovery of one of the two, and nothing else
+        self._questions = Questions(1, lambda rows: None)
 
     def new_pump(self) -> Pump:
         self.pump = Pump(self._core, self)
@@ -180,7 +186,6 @@ class LinkSession:
         self._services.peer_clocks[reply.me.serial] = reply.me.at_ms - self._services.clock.now_ms()
         if self._hello.set_back(reply):
             self._link.said_hello(ready=False, held=True)
-            self._stop(SET_BACK_PAUSE)
             return
         if reply.keyword is Keyword.READY:
             self._ready = True
@@ -202,6 +207,9 @@ class LinkSession:
             self.pump.touch()
         if unit.kind == "journal":
             self._journal.answered(event.verdict)
+        elif unit.kind == "show":
+            if not self._questions.answered(event.xid, event.verdict):
+                self._stop(SET_BACK_PAUSE)  # it is set back itself by now: the next hello tells
         elif unit.kind == "confirm":
             return
         else:
@@ -242,19 +250,7 @@ class LinkSession:
         self._link.health.soft_bounced += 1
         self._link.health.last_error = f"{verdict.code} {verdict.enhanced} {verdict.keyword}"
         for rid in item.rids[:1]:
-            self._log(
-                log.Undelivered(
-                    what="Delayed",
-                    dcid=self.dcid,
-                    mid=item.mid,
-                    rid=rid,
-                    enhanced=verdict.enhanced,
-                    phrase="Quarantine did not take the message",
-                    code=str(verdict.code),
-                    reply=" ".join((verdict.keyword, *verdict.words)),
-                    cid=item.cid,
-                )
-            )
+            self._log(delayed(item, verdict, dcid=self.dcid, rid=rid))
         if alarm:
             self._alarm(f"MID {item.mid} was answered {verdict.keyword}", item.cid)
 
@@ -364,6 +360,29 @@ class LinkSession:
         self._alarm(f"MID {item.mid} cannot be read from the spool: {error}", item.cid)
         self._stuck(item, f"CORRUPT: {error}")
 
+    # --- recovery (runner.recovery)
+    def recover(self, peer: Peer, reply: HelloReply) -> bool:
+        """Serve the recovery of one of the two, and nothing else, when there is something to do for it."""
+        self._recovering = self._link.recover(self, peer, reply)
+        return self._recovering
+
+    def push_until(self, number: int, done: Callable[[], None]) -> None:
+        """Push our rows until the peer has applied that number."""
+        self._journal.until(number, done)
+        self._push_journal()
+        self.work()
+
+    def ask(self, hops: Sequence[tuple[str, int]], done: Callable[[list[ShownRow]], None]) -> None:
+        """What does the peer show of these transfers? `done` is called once, when all are answered."""
+        self._questions = Questions(len(hops), done)
+        for cid, hop in hops:
+            self._control(Unit("show"), partial(self._core.send_show, xid=make_xid(cid, hop)))
+        self.work()
+
+    def rest(self, seconds: float) -> None:
+        self._stop(seconds)
+        self.work()
+
     def _push_journal(self) -> None:
         if not self._draining:
             self._journal.push()
@@ -376,7 +395,7 @@ class LinkSession:
         self._control(Unit("journal"), lambda unit: self._core.send_journal(unit, after, rows, last))
 
     def journal_changed(self) -> None:
-        if self._secure and self._ready and not self.ended.done():
+        if self._secure and (self._ready or self._journal.wanted) and not self.ended.done():
             self._push_journal()
             self.work()
 
@@ -415,7 +434,7 @@ class LinkSession:
     def hold(self) -> None:
         """No new unit; what is under way is read to its end. Before the hello is answered nothing is: its answer is
         judged by what is stored by then."""
-        if self._greeted:
+        if self._greeted and not self._recovering:
             self._stop(SET_BACK_PAUSE)
             self.work_soon()
 
@@ -473,7 +492,6 @@ class LinkSession:
 
 HELLO_PAUSE = {Keyword.SUSPENDED: 30.0}
 REFUSED_PAUSE = 60.0
-SET_BACK_PAUSE = 60.0  # an administrator takes longer
 
 
 _EVENTS: dict[type, Callable[[LinkSession, Any], None]] = {

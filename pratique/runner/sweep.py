@@ -11,6 +11,7 @@ from pratique.telemetry import events as log
 
 EVERY_SECONDS = 2.0
 BATCH = 500
+UNCOVERED_TIMES = 4  # a shadow that no backup of the manager holds yet stays so many times as long; disks are finite
 
 
 class Sweeper:
@@ -32,9 +33,12 @@ class Sweeper:
 
     async def sweep(self) -> int:
         """Let go of what is disposable now; returns how many bodies."""
-        before, total = self._services.clock.now_ms() - self._shadow_ms, 0
+        now, total = self._services.clock.now_ms(), 0
+        before, uncovered = now - self._shadow_ms, now - UNCOVERED_TIMES * self._shadow_ms
         while True:
-            mids = await self._services.store.read(lambda view: tuple(view.disposable(before, BATCH)))
+            mids = await self._services.store.read(
+                lambda view: tuple(view.disposable(before, BATCH, uncovered_before=uncovered))
+            )
             if not mids:
                 return total
             total += len(mids)

@@ -20,6 +20,7 @@ from pratique.store.records import (
     JournalRow,
     Peer,
     Quarantine,
+    Statement,
     Transfer,
     User,
 )
@@ -131,6 +132,14 @@ class View(Protocol):
         """Open deliveries (DUE, DOT) with (mid, rid) > after, in that order."""
         ...
 
+    def release_of(self, mid: int) -> Transfer | None:
+        """The newest hop by which we offer this copy; an older one that was offered anew is gone."""
+        ...
+
+    def cancelled_targets(self, cid: str, hop: int) -> frozenset[str]:
+        """Serials of gateways that cancelled this release hop before it was offered elsewhere."""
+        ...
+
     def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
         """Transfers to `peer` in Q or X with seq > after_seq, by seq."""
         ...
@@ -156,10 +165,32 @@ class View(Protocol):
         """Marks HELD in quarantines that may free space on overflow, oldest received first."""
         ...
 
+    def testimony(self, peer: str, lost: tuple[int, int], journal_in: int) -> Sequence[Statement]:
+        """Gateway: what this manager cannot know any more since it was set back to `lost` (its incarnation and number)
+        and has applied our rows up to `journal_in`; rows that the journal has are not among them. Long."""
+        ...
+
+    def to_ask(self, peer: str, *, newer: bool) -> Sequence[tuple[str, int]]:
+        """Gateway that was set back: the hops of which only this manager can say what became of them. Long."""
+        ...
+
+    def shown(self, peer: str, cid: str, hop: int) -> JournalRow | None:
+        """Manager: our own row of a transfer between this gateway and us; None when we know nothing of it."""
+        ...
+
+    def was_told(self, cid: str, hop: int, peer: str) -> bool:
+        """This gateway stated, while we were set back, that it took the release `hop`."""
+        ...
+
+    def doubtful(self, limit: int) -> Sequence[int]:
+        """MIDs of copies in custody DOUBT."""
+        ...
+
     def journal(self, peer: str, after: int, limit: int) -> Sequence[JournalRow]: ...
-    def disposable(self, shadows_before: int, limit: int) -> Sequence[int]:
+    def disposable(self, shadows_before: int, limit: int, *, uncovered_before: int = 1 << 62) -> Sequence[int]:
         """MIDs whose bodies may go: SETTLED, CLOSED, DEL acknowledged by the origin, DONE whose shadow is older than
-        `shadows_before`; body still there."""
+        `shadows_before`; body still there. When the peer that took the copy makes backups (its watermark is not 0), and
+        none holds it yet, a shadow stays while it is not older than `uncovered_before`."""
         ...
 
     def peers(self) -> tuple[Peer, ...]: ...
@@ -195,6 +226,7 @@ class Identity:
     role: str
     inc: int
     nonce: str  # new at each start
+    opened: int = 0  # the highest number when it was opened
 
 
 class Submitted(Protocol):

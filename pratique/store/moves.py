@@ -8,7 +8,8 @@ Each docstring says: precondition -> what is durable afterwards; result.
 """
 
 from pratique.mail.values import value
-from pratique.store.records import AuditEntry, NewCopy, NewDelivery, NewTransfer, Peer, Quarantine, User
+from pratique.store.records import AuditEntry, NewCopy, NewDelivery, NewTransfer, Peer, Quarantine, Statement, User
+from pratique.store.recovery import ShownRow
 
 
 class MoveRefused(Exception):
@@ -81,6 +82,7 @@ class Settle:
 @value
 class Settled:
     finished: bool  # no delivery of the copy is open any more
+    row: bool = False  # and that is a row of our journal, which a peer is to hear
 
 
 # --- custody: the side that offers -----------------------------------------------------------------------------
@@ -131,9 +133,10 @@ class TransferStuck:
 
 @value
 class Retarget:
-    """Manager: transfer (cid, hop) is CANC and its copy REL -> replaced by `transfer` (same cid; same hop to another
-    peer, or hop + 2). With `override` it may also be in doubt (X, STUCK): a named actor takes it upon himself that the
-    first target may have the copy, too (I4). None."""
+    """Manager: transfer (cid, hop) is CANC and its copy REL -> replaced by `transfer` (same cid; the same hop to a peer
+    that has not cancelled it, or hop + 2 to anyone, also one that has). Who cancelled a hop stays known. With
+    `override` it may also be in doubt (X, STUCK): a named actor takes it upon himself that the first target may have
+    the copy, too (I4). None."""
 
     cid: str
     hop: int
@@ -198,6 +201,11 @@ class HelloFrom:
     `set_back_here`, `set_back_there`: what the comparison of this hello showed. The first concerns our whole store, so
     it is written to every peer, once; either is audited once. `compared`: the incarnations, ours and the peer's, that
     the comparison was made with; when either is another by now, the comparison says nothing. None: the present ones.
+    When set_back_there begins, the state that the peer was set back to is kept (lost_inc, lost_seq), and on a manager
+    every release that this gateway may have and has not reported the end of goes to DOUBT. When it ends on a gateway,
+    what the manager had acknowledged above that state is in doubt again: transfers DONE -> X, copies by the custody
+    table (LOST). A manager that is set back itself doubts every gateway that comes with a higher incarnation than it
+    remembers: set_back_there. A gateway that is set back marks a manager that comes with a higher one: newer.
     Result: HelloTaken; a nonce that was replaced earlier is fenced and changes nothing."""
 
     serial: str
@@ -211,6 +219,12 @@ class HelloFrom:
     set_back_here: bool = False
     set_back_there: bool = False
     compared: tuple[int, int] | None = None
+    old: tuple[int, int] | None = None  # the peer says that it was set back to this state of its own
+    told: tuple[int, int, int] | None = (
+        None  # the peer has testified to our state (inc, seq) in its rows up to the third
+    )
+    opened: tuple[int, int] = (0, 0)  # our own state when this store was opened: what we were set back to, if we were
+    watermark: int | None = None  # the peer's: what of it is on a second medium; None = not said
 
 
 @value
@@ -226,6 +240,60 @@ class FoundOld:
 
     inc: int
     seq: int
+    audit: tuple[AuditEntry, ...]
+    opened: tuple[int, int] = (0, 0)  # see HelloFrom
+
+
+@value
+class Declare:
+    """Gateway: `rows` are what View.testimony gave for this manager, which was set back -> each is a row of our journal
+    with a number of its own; the row of an end that is there already stays. Result: the number up to which all is
+    told."""
+
+    peer: str
+    rows: tuple[Statement, ...]
+
+
+@value
+class Reconcile:
+    """Manager that was set back: every gateway that is not withdrawn has testified -> each copy of which one of them
+    told, or may have something to tell and cannot, is what delivery.recovery makes of it; then we begin a new
+    incarnation, above all that was seen, with numbers above all that was seen, and are not set back any more. A gateway
+    that cannot testify stays set_back_there: it has to adopt. Result: Recovered."""
+
+    audit: tuple[AuditEntry, ...]
+
+
+@value
+class Adopt:
+    """Gateway that was set back: `shown` is what the manager answered to View.to_ask -> each copy is what
+    delivery.recovery makes of it; then a new incarnation as with Reconcile. Result: Recovered."""
+
+    peer: str
+    shown: tuple[ShownRow, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+@value
+class Recovered:
+    inc: int
+    seq: int
+    changed: tuple[tuple[str, tuple[int, ...]], ...]  # state -> MIDs that came to it
+
+
+@value
+class EndDoubt:
+    """Copy is DOUBT and a named actor decides, on record. With `send` it is delivered, perhaps for the second time: a
+    manager's goes to REL with `transfer`, a gateway's to ACTIVE with `deliveries` (or those that it had). Without, it
+    counts as delivered: DEL on a manager (with the row for its origin), SETTLED on a gateway. Marks that are open are
+    given. None."""
+
+    mid: int
+    send: bool
+    actor: str
+    transfer: NewTransfer | None
+    deliveries: tuple[NewDelivery, ...]
+    reply: str  # what the deliveries show until their next attempt
     audit: tuple[AuditEntry, ...]
 
 
@@ -247,9 +315,10 @@ class SetbackAccepted:
 
 @value
 class JournalIn:
-    """Rows (after, last] of `peer`'s journal: applied in one commit when `after` is our applied number, else a gap.
-    FIN on a manager: copy REL or RELD -> CLOSED. DEL on a gateway: copy X or DONE -> DONE, shadow let go.
-    Result: JournalTaken."""
+    """Rows (after, last] of `peer`'s journal: applied in one commit when `after` is our applied number, else a gap. A
+    manager that is set back keeps the rows for Reconcile, and nothing else happens. Else FIN on a manager: copy REL,
+    RELD or DOUBT -> CLOSED; of an odd hop: the gateway's own end of a hop that was cancelled. DEL on a gateway: copy X
+    or DONE -> DONE, shadow let go. Result: JournalTaken."""
 
     peer: str
     after: int
@@ -404,6 +473,10 @@ Move = (
     | Cancel
     | HelloFrom
     | FoundOld
+    | Declare
+    | Reconcile
+    | Adopt
+    | EndDoubt
     | AcceptSetback
     | JournalIn
     | JournalAcked

@@ -173,11 +173,21 @@ class JournalRow:
     cid: str
     hop: int
     seq: int
-    state: str  # FIN, DEL
+    state: str  # FIN, DEL; ACC, CANC, LOC only to testify to a manager that was set back
     seal: str
     peer: str
     at: int
     pairs: str  # JSON object of texts
+
+
+@value
+class Statement:
+    """What a gateway states of one transfer to a manager that was set back."""
+
+    state: str  # ACC, CANC, LOC, DEL
+    cid: str
+    hop: int
+    seal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +216,10 @@ class Peer:
     knows_seq: int = 0
     set_back_here: bool = False  # our own store is older than others know it: no custody step until AcceptSetback
     set_back_there: bool = False  # the peer's is older than we know it: none until it comes with a new incarnation
+    lost_inc: int = 0  # set_back_there: the state that it was set back to, in its own numbers
+    lost_seq: int = 0
+    testified: bool = False  # set_back_here, and this gateway told all that we may lack
+    newer: bool = False  # set_back_here, and this manager was set back itself since our state was saved
 
     @property
     def set_back(self) -> bool:

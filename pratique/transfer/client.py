@@ -55,6 +55,7 @@ class _Kind(Enum):
     CANCEL = auto()
     CONFIRM = auto()
     JOURNAL = auto()
+    SHOW = auto()
     STAT = auto()
 
 
@@ -63,6 +64,7 @@ _ALLOWED = {
     _Kind.CANCEL: replies.CANCEL,
     _Kind.CONFIRM: replies.CONFIRM,
     _Kind.JOURNAL: replies.JOURNAL,
+    _Kind.SHOW: replies.SHOW,
 }
 
 
@@ -193,6 +195,10 @@ class ClientConnection:
 
     def send_cancel(self, token: object, xid: str, seal: str) -> None:
         self._command(_Kind.CANCEL, token, xid, f"XQCANCEL {xid} {seal}\r\n".encode("ascii"))
+
+    def send_show(self, token: object, xid: str) -> None:
+        """Its UnitAnswered carries keyword SHOWN; replies.row_shown reads it."""
+        self._command(_Kind.SHOW, token, xid, f"XQSHOW {xid}\r\n".encode("ascii"))
 
     def send_confirm(self, token: object, seq: int) -> None:
         self._command(_Kind.CONFIRM, token, "-", b"XQCONFIRM %d\r\n" % seq)
@@ -340,6 +346,8 @@ class ClientConnection:
             return
         try:
             xid, verdict = replies.decode_verdict(line, allowed=_ALLOWED[unit.kind])
+            if verdict.keyword is Keyword.SHOWN:
+                replies.row_shown(xid, verdict)
         except ValueError as wrong:
             raise _BrokenPeer(str(wrong)) from None
         if xid != unit.xid and not (xid == "-" and verdict.keyword is Keyword.PARAMETER):

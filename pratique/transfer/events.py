@@ -89,6 +89,14 @@ class JournalGiven:
 
 
 @value
+class ShowGiven:
+    """Answer with `answer_show(unit, row)`: our own row of that transfer, None when we know nothing of it."""
+
+    unit: int
+    xid: str
+
+
+@value
 class StatGiven:
     """Answer with `answer_stat(unit, reply)`."""
 
@@ -116,6 +124,7 @@ ServerEvent = (
     | CancelGiven
     | ConfirmGiven
     | JournalGiven
+    | ShowGiven
     | StatGiven
     | ServerEnded
 )

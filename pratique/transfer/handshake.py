@@ -18,6 +18,8 @@ _VERSIONS = re.compile(r"([1-9][0-9]?)(?:-([1-9][0-9]?))?\Z")
 _SERIAL = re.compile(r"[0-9A-Za-z]{20}\Z")
 _NONCE = re.compile(r"[0-9a-f]{32}\Z")
 _CAPABILITIES = re.compile(r"[A-Z0-9]{1,12}(?:,[A-Z0-9]{1,12})*\Z")
+_OLD = re.compile(r"([1-9][0-9]{0,18}|0)\.([1-9][0-9]{0,18}|0)\Z")
+_TOLD = re.compile(r"([1-9][0-9]{0,18}|0)\.([1-9][0-9]{0,18}|0)\.([1-9][0-9]{0,18}|0)\Z")
 _HEAD = re.compile(r"[A-Z0-9]{1,12}\Z")
 CODES: dict[Keyword, tuple[int, str]] = {
     Keyword.READY: (250, "2.0.0"),
@@ -76,6 +78,12 @@ def _self_pairs(hello: Hello) -> str:
         text += f" END={encode_xtext(hello.endpoint)}"
     if hello.capabilities:
         text += f" CAP={','.join(hello.capabilities)}"
+    if hello.old is not None:
+        text += " OLD={}.{}".format(*hello.old)
+    if hello.rolled:
+        text += " ROLLED=1"
+    if hello.told is not None:
+        text += " TOLD={}.{}.{}".format(*hello.told)
     return text
 
 
@@ -115,7 +123,20 @@ def _hello_of(pairs: dict[str, str]) -> Hello:
         endpoint=decode_xtext(pairs.get("END", "")),
         capabilities=tuple(capabilities.split(",")) if capabilities else (),
         versions=pairs["V"],
+        old=_numbers(pairs, "OLD", _OLD),  # type: ignore[arg-type]
+        rolled=pairs.get("ROLLED") == "1",
+        told=_numbers(pairs, "TOLD", _TOLD),  # type: ignore[arg-type]
     )
+
+
+def _numbers(pairs: dict[str, str], key: str, pattern: re.Pattern[str]) -> tuple[int, ...] | None:
+    """Numbers with dots between them; None when the key is not there."""
+    if key not in pairs:
+        return None
+    match = pattern.match(pairs[key])
+    if match is None:
+        raise ValueError(f"{key} is not {pattern.groups} numbers")
+    return tuple(number(digits.encode()) for digits in match.groups())
 
 
 def _number(pairs: dict[str, str], key: str, default: int | None = None) -> int:

@@ -42,6 +42,7 @@ class Keyword(StrEnum):
     GAP = "XQGAP"
     OK = "XQOK"
     TLS = "XQTLS"
+    SHOWN = "XQSHOWN"
 
 
 @value
@@ -58,6 +59,9 @@ class Hello:
     endpoint: str = ""  # "address:port" where I take what you offer, "" = not said
     capabilities: tuple[str, ...] = ()
     versions: str = "1"  # "1" or "1-2"
+    old: tuple[int, int] | None = None  # I was set back to this incarnation and number and have not recovered
+    rolled: bool = False  # you were set back, as far as I know, and have not recovered
+    told: tuple[int, int, int] | None = None  # what you lost above (inc, seq) is in my rows up to this number
 
 
 @value

@@ -5,7 +5,8 @@ The plain replies carry no keyword and mean nothing for custody.
 """
 
 from pratique.transfer.grammar import REPLY
-from pratique.transfer.messages import Keyword, Verdict
+from pratique.transfer.journal import decode_row, encode_row
+from pratique.transfer.messages import Keyword, Row, Verdict
 
 PLAIN_MAIL = b"250 2.1.0\r\n"
 PLAIN_RCPT = b"250 2.1.5\r\n"
@@ -43,15 +44,26 @@ CODES: dict[Keyword, tuple[int, str]] = {
     _K.JACK: (250, "2.0.0"),
     _K.GAP: (451, "4.5.0"),
     _K.CONFIRMED: (250, "2.0.0"),
+    _K.SHOWN: (250, "2.0.0"),
     _K.CLOSING: (421, "4.3.2"),
     _K.FENCED: (421, "4.3.2"),
     _K.FRAME: (500, "5.5.2"),
 }
 _NOT_NOW = {_K.STORE, _K.RECON, _K.SUSPENDED, _K.PARAMETER, _K.DENIED}
-GROUP = frozenset(CODES) - {_K.CANC, _K.JACK, _K.GAP, _K.CONFIRMED, _K.CLOSING, _K.FENCED, _K.FRAME}
+GROUP = frozenset(CODES) - {
+    _K.CANC,
+    _K.JACK,
+    _K.GAP,
+    _K.CONFIRMED,
+    _K.SHOWN,
+    _K.CLOSING,
+    _K.FENCED,
+    _K.FRAME,
+}
 CANCEL = frozenset(_NOT_NOW | {_K.ACC, _K.CANC, _K.CONFLICT})
 CONFIRM = frozenset(_NOT_NOW | {_K.CONFIRMED})
 JOURNAL = frozenset(_NOT_NOW | {_K.JACK, _K.GAP, _K.DIGEST})
+SHOW = frozenset(_NOT_NOW | {_K.SHOWN})
 _WITHOUT_ID = frozenset({_K.CONFIRMED})
 _WORDS = {_K.ACC: 2, _K.CANC: 2, _K.JACK: 1, _K.GAP: 1}  # numbers that must follow the id
 
@@ -67,6 +79,21 @@ def journal_taken(applied: int, *, gap: bool) -> bytes:
     if gap:
         return f"451 4.5.0 {Keyword.GAP.value} - {applied}\r\n".encode("ascii")
     return f"250 2.0.0 {Keyword.JACK.value} - {applied}\r\n".encode("ascii")
+
+
+def shown(xid: str, row: Row | None) -> bytes:
+    words = "NONE" if row is None else encode_row(row).decode("ascii")
+    return f"250 2.0.0 {Keyword.SHOWN.value} {xid} {words}\r\n".encode("ascii")
+
+
+def row_shown(xid: str, verdict: Verdict) -> Row | None:
+    """The row of a reply XQSHOWN; None: the peer knows nothing of the transfer. ValueError when it is no such row."""
+    if verdict.words == ("NONE",):
+        return None
+    row = decode_row(" ".join(verdict.words).encode("ascii"))
+    if row.xid != xid:
+        raise ValueError("a row of another transfer")
+    return row
 
 
 def decode_verdict(line: bytes, *, allowed: frozenset[Keyword]) -> tuple[str, Verdict]:

@@ -20,7 +20,7 @@ from pratique.transfer import grammar, handshake, replies
 from pratique.transfer.buffer import Input
 from pratique.transfer.events import HelloGiven, SecureEhlo, ServerEnded, ServerEvent, StartTls
 from pratique.transfer.grammar import FramingLost, parsed
-from pratique.transfer.messages import Hello, HelloReply, Keyword, Limits, Verdict
+from pratique.transfer.messages import Hello, HelloReply, Keyword, Limits, Row, Verdict
 from pratique.transfer.order import ReplyOrder
 from pratique.transfer.units import UnitReader, next_line
 
@@ -125,6 +125,11 @@ class ServerConnection:
             self._end_behind(unit, replies.encode_verdict(verdict, "-"), end)
         else:
             self._decide(unit, replies.encode_verdict(verdict, xid))
+
+    def answer_show(self, unit: int, row: Row | None) -> None:
+        xid = self._order.xid_of(unit)
+        if xid is not None:
+            self._decide(unit, replies.shown(xid, row))
 
     def answer_confirmed(self, unit: int) -> None:
         self._decide(unit, replies.CONFIRMED)

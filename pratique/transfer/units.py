@@ -2,7 +2,7 @@
 
 Lines and counted payloads come in, events go out, replies go into the order. It asks for verdicts about custody and
 gives none; what it decides by itself is grammar, limits and digests. FramingLost is raised to the connection.
-XQFETCH, XQSHOW and XQORDER belong to a later stage and are unknown verbs here.
+XQORDER belongs to a later stage and is an unknown verb here.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from pratique.transfer.events import (
     GroupRefused,
     JournalGiven,
     ServerEvent,
+    ShowGiven,
     StatGiven,
 )
 from pratique.transfer.grammar import FramingLost, parsed
@@ -56,10 +57,11 @@ _GROUP_NOT_NOW: dict[Keyword, Verdict | None] = {
     Keyword.ROLLED: V_RECON,
 }
 _CONTROL_NOT_NOW = _GROUP_NOT_NOW | {Keyword.SUSPENDED: None}
+_SHOW_NOT_NOW = _CONTROL_NOT_NOW | {Keyword.ROLLED: None}  # who was set back itself cannot testify, but may ask
 # Verbs that exist, but not where an unknown verb would be answered 502: out of order, they have lost the framing.
 KNOWN_VERBS = frozenset(
     {b"EHLO", b"STARTTLS", b"XQHELLO", b"MAIL", b"RCPT", b"XQMETA", b"BDAT", b"NOOP", b"QUIT"}
-    | {b"XQCANCEL", b"XQCONFIRM", b"XQJRNL", b"XQSTAT"}
+    | {b"XQCANCEL", b"XQCONFIRM", b"XQJRNL", b"XQSHOW", b"XQSTAT"}
 )
 
 
@@ -77,6 +79,7 @@ class UnitReader:
     ) -> None:
         self._group_not_now: Verdict | None = None
         self._control_not_now: Verdict | None = None
+        self._show_not_now: Verdict | None = None
         self.group: GroupReader | None = None
         self._limits = limits
         self._odd_hops = odd_hops
@@ -97,6 +100,7 @@ class UnitReader:
             b"XQCANCEL": self._on_cancel,
             b"XQCONFIRM": self._on_confirm,
             b"XQJRNL": self._on_journal,
+            b"XQSHOW": self._on_show,
             b"XQSTAT": self._on_stat,
         }
         self._inside: dict[bytes, Callable[[GroupReader, bytes], None]] = {
@@ -109,6 +113,7 @@ class UnitReader:
         """The state that the last hello reply named."""
         self._group_not_now = _GROUP_NOT_NOW[state]
         self._control_not_now = _CONTROL_NOT_NOW[state]
+        self._show_not_now = _SHOW_NOT_NOW[state]
 
     @property
     def expects_payload(self) -> bool:
@@ -214,6 +219,14 @@ class UnitReader:
             self._decide(unit, self._control_not_now, "-")
         else:
             self._events.append(ConfirmGiven(unit, int(digits)))
+
+    def _on_show(self, line: bytes) -> None:
+        xid = parsed(grammar.SHOW, line).group(1).decode()
+        unit = self._begin(xid, len(line) + 2)
+        if self._show_not_now is not None:
+            self._decide(unit, self._show_not_now, xid)
+        else:
+            self._events.append(ShowGiven(unit, xid))
 
     def _on_stat(self, line: bytes) -> None:
         members = parsed(grammar.STAT, line).group(1)

@@ -31,6 +31,22 @@ async def test_a_hop_in_doubt_goes_to_another_target_only_by_an_override(manager
     await manager.restart()
 
 
+async def test_a_hop_that_a_target_cancelled_goes_back_to_it_only_as_a_new_one(manager: Bench) -> None:
+    copy = await _released(manager)
+    await manager.do(TransfersAnswered((Acknowledged(copy.cid, 2, "CANC", 1, 5, GATEWAY),), "manager"))
+    await manager.do(_retarget(manager, copy, override=False))
+    assert manager.view.cancelled_targets(copy.cid, 2) == {GATEWAY}
+    assert manager.view.cancelled_targets(copy.cid, 4) == frozenset()
+    await manager.do(TransfersAnswered((Acknowledged(copy.cid, 2, "CANC", 1, 6, OTHER_GATEWAY),), "manager"))
+    back = manager.samples.transfer(copy.cid, 2, peer=GATEWAY)
+    assert "two higher" in await manager.refused(Retarget(copy.cid, 2, back, ()))
+    anew = manager.samples.transfer(copy.cid, 4, peer=GATEWAY)
+    await manager.do(Retarget(copy.cid, 2, anew, ()))
+    assert manager.view.release_of(copy.mid).hop == 4
+    assert manager.view.transfer(copy.cid, 2) is None
+    await manager.restart()
+
+
 async def test_a_stuck_hop_too(manager: Bench) -> None:
     copy = await _released(manager)
     await manager.do(TransferStuck(copy.cid, 2, "554 XQCONFLICT", True))

@@ -23,10 +23,13 @@ from pratique.store.moves import (
     Accept,
     AcceptSetback,
     Acknowledged,
+    Adopt,
     Confirm,
+    Declare,
     DelayExit,
     DotSent,
     DropQuarantine,
+    EndDoubt,
     FoundOld,
     HelloFrom,
     Intend,
@@ -39,6 +42,7 @@ from pratique.store.moves import (
     Outcome,
     PutPeer,
     PutQuarantine,
+    Reconcile,
     Retarget,
     SendCopy,
     Settle,
@@ -46,6 +50,7 @@ from pratique.store.moves import (
     TransfersAnswered,
     TransferStuck,
 )
+from pratique.store.recovery import ShownRow
 from tests.conformance.conftest import MemoryHarness, SqliteHarness
 from tests.conformance.samples import (
     GATEWAY,
@@ -258,9 +263,56 @@ class Twins(RuleBasedStateMachine):
         knows = (knows_inc % 4, knows_seq * 5)
         self.both(lambda samples: HelloFrom(serial, NONCE, inc, seq, "", NOW, *knows, *found, compared))
 
+    @rule(
+        serial=SERIALS,
+        inc=st.integers(1, 3),
+        seq=st.integers(0, 50),
+        old=st.none() | st.tuples(st.integers(1, 2), st.integers(0, 9)),
+        upto=st.none() | st.integers(0, 60),
+    )
+    def recovering_hello(self, serial: str, inc: int, seq: int, old: Any, upto: int | None) -> None:
+        told = None if upto is None else (1, 2, upto)
+        self.both(lambda samples: HelloFrom(serial, NONCE, inc, seq, "", NOW, old=old, told=told, opened=(1, 2)))
+
+    @rule(inc=st.integers(1, 2), seq=st.integers(0, 20))
+    def testify(self, inc: int, seq: int) -> None:
+        self.both(lambda samples: Declare(MANAGER, tuple(samples.store.view.testimony(MANAGER, (inc, seq), seq))))
+
+    @rule()
+    def reconcile(self) -> None:
+        """Every gateway has just testified: rows alone cannot be drawn so that they fit."""
+        for serial in (GATEWAY, OTHER_GATEWAY):
+            peer_ = self.stores[0].view.peer(serial)
+            hello = HelloFrom(serial, peer_.nonce or NONCE, peer_.inc, peer_.seq, "", NOW, told=(1, 2, 0))
+            self.both(lambda samples, h=hello: h)
+        self.both(lambda samples: Reconcile((entry("reconcile"),)))
+
+    @rule(
+        states=st.lists(st.sampled_from(["", "ACC", "DEL", "CANC", "DOUBT", "CLOSED", "REL"]), max_size=4),
+        over=st.booleans(),
+    )
+    def adopt(self, states: list[str], over: bool) -> None:
+        asked = self.stores[0].view.to_ask(MANAGER, newer=True)
+        shown = tuple(ShownRow(cid, hop, state, 7, over) for (cid, hop), state in zip(asked, states, strict=False))
+        self.both(lambda samples: Adopt(MANAGER, shown, (entry("adopt"),)))
+
+    @rule(pick=PICK, send=st.booleans())
+    def end_doubt(self, pick: int, send: bool) -> None:
+        doubtful = self.stores[0].view.doubtful(9)
+        mid = doubtful[pick % len(doubtful)] if doubtful else self.mid(pick)
+        copy = self.stores[0].view.copy(mid)
+        if copy is None:
+            return
+
+        def build(samples: Samples) -> EndDoubt:
+            transfer = samples.transfer(copy.cid, copy.hop + 5) if self.role == "manager" else None
+            return EndDoubt(mid, send, "carol", transfer, (delivery(7),), "in doubt", (entry("end doubt"),))
+
+        self.both(build)
+
     @rule(inc=st.integers(1, 3), seq=st.integers(0, 200))
     def found_old(self, inc: int, seq: int) -> None:
-        self.both(lambda samples: FoundOld(inc, seq, (entry("set-back"),)))
+        self.both(lambda samples: FoundOld(inc, seq, (entry("set-back"),), (1, 2)))
 
     @rule(serial=SERIALS)
     def accept_setback(self, serial: str) -> None:
@@ -268,7 +320,7 @@ class Twins(RuleBasedStateMachine):
 
     @rule(
         serial=SERIALS,
-        rows=st.lists(st.tuples(st.sampled_from(["FIN", "DEL", "LOC"]), PICK, HOPS), max_size=3),
+        rows=st.lists(st.tuples(st.sampled_from(["FIN", "DEL", "LOC", "ACC", "CANC"]), PICK, HOPS), max_size=3),
         gap=st.booleans(),
     )
     def journal(self, serial: str, rows: list[tuple[str, int, int]], gap: bool) -> None:

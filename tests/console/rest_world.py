@@ -70,6 +70,9 @@ class TestActs:
     async def send_copy(self, mid: int, quarantine: str, addresses: tuple[str, ...], actor: Actor) -> Decided:
         return await self.releaser.send_copy(mid, quarantine, addresses, actor)
 
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
+        return await self.releaser.resolve(mid, actor, send=send, to=to)
+
     def quarantines_changed(self) -> None:
         self.changed += 1
 

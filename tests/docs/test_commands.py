@@ -55,7 +55,7 @@ def test_the_pages_name_real_commands_and_options() -> None:
 
 
 def test_the_targets_of_make_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     named = {words[0] for page in PAGES for words in command_lines(page, "make") if words}
     assert {"demo", "test", "check", "bench", "model"} <= named
     assert named <= targets

@@ -30,59 +30,51 @@ async def _set_back_manager(both: Pair, *, keep_witness: bool = False) -> None:
     await both.manager.start()
 
 
-async def test_a_manager_that_was_set_back_exchanges_nothing_until_that_is_accepted(tmp_path: Path) -> None:
+async def test_a_manager_that_was_set_back_recovers_what_its_gateways_know(tmp_path: Path) -> None:
     async with pair(tmp_path) as both:
         await _set_back_manager(both)
         manager, gateway = both.manager, both.gateway
         await both.send("five")
         await until(lambda: manager.grep("Critical: XQRECON: this appliance was set back"))
-        await until(lambda: gateway.grep("Critical: XQROLLED: manager.test was set back"))
-        await until(lambda: gateway.grep("acknowledged messages that it does not know any more"))
-        (named,) = gateway.grep("acknowledged messages that it does not know any more")
-        shadows = [copy.mid for copy in map(gateway.view.copy, range(1, 100)) if copy and copy.custody == "DONE"]
-        assert named.endswith(f"MID {shadows[2]}, {shadows[3]}")
-        assert manager.custody("HELD") == 2
-        assert gateway.custody("Q") + gateway.custody("X") == 1
-        for mark in (Mark.RELEASED, Mark.DELETED):
-            refused = await both.decide("one", mark)
-            assert (refused.done, "accept-setback" in refused.why) == (False, True)
-
-        await manager.stop()  # a restart does not forget it
-        await manager.start()
-        assert manager.view.peer(gateway.serial).set_back_here
-        assert gateway.view.peer(manager.serial).set_back_there
-
-        await manager.accept_setback(gateway.serial)
-        await both.held(3)
-        assert manager.grep("Critical: an administrator accepted that this appliance was set back .* Possible loss:")
-        assert [row.action for row in manager.view.audit(0, 1000)].count("accept-setback") == 1
-        for subject in ("one", "two", "five"):
-            assert (await both.decide(subject)).done
-        await until(lambda: both.delivered() == ["five", "one", "two"], "what is held is delivered")
-        await until(lambda: manager.custody("CLOSED") == 3, "its end is told")
+        await until(lambda: manager.grep("this manager has recovered"))
+        await both.held(5)
+        assert gateway.grep("acknowledged messages that it does not know any more")
+        assert not any(peer.set_back for place in (manager, gateway) for peer in place.view.peers())
         assert (manager.appliance.store.identity.inc, gateway.view.peer(manager.serial).inc) == (2, 2)
-        await both.send("six")
-        await both.held(1)
-        assert both.delivered() == ["five", "one", "two"]
+        for subject in ("one", "three", "five"):
+            assert (await both.decide(subject)).done
+        await until(lambda: both.delivered() == ["five", "one", "three"], "what is held is delivered")
+        await until(lambda: manager.custody("CLOSED") == 3, "its end is told")
 
 
-async def test_a_store_behind_its_witness_is_held_from_the_start(tmp_path: Path) -> None:
+async def test_what_was_released_and_deleted_since_stays_so(tmp_path: Path) -> None:
     async with pair(tmp_path) as both:
-        await _set_back_manager(both, keep_witness=True)
+        await both.start()
         manager, gateway = both.manager, both.gateway
-        assert manager.view.peer(gateway.serial).set_back_here
-        assert manager.grep("Critical: the store is older than")
-        await both.send("five")
-        await until(lambda: gateway.view.peer(manager.serial).set_back_there)
+        await both.send("one", "two", "three")
+        await both.handed_over(3)
         await manager.stop()
-        said = await change_peer_locally(manager.directory, gateway.serial, "accept-setback")
-        assert gateway.serial in said
+        saved = manager.save("old")
         await manager.start()
-        await both.held(3)
-        assert not manager.appliance.store.possibly_old
+        assert (await both.decide("one")).done
+        assert (await both.decide("two", Mark.DELETED)).done
+        await both.send("four")
+        await both.held(2)
+        assert (await both.decide("four")).done
+        await until(lambda: both.delivered() == ["four", "one"])
+        await until(lambda: manager.custody("CLOSED") == 2)
+        await until(lambda: manager.view.peer(gateway.serial).journal_out > 0)
+        await manager.stop()
+        manager.put_back(saved, keep_witness=True)
+        await manager.start()
+        await until(lambda: manager.grep("this manager has recovered"))
+        await both.held(1)
+        assert (manager.custody("CLOSED"), manager.custody("DEL"), manager.custody("DOUBT")) == (1, 1, 0)
+        assert (await both.decide("three")).done
+        await until(lambda: both.delivered() == ["four", "one", "three"])
 
 
-async def test_a_gateway_that_was_set_back_exchanges_nothing_until_that_is_accepted(tmp_path: Path) -> None:
+async def test_a_gateway_that_was_set_back_adopts_what_the_manager_knows(tmp_path: Path) -> None:
     async with pair(tmp_path) as both:
         await both.start()
         manager, gateway = both.manager, both.gateway
@@ -91,31 +83,27 @@ async def test_a_gateway_that_was_set_back_exchanges_nothing_until_that_is_accep
         await gateway.stop()
         saved = gateway.save("old")
         await gateway.start()
-        await both.send("two")
-        await both.handed_over(2)
+        await both.send("two", "three")
+        await both.handed_over(3)
         assert (await both.decide("two")).done
         await until(lambda: both.delivered() == ["two"])
         await until(lambda: manager.custody("CLOSED") == 1)
         await gateway.stop()
         gateway.put_back(saved)
         await gateway.start()
-        await until(lambda: gateway.grep("Critical: XQRECON: this appliance was set back"))
-        await until(lambda: manager.view.peer(gateway.serial).set_back_there)
+        await until(lambda: gateway.grep("adopted what manager.test knows"))
+        await until(lambda: not manager.view.peer(gateway.serial).set_back)
         assert manager.grep("Critical: XQROLLED: gateway2.test was set back")
-        await both.send("three")
-        assert (await both.decide("one")).done  # the manager's own store is as it was; the release waits
-        assert both.delivered() == ["two"]
-        assert (manager.custody("REL"), manager.custody("HELD")) == (1, 0)
-
-        await gateway.accept_setback(manager.serial)
-        await both.held(1)
-        await until(lambda: both.delivered() == ["one", "two"])
-        await until(lambda: manager.custody("CLOSED") == 2)
-        assert not manager.view.peer(gateway.serial).set_back
-        assert gateway.grep("Critical: an administrator accepted .* delivered again")
+        await both.send("four")
+        await both.held(3)
+        for subject in ("one", "three", "four"):
+            assert (await both.decide(subject)).done
+        await until(lambda: both.delivered() == ["four", "one", "three", "two"])
+        await until(lambda: manager.custody("CLOSED") == 4)
+        assert manager.custody("DOUBT") == gateway.custody("DOUBT") == 0
 
 
-async def test_both_were_set_back_and_each_is_accepted_for_itself(tmp_path: Path) -> None:
+async def test_both_were_set_back_and_what_nobody_can_know_waits_for_a_person(tmp_path: Path) -> None:
     async with pair(tmp_path) as both:
         manager, gateway = both.manager, both.gateway
         await both.start()
@@ -125,39 +113,37 @@ async def test_both_were_set_back_and_each_is_accepted_for_itself(tmp_path: Path
             await place.stop()
         saved = [(place, place.save("old")) for place in (manager, gateway)]
         await both.start()
-        await both.send("two")
-        await both.handed_over(2)
+        assert (await both.decide("one")).done
+        await until(lambda: both.delivered() == ["one"])
         for place in (gateway, manager):
             await place.stop()
         for place, copy in saved:
             place.put_back(copy, keep_witness=True)
         await both.start()
-        await both.send("three")
-        await until(lambda: manager.view.peer(gateway.serial).set_back_here)
-        assert gateway.view.peer(manager.serial).set_back_here
-        await manager.accept_setback(gateway.serial)
-        await until(lambda: manager.view.peer(gateway.serial).inc == 1)  # they have spoken: the gateway still holds
-        assert gateway.view.peer(manager.serial).set_back_here
-        assert manager.custody("HELD") == 1
-        await gateway.accept_setback(manager.serial)
-        await both.held(2)
+        await until(lambda: gateway.grep("adopted what manager.test knows"))
+        await until(lambda: manager.custody("DOUBT") == 1)
+        assert manager.grep("Critical: nobody can know whether these were delivered")
+        assert manager.custody("HELD") == 0
+        await both.send("two")
+        await both.held(1)
+        assert both.delivered() == ["one"]
 
 
-async def test_every_gateway_waits_for_its_own_acceptance(tmp_path: Path) -> None:
-    """The older store concerns all of them, also one that has not exchanged anything since."""
+async def test_a_manager_waits_for_every_gateway_and_one_that_is_gone_can_be_excluded(tmp_path: Path) -> None:
     async with pair(tmp_path) as both:
         other = await both.make_gateway()
         await _set_back_manager(both)
         manager = both.manager
+        await other.stop()
         await both.send("five")
-        await until(lambda: manager.view.peer(both.gateway.serial).set_back_here)
+        await until(lambda: manager.view.peer(both.gateway.serial).testified)
         assert manager.view.peer(other.serial).set_back_here
-        await both.send("other", gateway=other)
-        await manager.accept_setback(both.gateway.serial)
+        await manager.stop()
+        await change_peer_locally(manager.directory, other.serial, "withdraw")
+        await manager.start()
+        await until(lambda: manager.grep("this manager has recovered"))
+        assert manager.custody("DOUBT") == 2, "the one that is gone may have had them"
         await both.held(3)
-        assert manager.view.peer(other.serial).set_back_here
-        await manager.accept_setback(other.serial)
-        await both.held(4)
 
 
 async def test_restarts_and_kills_are_no_set_back(tmp_path: Path) -> None:

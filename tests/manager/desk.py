@@ -71,5 +71,5 @@ class Desk:
 
     def offered(self, copy: NewCopy) -> Any:
         """(the transfer of the release, its metadata)."""
-        transfer = self.store.view.transfer(copy.cid, 2)
-        return transfer, m.decode(transfer.metadata, hop=2)
+        transfer = self.store.view.release_of(copy.mid)
+        return transfer, m.decode(transfer.metadata, hop=transfer.hop)

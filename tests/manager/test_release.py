@@ -36,7 +36,13 @@ async def test_a_release_that_was_cancelled_goes_to_another_gateway_without_a_ma
     assert not desk.lines("Critical")
     row = desk.store.view.audit(0, 100)[-1]
     assert (row.actor, row.action) == ("carol", "retarget")
-    assert json.loads(row.detail) == {"from": GATEWAY, "to": OTHER_GATEWAY, "override": False, "may_duplicate": False}
+    assert json.loads(row.detail) == {
+        "from": GATEWAY,
+        "to": OTHER_GATEWAY,
+        "hop": 2,
+        "override": False,
+        "may_duplicate": False,
+    }
 
 
 async def test_while_the_first_gateway_may_have_it_only_a_named_override_sends_it_to_another(desk: Desk) -> None:
@@ -66,6 +72,31 @@ async def test_a_possible_duplicate_stays_one_at_the_next_gateway(desk: Desk) ->
     await desk.store.submit(TransfersAnswered((Acknowledged(copy.cid, 2, "CANC", 1, 5, OTHER_GATEWAY),), "manager"))
     assert (await desk.releaser.retarget(copy.mid, GATEWAY, CAROL, override=False)).done
     assert desk.offered(copy)[1].release.may_duplicate is True
+
+
+async def test_what_every_gateway_has_cancelled_is_offered_anew_as_a_new_hop(desk: Desk) -> None:
+    """No old message and no tombstone knows the new hop, and the certificate is for it alone."""
+    copy = await desk.released()
+    await _cancelled(desk, copy.cid)
+    await desk.releaser.retarget(copy.mid, OTHER_GATEWAY, CAROL, override=False)
+    assert desk.offered(copy)[0].hop == 2
+    await desk.store.submit(TransfersAnswered((Acknowledged(copy.cid, 2, "CANC", 1, 5, OTHER_GATEWAY),), "manager"))
+    assert (await desk.releaser.retarget(copy.mid, GATEWAY, CAROL, override=False)).done
+    transfer, metadata = desk.offered(copy)
+    assert (transfer.peer, transfer.hop, transfer.state) == (GATEWAY, 4, "X")
+    assert metadata.release.may_duplicate is False
+    assert json.loads(metadata.release.cert.signed)["xid"] == f"{copy.cid}.4"
+    assert any("goes anew to" in line and "hop 4" in line for line in desk.lines())
+    assert json.loads(desk.store.view.audit(0, 100)[-1].detail)["hop"] == 4
+
+
+async def test_the_only_gateway_may_be_asked_again_after_it_cancelled(desk: Desk) -> None:
+    copy = await desk.released()
+    await _cancelled(desk, copy.cid)
+    assert (await desk.releaser.retarget(copy.mid, GATEWAY, CAROL, override=False)).done
+    assert (desk.offered(copy)[0].peer, desk.offered(copy)[0].hop) == (GATEWAY, 4)
+    await desk.store.submit(TransfersAnswered((Acknowledged(copy.cid, 4, "ACC", 1, 9, GATEWAY),), "manager"))
+    assert desk.store.view.copy(copy.mid).custody == "RELD"
 
 
 async def test_a_transfer_that_is_stuck_may_be_overridden(desk: Desk) -> None:

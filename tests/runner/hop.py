@@ -172,7 +172,7 @@ class Mailroom:
             ),
         )
 
-    def finished(self, mid: int) -> None:
+    def finished(self, mid: int, *, row: bool) -> None:
         self.done.append(mid)
 
 

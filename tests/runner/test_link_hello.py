@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pratique.runner.link_hello import LinkHello
 from pratique.store.moves import AcceptSetback, HelloFrom
+from pratique.store.records import Peer
 from pratique.transfer.messages import Hello, HelloReply, Keyword
 from tests.conformance.samples import NONCE, NOW
 from tests.runner.pair import Pair
@@ -22,15 +24,33 @@ async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     await made.close()
 
 
-def _hello(pair: Pair) -> LinkHello:
+class Session:
+    """What a hello asks of its session, in order. It can serve a recovery, or not."""
+
+    def __init__(self, *, recovers: bool = False) -> None:
+        self.asked: list[str] = []
+        self._recovers = recovers
+
+    def rest(self, seconds: float) -> None:
+        self.asked.append("rest")
+
+    def work(self) -> None:
+        self.asked.append("work")
+
+    def recover(self, peer: Peer, reply: HelloReply) -> bool:
+        self.asked.append("recover")
+        return self._recovers
+
+
+def _hello(pair: Pair, session: Session | None = None) -> LinkHello:
     peer = pair.gateway.store.view.peer(pair.manager.serial)
     assert peer is not None
-    return LinkHello(pair.link, peer)
+    return LinkHello(pair.link, peer, session or Session())
 
 
-def _reply(pair: Pair, keyword: Keyword = Keyword.READY, **fields: int) -> HelloReply:
+def _reply(pair: Pair, keyword: Keyword = Keyword.READY, **fields: Any) -> HelloReply:
     me = Hello(pair.manager.serial, "0c" * 16, inc=3, seq=70, peer_inc=1, peer_seq=0, at_ms=NOW)
-    return HelloReply(keyword, replace(me, **fields))  # type: ignore[arg-type]
+    return HelloReply(keyword, replace(me, **fields))
 
 
 def _flags(pair: Pair) -> tuple[bool, bool]:
@@ -68,7 +88,27 @@ async def test_a_set_back_is_remembered_and_alarmed_once(
         await turns()
     assert len(pair.gateway.log.lines("set back to an older state")) == any(flags)
     if any(flags):
-        assert "--accept-setback" in pair.link.health.last_error
+        assert "pratique doctor" in pair.link.health.last_error
+
+
+@pytest.mark.parametrize(
+    ("keyword", "capabilities", "recovers", "asked"),
+    [
+        (Keyword.READY, ("RECON",), True, []),
+        (Keyword.RECON, ("RECON",), True, ["recover"]),
+        (Keyword.RECON, ("RECON",), False, ["recover", "rest"]),
+        (Keyword.RECON, (), True, ["rest"]),
+    ],
+)
+async def test_a_session_serves_a_recovery_only_with_a_peer_that_takes_part(
+    pair: Pair, keyword: Keyword, capabilities: tuple[str, ...], recovers: bool, asked: list[str]
+) -> None:
+    session = Session(recovers=recovers)
+    hello = _hello(pair, session)
+    hello.written()
+    hello.set_back(_reply(pair, keyword, capabilities=capabilities))
+    await turns()
+    assert session.asked == asked
 
 
 async def test_the_comparison_is_with_what_was_known_when_it_was_written(pair: Pair) -> None:

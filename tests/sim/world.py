@@ -215,7 +215,7 @@ class World:
 
     def _may_move(self, appliance: Appliance, transfer: Any) -> bool:
         if self.is_cancelled_by_all(transfer):
-            return False  # it is on a person's list: an offer as hop + 2 is not built yet (docs/state.md)
+            return False  # it is on a person's list, who may offer it as hop + 2
         return appliance.rows.copies[transfer.mid].custody in ("REL", "LOC")
 
     def is_cancelled_by_all(self, transfer: Any) -> bool:

@@ -21,7 +21,7 @@ FRAGMENTS = ("whole", "octets", "random")
 SMA = Hello("MANAGER0000000000007", "a0" * 16, 3, 4410, 1, 812, 1795490000012)
 GW1 = Hello("GATEWAY0000000000001", "5c" * 16, 1, 812, 3, 4410, 1795490000000)
 HELLO_PAIRS = f" V=1 SERIAL={GW1.serial} NONCE={GW1.nonce} INC=1 SEQ=812 PINC=3 PSEQ=4410 T=1\r\n".encode()
-STATES = {"hello": Keyword.READY, "suspended": Keyword.SUSPENDED, "recon": Keyword.RECON}
+STATES = {"hello": Keyword.READY, "suspended": Keyword.SUSPENDED, "recon": Keyword.RECON, "rolled": Keyword.ROLLED}
 TOLD_BY_THE_WAY = (events.GroupBegun, events.GroupRefused)
 
 
@@ -103,7 +103,8 @@ class ServerRun:
                 return {"server_event": "ehlo"}
             case events.HelloGiven(hello):
                 fields = {name: getattr(hello, name) for name in Hello.__slots__}
-                return {"server_event": "hello"} | fields | {"capabilities": list(hello.capabilities)}
+                lists = {name: list(fields[name] or ()) for name in ("capabilities", "old", "told")}
+                return {"server_event": "hello"} | fields | lists
             case events.GroupEnded(unit, group):
                 fields = {name: getattr(group, name) for name in ("xid", "size", "sha256", "seq", "seal")}
                 body = self.bodies.pop(unit, b"").decode("latin-1")
@@ -119,6 +120,8 @@ class ServerRun:
             case events.JournalGiven(unit, after, last, rows):
                 told = [plain_row(row) for row in rows]
                 return {"server_event": "journal", "unit": unit, "after": after, "last": last, "rows": told}
+            case events.ShowGiven(unit, xid):
+                return {"server_event": "show", "unit": unit, "xid": xid}
             case events.StatGiven(unit, members):
                 return {"server_event": "stat", "unit": unit, "members": list(members)}
             case events.ServerEnded(clean):
@@ -152,6 +155,9 @@ class ServerRun:
                 core.answer_hello(reply_of(turn, self.limits))
             case "journal":
                 core.answer_journal(turn["unit"], turn["applied"], gap=turn["gap"])
+            case "show":
+                row = turn["row"]
+                core.answer_show(turn["unit"], row and Row(**(row | {"pairs": tuple(row["pairs"].items())})))
             case "confirmed":
                 core.answer_confirmed(turn["unit"])
             case "stat":
@@ -255,6 +261,8 @@ class ClientRun:
             case "journal":
                 rows = tuple(Row(**(row | {"pairs": tuple(row["pairs"].items())})) for row in turn["rows"])
                 core.send_journal("-", turn["after"], rows, turn["last"])
+            case "show":
+                core.send_show(turn["xid"], turn["xid"])
             case "stat":
                 core.send_stat(tuple(turn["members"]))
             case "quit":

@@ -86,6 +86,10 @@ class Acts(Protocol):
         """A copy of a held message goes elsewhere. Durable on return. Raises BadAddress."""
         ...
 
+    async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
+        """A person ends the doubt about a manager's copy. Durable on return."""
+        ...
+
     def quarantines_changed(self) -> None: ...
 
     def deliver(self, mid: int) -> None:

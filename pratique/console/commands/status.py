@@ -114,7 +114,7 @@ def _own_copies(view: View) -> tuple[tuple[OwnCopy, ...], bool]:
         copy = view.copy(mid)
         if copy is None or copy.custody not in ("LOC", "X", "DOUBT"):
             continue
-        transfer = view.transfer(copy.cid, copy.hop + 1)
+        transfer = view.release_of(mid)
         error = transfer.error if transfer is not None else ""
         state = copy.custody
         if state == "X":

@@ -21,7 +21,13 @@ LEFT_BY: Mapping[Event, tuple[str, ...]] = {
     Event.DELETED_ROW: ("DONE",),
     Event.CANC: ("CANC",),
     Event.DELETE: (NO_TRANSFER,),
+    Event.LOST: ("X", "STUCK"),
+    Event.SET_BACK: ("DOUBT",),
+    Event.ACTOR_SENDS: ("X", "STUCK"),
+    Event.ACTOR_ENDS: (NO_TRANSFER, "CANC", "DONE", "DOUBT"),
 }
+# What recovery may leave besides (delivery/recovery.py).
+_RECOVERED = {"ACTIVE": {"DOUBT"}, "SETTLED": {"DOUBT"}, "CLOSED": {NO_TRANSFER, "CANC"}, "DEL": {"X", "DONE", "CANC"}}
 _BEGINS = {  # what no event of the tables leads to
     "RECEIVED": {NO_TRANSFER},
     "ACTIVE": {NO_TRANSFER, "CANC"},  # CANC: taken back
@@ -52,11 +58,16 @@ _RULES = {
     ),
     "a transfer of a copy that does not exist": ("SELECT mid FROM transfer WHERE mid NOT IN (SELECT mid FROM copy)"),
     "held in no quarantine": (f"SELECT mid FROM copy WHERE custody = 'HELD' AND {_HELD} = 0"),
-    "held in a quarantine, though it has left": (f"SELECT mid FROM copy WHERE custody <> 'HELD' AND {_HELD} > 0"),
+    "held in a quarantine, though it has left": (
+        f"SELECT mid FROM copy WHERE custody NOT IN ('HELD', 'DOUBT') AND {_HELD} > 0"
+    ),
     "released, though a quarantine deleted it": (
         f"SELECT mid FROM copy WHERE custody IN ('REL', 'RELD', 'CLOSED') AND {_DELETED} > 0"
     ),
-    "deleted, though no quarantine did it": (f"SELECT mid FROM copy WHERE custody = 'DEL' AND {_DELETED} = 0"),
+    "deleted, though no quarantine did it": (
+        f"SELECT mid FROM copy WHERE custody = 'DEL' AND {_DELETED} = 0 "
+        "AND NOT EXISTS (SELECT 1 FROM transfer WHERE transfer.mid = copy.mid)"  # a doubt that a person ended
+    ),
     "held in a quarantine that does not exist": (
         "SELECT mid FROM hold WHERE mark = 'HELD' AND quarantine NOT IN (SELECT name FROM quarantine)"
     ),
@@ -65,23 +76,25 @@ _RULES = {
         f"SELECT mid FROM copy WHERE custody NOT IN ('ACTIVE', 'LOC', 'DOUBT') AND {_OPEN}"
     ),
     "it came from a peer, and nothing remembers that it was taken": (
-        "SELECT mid FROM copy WHERE hop > 0 AND NOT EXISTS (SELECT 1 FROM tombstone WHERE kind = 'ACC' "
-        "AND tombstone.cid = copy.cid AND tombstone.hop = copy.hop)"
+        "SELECT mid FROM copy WHERE hop > 0 AND NOT EXISTS (SELECT 1 FROM tombstone WHERE "
+        "(kind = 'ACC' OR custody IN ('SETTLED', 'CLOSED')) AND tombstone.cid = copy.cid AND tombstone.hop = copy.hop)"
     ),
     "deleted, and its gateway is never told": (
         "SELECT mid FROM copy WHERE custody = 'DEL' AND NOT EXISTS (SELECT 1 FROM journal WHERE state = 'DEL' "
-        "AND journal.cid = copy.cid AND journal.hop = copy.hop)"
+        "AND journal.cid = copy.cid AND journal.hop = copy.hop) "
+        "AND NOT EXISTS (SELECT 1 FROM told WHERE state = 'DEL' AND told.cid = copy.cid AND told.hop = copy.hop)"
     ),
     "its gateway is told of a deletion that is none": (
-        "SELECT copy.mid FROM journal JOIN copy USING (cid, hop) WHERE state = 'DEL' AND custody <> 'DEL'"
+        "SELECT copy.mid FROM journal JOIN copy USING (cid, hop) WHERE state = 'DEL' AND custody IN ('HELD', 'REL')"
     ),
     "its manager is told of an end that has not come": (
         "SELECT copy.mid FROM journal JOIN copy USING (cid, hop) WHERE state = 'FIN' "
-        "AND custody NOT IN ('SETTLED', 'DONE')"
+        "AND custody NOT IN ('SETTLED', 'DONE', 'X', 'DOUBT')"
     ),
     "its end is never told to the manager that released it": (
         "SELECT mid FROM copy WHERE custody = 'SETTLED' AND hop > 0 AND hop % 2 = 0 AND NOT EXISTS "
-        "(SELECT 1 FROM journal WHERE journal.cid = copy.cid AND journal.hop = copy.hop)"
+        "(SELECT 1 FROM journal WHERE journal.cid = copy.cid AND journal.hop = copy.hop) AND NOT EXISTS "
+        "(SELECT 1 FROM delivery WHERE delivery.mid = copy.mid AND reply LIKE 'set back:%')"  # the manager knew it
     ),
 }
 _TAKEN = (
@@ -100,7 +113,12 @@ def transfers_of(role: str) -> dict[str, set[str]]:
     """Custody -> the states that the copy's transfer may be in, "" = it has none."""
     allowed = {state: set(transfers) for state, transfers in _BEGINS.items()}
     for (_, event), after in (GATEWAY if role == "gateway" else MANAGER).items():
+        if event is Event.ACTOR_SENDS and role == "gateway":
+            continue  # it goes on to ACTIVE in the same move
         allowed.setdefault(after.value, set()).update(LEFT_BY[event])
+    for state, transfers in _RECOVERED.items():
+        if state in allowed:
+            allowed[state] |= transfers
     return allowed | {"DOUBT": _DOUBT}
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from pratique.store.memory.apply import Tx, applies, body_may_go, end_of_hop, is_open, put_copy, require
+from pratique.store.memory.apply import Tx, applies, body_may_go, end_of_hop, is_open, put_copy, require, write_row
 from pratique.store.moves import (
     Accept,
     DotSent,
@@ -23,6 +23,15 @@ from pratique.store.records import Copy, Delivery, Extent
 
 RISING = ("journal_in", "journal_out", "watermark", "confirmed")
 ENDED = ("DELIVERED", "FAILED", "CANCELLED")
+
+
+def _end_of_own(tx: Tx, copy: Copy) -> None:
+    """A copy whose hop was cancelled is over here: the manager is told, in case that we are set back (FIN R=local)."""
+    del tx.rows.taken_back[copy.mid]
+    for hop, transfer in tx.rows.transfers.items():
+        if transfer.mid == copy.mid and transfer.state == "CANC" and transfer.cid == copy.cid:
+            write_row(tx, hop, "FIN", transfer.seal, transfer.peer, '{"R": "local"}')
+            return
 
 
 @applies(Accept)
@@ -75,12 +84,16 @@ def settle(tx: Tx, move: Settle) -> Settled:
     tx.rows.set_deliveries(move.mid, deliveries)
     for spawned in move.spawned:
         put_copy(tx, spawned)
-    finished = not is_open(deliveries)
+    finished, row = not is_open(deliveries), False
     if finished and copy.custody in ("ACTIVE", "LOC"):
         tx.change(copy, "SETTLED")
+        row = bool(copy.hop)
         end_of_hop(tx, move.mid)
+        if not copy.hop and move.mid in tx.rows.taken_back:
+            row = True
+            _end_of_own(tx, copy)
     tx.record(move.audit)
-    return Settled(finished)
+    return Settled(finished, row)
 
 
 def _after(before: Delivery, outcome: Outcome) -> Delivery:
@@ -127,6 +140,10 @@ def put_peer(tx: Tx, move: PutPeer) -> None:
             knows_seq=knows_seq,
             set_back_here=known.set_back_here,
             set_back_there=known.set_back_there,
+            lost_inc=known.lost_inc,
+            lost_seq=known.lost_seq,
+            testified=known.testified,
+            newer=known.newer,
             **risen,
         )
     tx.rows.peers[peer.serial] = peer

@@ -67,8 +67,8 @@ def _answered(tx: Tx, answer: Acknowledged, role: str, number: int) -> None:
     require(answer.event in (Event.ACC, Event.CANC), f"{answer.event} is not an answer to a transfer")
     event = Event(answer.event)
     state = ANSWERED[event]
-    if transfer.state == state:
-        return  # a repeat
+    if transfer.state in (state, "DOUBT"):
+        return  # a repeat; or a person has been asked since
     # STUCK waits for a person, but the peer's answer still ends the doubt.
     require(transfer.state in ("X", "STUCK"), f"hop {answer.cid}.{answer.hop} is {transfer.state}, not in doubt")
     copy = tx.copy(transfer.mid)
@@ -109,8 +109,14 @@ def retarget(tx: Tx, move: Retarget) -> None:
     require(old.state in free, f"hop {move.cid}.{move.hop} is {old.state}: its target may have it")
     copy = tx.copy(old.mid)
     require(copy.custody == "REL", f"MID {copy.mid} is {copy.custody}, not being released")
-    another = (new.hop == old.hop and new.peer != old.peer) or new.hop == old.hop + 2
-    require(new.cid == move.cid and another, "the new hop must be the same to another peer, or two higher")
+    require(new.cid == move.cid, "the transfer belongs to another copy")
+    if new.hop == old.hop:
+        gone = (move.cid, move.hop, new.peer) in tx.rows.cancelled
+        require(new.peer != old.peer and not gone, f"{new.peer} will never take hop {new.hop}: offer it two higher")
+    else:
+        require(new.hop == old.hop + 2, "the new hop must be the same to another peer, or two higher")
+    if old.state == "CANC":
+        tx.rows.cancelled[move.cid, move.hop, old.peer] = True
     del tx.rows.transfers[move.cid, move.hop]
     put_transfer(tx, copy, new)
     tx.touch(copy.mid)
@@ -125,6 +131,8 @@ def take_back(tx: Tx, move: TakeBack) -> None:
         for hop, transfer in list(tx.rows.transfers.items()):
             if transfer.mid == move.mid and transfer.state == "Q":
                 tx.rows.transfers[hop] = replace(transfer, state="CANC")
+    else:
+        tx.rows.taken_back[move.mid] = True
     tx.change(copy, "ACTIVE")
     put_deliveries(tx, move.mid, move.deliveries)
     tx.record(move.audit)

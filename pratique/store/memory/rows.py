@@ -22,6 +22,7 @@ from pratique.store.records import (
     Transfer,
     User,
 )
+from pratique.store.recovery import ToldRow
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -45,6 +46,15 @@ class Tomb:
     @property
     def remembered(self) -> Remembered:
         return Remembered(self.kind, self.seal, self.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a manager told to be deleted, by its number."""
+
+    peer: str
+    inc: int
+    seq: int
 
 
 class Table(dict[K, V]):
@@ -86,6 +96,10 @@ class Rows:
         self.deliveries: Table[int, tuple[Delivery, ...]] = Table(undo)  # by rid
         self.holds: Table[int, tuple[Hold, ...]] = Table(undo)  # by name
         self.transfers: Table[Hop, Transfer] = Table(undo)
+        self.cancelled: Table[tuple[str, int, str], bool] = Table(undo)  # targets that a release hop was taken from
+        self.told: Table[tuple[str, int, str], tuple[ToldRow, bool]] = Table(undo)  # and: not yet reconciled
+        self.deleted: Table[Hop, Deleted] = Table(undo)
+        self.taken_back: Table[int, bool] = Table(undo)
         self.tombs: Table[Hop, Tomb] = Table(undo)
         self.rows: Table[Hop, JournalRow] = Table(undo)
         self.peers: Table[str, Peer] = Table(undo)

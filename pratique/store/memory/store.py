@@ -12,7 +12,8 @@ from typing import Any
 
 import pratique.store.memory.mail
 import pratique.store.memory.offer
-import pratique.store.memory.take  # noqa: F401  the three fill APPLY
+import pratique.store.memory.recovery
+import pratique.store.memory.take  # noqa: F401  they fill APPLY
 from pratique.store.interface import Identity, View
 from pratique.store.memory.apply import APPLY, Tx
 from pratique.store.memory.check import check_storable
@@ -24,12 +25,16 @@ from pratique.store.memory.view import MemoryView
 from pratique.store.moves import (
     Accept,
     AcceptSetback,
+    Adopt,
     Cancel,
+    Declare,
+    EndDoubt,
     ExitHold,
     Judge,
     Move,
     MoveRefused,
     Receive,
+    Reconcile,
     Settle,
     StoreFailed,
     TransfersAnswered,
@@ -71,7 +76,7 @@ class MemoryStore:
         self.rows = rows if rows is not None else Rows()
         self.rows.numbers.setdefault("inc", inc)
         self.view: View = MemoryView(self.rows)
-        self._seq = self.committed_seq()
+        self._seq = self._opened = self.committed_seq()
         self._mid = max(self.rows.copies, default=0)
         self._failures: list[StoreFailed] = []
         self._ended: StoreFailed | None = None
@@ -83,14 +88,12 @@ class MemoryStore:
 
     @property
     def identity(self) -> Identity:
-        return Identity(self.serial, self.role, self.inc, self.nonce)
+        return Identity(self.serial, self.role, self.inc, self.nonce, self._opened)
 
     def submit(self, move: Move) -> Submission:
         # Numbers that a move itself writes are taken now, so that they commit in the order in which they are given.
-        if isinstance(move, AcceptSetback):
-            peer = self.view.peer(move.serial)
-            if peer is not None and peer.set_back:
-                self._seq = max(self._seq, peer.knows_seq)
+        if isinstance(move, (AcceptSetback, Adopt, Reconcile)):
+            self._seq = max(self._seq, *(peer.knows_seq for peer in self.view.peers() if peer.set_back), 0)
         numbers = [self.next_seq() for _ in range(_numbers_wanted(move))]
         submission = Submission(move, numbers, self._seq)
         if self._ended is not None:
@@ -210,7 +213,11 @@ def _numbers_wanted(move: Move) -> int:
             return 1 if copies and copies[0].custody == "SETTLED" else 0
         case TransfersAnswered(answers=answers, role="gateway"):
             return sum(may_end_release("gateway", answer) for answer in answers)
-        case Cancel() | ExitHold() | Settle():
+        case Declare(rows=rows):
+            return len(rows)
+        case Adopt(shown=shown):
+            return 1 + len(shown)
+        case Cancel() | EndDoubt() | ExitHold() | Reconcile() | Settle():
             return 1
         case _:
             return 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from pratique.delivery.custody import NOTHING, Answer, Event, Tombstone, on_cancel, on_group
 from pratique.store.memory.apply import LET_GO_AT_ONCE, Tx, applies, next_custody, put_copy, require
+from pratique.store.memory.recovery import doubt_releases, hear, offer_again, put_deleted
 from pratique.store.memory.rows import Tomb
 from pratique.store.moves import (
     AcceptSetback,
@@ -21,6 +22,8 @@ from pratique.store.moves import (
     SetbackAccepted,
 )
 from pratique.store.records import AuditEntry, Copy
+from pratique.store.recovery import ToldRow
+from pratique.store.setback import SET_BACK, heard, set_back_to
 
 FENCED = Received("FENCED")
 HELD = Received("HELD")
@@ -98,36 +101,57 @@ def hello_from(tx: Tx, move: HelloFrom) -> HelloTaken:
     if before.nonce not in ("", move.nonce):
         tx.rows.old_nonces[move.serial, before.nonce] = True
     anew = move.inc > before.inc
-    counts = move.compared in (None, (tx.inc, before.inc))
-    found_here, found_there = counts and move.set_back_here, counts and move.set_back_there
+    found = heard(move, before, role=tx.role, inc=tx.inc)
     inc, seq = max((before.inc, before.seq), (move.inc, move.seq))
     knows_inc, knows_seq = max((before.knows_inc, before.knows_seq), (move.knows_inc, move.knows_seq))
+    here = found.here and not before.set_back_here
+    there = found.there and not before.set_back_there
+    if here:
+        _set_back_everywhere(tx, move.opened)
+    known = tx.rows.peers[move.serial]
     tx.rows.peers[move.serial] = replace(
-        before,
+        known,
         nonce=move.nonce,
         inc=inc,
         seq=seq,
         endpoint=move.endpoint or before.endpoint,
-        journal_in=0 if anew else before.journal_in,
+        journal_in=0 if anew or found.begins else before.journal_in,
         confirmed=0 if anew else before.confirmed,
         knows_inc=knows_inc,
         knows_seq=knows_seq,
-        set_back_there=found_there or (before.set_back_there and not anew),
+        watermark=before.watermark if move.watermark is None else move.watermark,
+        set_back_there=found.there,
+        lost_inc=found.lost[0],
+        lost_seq=found.lost[1],
+        newer=known.newer or found.newer,
+        testified=known.testified and not found.begins and not anew,
     )
-    here = found_here and not before.set_back_here
-    there = found_there and not before.set_back_there
-    if here:
-        _set_back_everywhere(tx)
+    if found.ended and tx.role == "gateway":
+        offer_again(tx, move.serial, (before.lost_inc, before.lost_seq))
+    if there and tx.role == "manager" and not (before.set_back_here or found.here):
+        doubt_releases(tx, move.serial)
+    if move.told is not None:
+        _testified(tx, move.serial, move.told)
     if here or there:
         detail = json.dumps({"serial": move.serial, "here": here, "there": there})
         tx.record((AuditEntry("system", "set-back", detail=detail),))
     return HelloTaken(before, fenced=False)
 
 
-def _set_back_everywhere(tx: Tx) -> None:
-    """Our store is one: it is older towards every peer."""
+def _testified(tx: Tx, serial: str, told: tuple[int, int, int]) -> None:
+    peer = tx.rows.peers[serial]
+    ours = tx.rows.settings.get(SET_BACK) == set_back_to(told[:2])
+    if peer.set_back_here and ours and peer.journal_in >= told[2]:
+        tx.rows.peers[serial] = replace(peer, testified=True)
+
+
+def _set_back_everywhere(tx: Tx, opened: tuple[int, int]) -> None:
+    """Our store is one: it is older towards every peer. A withdrawn one has no say."""
     for serial, peer in list(tx.rows.peers.items()):
-        tx.rows.peers[serial] = replace(peer, set_back_here=True)
+        if not peer.withdrawn:
+            tx.rows.peers[serial] = replace(peer, set_back_here=True, testified=False, newer=False)
+    if SET_BACK not in tx.rows.settings:
+        tx.rows.settings[SET_BACK] = set_back_to(opened)
 
 
 @applies(FoundOld)
@@ -136,9 +160,9 @@ def found_old(tx: Tx, move: FoundOld) -> None:
     for serial, peer in list(tx.rows.peers.items()):
         knows_inc, knows_seq = max((peer.knows_inc, peer.knows_seq), (move.inc, move.seq))
         tx.rows.peers[serial] = replace(peer, knows_inc=knows_inc, knows_seq=knows_seq)
-        new = new or not peer.set_back_here
+        new = new or not (peer.set_back_here or peer.withdrawn)
     if new:
-        _set_back_everywhere(tx)
+        _set_back_everywhere(tx, move.opened)
         tx.record(move.audit)
 
 
@@ -148,7 +172,11 @@ def accept_setback(tx: Tx, move: AcceptSetback) -> SetbackAccepted:
     require(peer.set_back, f"no set-back between us and {move.serial} is known")
     require(peer.knows_seq <= tx.seq, f"{move.serial} has just said hello; try again")
     tx.inc = tx.rows.numbers["inc"] = max(tx.inc, peer.knows_inc) + 1
-    tx.rows.peers[move.serial] = replace(peer, inc=0, seq=0, set_back_here=False, set_back_there=False)
+    tx.rows.peers[move.serial] = replace(
+        peer, inc=0, seq=0, set_back_here=False, set_back_there=False, testified=False, newer=False
+    )
+    if not any(other.set_back_here for other in tx.rows.peers.values()):
+        tx.rows.settings.discard(SET_BACK)
     tx.record(move.audit)
     return SetbackAccepted(tx.inc, tx.seq)
 
@@ -162,22 +190,38 @@ def journal_in(tx: Tx, move: JournalIn) -> JournalTaken:
     dropped: list[int] = []
     for seq, state, cid, hop, _seal, _at, pairs in move.rows:
         require(move.after < seq <= move.last, f"row {seq} is not in ({move.after}, {move.last}]")
+        if peer.set_back_here and tx.role == "manager":
+            continue  # what the older state holds is decided when all have told
         if (tx.role, state) in (("manager", "FIN"), ("gateway", "DEL")):
             copy = _told(tx, move.peer, state, (cid, hop), pairs)
             if copy is not None and copy.extent is not None and copy.mid not in dropped:
                 dropped.append(copy.mid)
+            _remember(tx, move.peer, state, (cid, hop), seq)
+    if peer.set_back_here and tx.role == "manager":
+        hear(tx, move)
     tx.rows.peers[move.peer] = replace(peer, journal_in=move.last, seq=max(peer.seq, move.last))
     return JournalTaken(move.last, gap=False, dropped=tuple(dropped))
+
+
+def _remember(tx: Tx, serial: str, state: str, hop: tuple[str, int], seq: int) -> None:
+    """What either side may have to prove when the other was set back: a deletion; our own end of a cancelled hop."""
+    if state == "DEL":
+        put_deleted(tx, *hop, serial, seq)
+    elif hop[1] % 2:
+        tx.rows.told[*hop, serial] = (ToldRow(serial, *hop, "FIN", "-", "{}"), False)
+
+
+_TOLD_IN = {"manager": ("REL", "RELD", "DOUBT"), "gateway": ("X", "DONE")}
 
 
 def _told(tx: Tx, serial: str, state: str, hop: tuple[str, int], pairs: str) -> Copy | None:
     """FIN and DEL imply ACC. A row of a hop that we did not offer to this peer, or that is settled otherwise, says
     nothing that we may act on."""
     transfer = tx.rows.transfers.get(hop)
-    if transfer is None or transfer.peer != serial or transfer.state not in ("X", "STUCK", "DONE"):
+    if transfer is None or transfer.peer != serial or transfer.state not in ("X", "STUCK", "DONE", "DOUBT"):
         return None
     copy = tx.copy(transfer.mid)
-    if copy.custody not in ("X", "DONE", "REL", "RELD"):
+    if copy.custody not in _TOLD_IN[tx.role]:
         return None
     role, event = ("manager", Event.FIN) if state == "FIN" else ("gateway", Event.DELETED_ROW)
     custody = next_custody(role, copy.custody, event)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pratique.store import shown
 from pratique.store.interface import Found, Search, TextTest
 from pratique.store.memory.apply import body_may_go
 from pratique.store.memory.mail import attachments
@@ -18,6 +19,7 @@ from pratique.store.records import (
     JournalRow,
     Peer,
     Quarantine,
+    Statement,
     Transfer,
     User,
 )
@@ -80,6 +82,13 @@ class MemoryView:
             ]
         return found[:limit]
 
+    def release_of(self, mid: int) -> Transfer | None:
+        found = [transfer for transfer in self._rows.transfers.values() if transfer.mid == mid]
+        return max(found, key=lambda transfer: transfer.hop, default=None)
+
+    def cancelled_targets(self, cid: str, hop: int) -> frozenset[str]:
+        return frozenset(peer for known, at, peer in self._rows.cancelled if (known, at) == (cid, hop))
+
     def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
         found = [
             transfer
@@ -113,30 +122,97 @@ class MemoryView:
         return sorted(found, key=lambda copy: copy.mid)[:limit]
 
     def expired_holds(self, now: int, limit: int) -> Sequence[Hold]:
-        found = [hold for hold in self._held() if hold.exit_at <= now]
+        found = [hold for hold in self._exits() if hold.exit_at <= now]
         return sorted(found, key=lambda hold: (hold.exit_at, hold.mid, hold.quarantine))[:limit]
 
     def oldest_holds(self, limit: int) -> Sequence[Hold]:
         free = {q.name for q in self._rows.quarantines.values() if json.loads(q.overflow).get("free_space")}
-        found = [hold for hold in self._held() if hold.quarantine in free]
+        found = [hold for hold in self._exits() if hold.quarantine in free]
         return sorted(found, key=lambda hold: (hold.received, hold.mid, hold.quarantine))[:limit]
 
     def _held(self) -> Iterator[Hold]:
         for holds in self._rows.holds.values():
             yield from (hold for hold in holds if hold.mark == "HELD")
 
+    def _exits(self) -> Iterator[Hold]:
+        """A copy in doubt waits for a person, whatever its time."""
+        return (hold for hold in self._held() if self._rows.copies[hold.mid].custody == "HELD")
+
+    def testimony(self, peer: str, lost: tuple[int, int], journal_in: int) -> Sequence[Statement]:
+        rows = self._rows
+        found = [
+            Statement(tomb.kind.value, cid, hop, tomb.seal)
+            for (cid, hop), tomb in rows.tombs.items()
+            if tomb.peer == peer and tomb.seq > journal_in and hop % 2 == 0 and not self._ended((cid, hop))
+        ]
+        found += [
+            Statement("LOC", one.cid, one.hop, one.seal)
+            for one in rows.transfers.values()
+            if one.peer == peer and one.state == "CANC" and one.hop % 2
+            if one.ack_inc == 0 or (one.ack_inc, one.ack_seq) > lost
+            if not self._ended((one.cid, one.hop))
+        ]
+        found += [
+            Statement("DEL", cid, hop, "-")
+            for (cid, hop), one in rows.deleted.items()
+            if one.peer == peer and (one.inc, one.seq) > lost
+        ]
+        return sorted(found, key=lambda one: (one.cid, one.hop))
+
+    def _ended(self, hop: tuple[str, int]) -> bool:
+        row = self._rows.rows.get(hop)
+        return row is not None and row.state == "FIN"
+
+    def to_ask(self, peer: str, *, newer: bool) -> Sequence[tuple[str, int]]:
+        rows, found = self._rows, set[tuple[str, int]]()
+        for one in rows.transfers.values():
+            copy = rows.copies[one.mid]
+            shadow = newer and copy.custody == "DONE" and copy.extent is not None
+            if one.peer == peer and one.hop % 2 and (copy.custody in ("Q", "X", "LOC") or shadow):
+                found.add((one.cid, one.hop))
+        for hop, tomb in rows.tombs.items():
+            mid = rows.mids.get(hop)
+            taken = tomb.peer == peer and tomb.kind == "ACC" and hop[1] % 2 == 0
+            if taken and mid is not None and rows.copies[mid].custody in ("ACTIVE", "RECEIVED"):
+                found.add(hop)
+        return sorted(found)
+
+    def shown(self, peer: str, cid: str, hop: int) -> JournalRow | None:
+        return shown.row_of(self, peer, cid, hop)
+
+    def tombstone(self, cid: str, hop: int) -> tuple[str, str, int] | None:
+        tomb = self._rows.tombs.get((cid, hop))
+        return None if tomb is None else (tomb.kind.value, tomb.peer, tomb.seq)
+
+    def was_told(self, cid: str, hop: int, peer: str) -> bool:
+        told = self._rows.told.get((cid, hop, peer))
+        return told is not None and told[0].state in ("ACC", "FIN")
+
+    def doubtful(self, limit: int) -> Sequence[int]:
+        return sorted(copy.mid for copy in self._rows.copies.values() if copy.custody == "DOUBT")[:limit]
+
     def journal(self, peer: str, after: int, limit: int) -> Sequence[JournalRow]:
         found = [row for row in self._rows.rows.values() if row.peer == peer and row.seq > after]
         return sorted(found, key=lambda row: row.seq)[:limit]
 
-    def disposable(self, shadows_before: int, limit: int) -> Sequence[int]:
+    def disposable(self, shadows_before: int, limit: int, *, uncovered_before: int = 1 << 62) -> Sequence[int]:
         rows = self._rows
         found = [
             copy.mid
             for copy in rows.copies.values()
-            if copy.extent is not None and body_may_go(rows, copy, shadows_before)
+            if copy.extent is not None
+            and body_may_go(rows, copy, shadows_before)
+            and (body_may_go(rows, copy, min(shadows_before, uncovered_before)) or not self._uncovered(copy))
         ]
         return sorted(found)[:limit]
+
+    def _uncovered(self, copy: Copy) -> bool:
+        """Does its taker make backups, and none holds it yet?"""
+        transfer = self._rows.transfers.get((copy.cid, copy.hop + 1))
+        if transfer is None or transfer.state != "DONE":
+            return False
+        peer = self._rows.peers.get(transfer.peer)
+        return peer is not None and 0 < peer.watermark < transfer.ack_seq
 
     def peers(self) -> tuple[Peer, ...]:
         return _by_name(self._rows.peers)

@@ -41,7 +41,8 @@ TRANSFER_COLUMNS = "cid, hop, mid, peer, seq, state, attempts, ack_inc, ack_seq,
 JOURNAL_COLUMNS = "cid, hop, seq, state, seal, peer, at, mid, pairs"
 PEER_COLUMNS = (
     "serial, role, name, host, port, certificate, fingerprint, sign_key, nonce, inc, seq, endpoint, journal_in, "
-    "journal_out, watermark, confirmed, locked, withdrawn, knows_inc, knows_seq, set_back_here, set_back_there"
+    "journal_out, watermark, confirmed, locked, withdrawn, knows_inc, knows_seq, set_back_here, set_back_there, "
+    "lost_inc, lost_seq, testified, newer"
 )
 QUARANTINE_COLUMNS = "name, kind, retention_s, default_action, overflow, created_by, created_at, suspended"
 USER_COLUMNS = "name, role, password, quarantines, created_at, disabled"
@@ -284,11 +285,16 @@ def peer_row(peer: Peer) -> Row:
         peer.knows_seq,
         peer.set_back_here,
         peer.set_back_there,
+        peer.lost_inc,
+        peer.lost_seq,
+        peer.testified,
+        peer.newer,
     )
 
 
 def peer_of(row: Row) -> Peer:
-    return Peer(*(*row[:17], bool(row[17]), *row[18:20], bool(row[20]), bool(row[21])))
+    values: Any = (*row[:17], bool(row[17]), *row[18:20], bool(row[20]), bool(row[21]), *row[22:24])
+    return Peer(*values, bool(row[24]), bool(row[25]))  # type: ignore[call-arg]
 
 
 def quarantine_row(quarantine: Quarantine) -> Row:

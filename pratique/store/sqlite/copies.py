@@ -236,6 +236,17 @@ def end_of_hops(tx: Tx, endings: Sequence[Ending]) -> None:
     _JOURNAL.put(tx.db, rows)
 
 
+def end_of_own(tx: Tx, cid: bytes, mid: int, number: int) -> bool:
+    """A copy whose hop was cancelled is over here: the manager is told, in case that we are set back (FIN R=local).
+    False when the copy is no such one."""
+    if not tx.run("DELETE FROM taken_back WHERE mid = ?", mid):
+        return False
+    row = tx.row("SELECT hop, seal, peer FROM transfer WHERE mid = ? AND state = 'CANC' AND cid = ?", mid, cid)
+    if row is not None:
+        _JOURNAL.put(tx.db, [(cid, row[0], number, "FIN", row[1], row[2], tx.now, mid, '{"R": "local"}')])
+    return True
+
+
 def write_rows(tx: Tx, rows: Sequence[Row]) -> None:
     """Our latest state of some hops, each under its new number."""
     _JOURNAL.put(tx.db, rows)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pratique.store import moves
 from pratique.store.records import Extent
-from pratique.store.sqlite import facts, holds, mail, offer, take
+from pratique.store.sqlite import facts, holds, mail, offer, recovery, take
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Tx
 
@@ -19,10 +19,12 @@ BATCHES: dict[type, Callable[[Tx, Sequence[Item[Any]]], list[Any]]] = {
 }
 SINGLES: dict[type, Callable[[Tx, Item[Any]], Any]] = {
     moves.AcceptSetback: take.accept_setback,
+    moves.Adopt: recovery.adopt_all,
     moves.Cancel: take.cancel,
     moves.Confirm: take.confirm,
     moves.DelayExit: holds.delay_exit,
     moves.DropQuarantine: facts.drop_quarantine,
+    moves.EndDoubt: recovery.end_doubt,
     moves.FoundOld: take.found_old,
     moves.HelloFrom: take.hello_from,
     moves.Intend: offer.intend,
@@ -35,10 +37,12 @@ SINGLES: dict[type, Callable[[Tx, Item[Any]], Any]] = {
     moves.PutQuarantine: facts.put_quarantine,
     moves.PutSetting: facts.put_setting,
     moves.PutUser: facts.put_user,
+    moves.Reconcile: recovery.reconcile_all,
     moves.Record: facts.record,
     moves.Retarget: offer.retarget,
     moves.SendCopy: holds.send_copy,
     moves.TakeBack: offer.take_back,
+    moves.Declare: recovery.declare,
     moves.TransferStuck: offer.transfer_stuck,
 }
 
@@ -52,10 +56,14 @@ def numbers_wanted(move: moves.Move) -> int:
         return 1 if move.copies and move.copies[0].custody == "SETTLED" else 0  # type: ignore[union-attr]
     if kind is moves.TransfersAnswered:
         return sum(offer.may_end_release(move.role, answer) for answer in move.answers)  # type: ignore[union-attr]
+    if kind is moves.Declare:
+        return len(move.rows)  # type: ignore[union-attr]
+    if kind is moves.Adopt:
+        return 1 + len(move.shown)  # type: ignore[union-attr]
     return 1 if kind in _NUMBERED else 0
 
 
-_NUMBERED = frozenset((moves.Cancel, moves.ExitHold, moves.Settle))
+_NUMBERED = frozenset((moves.Cancel, moves.EndDoubt, moves.ExitHold, moves.Reconcile, moves.Settle))
 
 
 def bodies_of(move: moves.Move) -> Sequence[Extent]:

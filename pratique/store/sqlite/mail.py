@@ -10,6 +10,7 @@ from pratique.store.sqlite.copies import (
     Standing,
     change_many,
     end_of_hops,
+    end_of_own,
     name_bodies,
     put_copies,
     standings,
@@ -87,6 +88,7 @@ def settle(tx: Tx, items: Sequence[Item[Settle]]) -> list[Any]:
     spawned: list[NewCopy] = []
     endings: list[Ending] = []
     results: list[Any] = []
+    local: bool | None = None  # is there any copy whose hop was cancelled and that was taken back?
     for item in items:
         move = item.move
         way = ways[move.mid]
@@ -104,14 +106,17 @@ def settle(tx: Tx, items: Sequence[Item[Settle]]) -> list[Any]:
             spawned += move.spawned
             name_bodies(tx, move.spawned)
         finished = not any(state in OPEN for state, *_ in way.values())
-        copy = copies[move.mid]
+        copy, row = copies[move.mid], False
         if finished and copy.custody in ("ACTIVE", "LOC"):
             copy.custody = "SETTLED"
             copy.version += 1
             states = frozenset(state for state, *_ in way.values())
             endings.append(Ending(copy.cid, copy.hop, move.mid, item.number, states))
+            if local is None:
+                local = tx.row("SELECT 1 FROM taken_back LIMIT 1") is not None
+            row = bool(copy.hop) or (local and end_of_own(tx, copy.cid, move.mid, item.number))
         tx.audits += move.audit
-        results.append(Settled(finished))
+        results.append(Settled(finished, row))
     _OUTCOMES.update(tx.db, list(written.values()))
     put_copies(tx, spawned)
     change_many(tx, {mid: copy for mid, copy in copies.items() if copy.custody != copy.stored})

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 
 from pratique.store.moves import StoreFailed
-from pratique.store.sqlite.schema import APPLICATION_ID, TABLES
+from pratique.store.sqlite.schema import ADDED_IN_3, APPLICATION_ID, TABLES
 
 Step = str | Callable[[sqlite3.Connection], str]  # SQL, or what makes it from the store at hand
 
@@ -64,6 +64,7 @@ def _one_shape(db: sqlite3.Connection) -> str:
 STEPS: tuple[Step, ...] = (
     TABLES,
     _one_shape,
+    ADDED_IN_3,
 )
 VERSION = len(STEPS)
 

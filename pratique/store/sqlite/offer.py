@@ -103,8 +103,8 @@ def transfers_answered(tx: Tx, items: Sequence[Item[TransfersAnswered]]) -> list
         if known is None or not before:
             raise MoveRefused(f"hop {answer.cid}.{answer.hop} was never offered, or {answer.event} is no answer")
         event, state, action = known
-        if before == state:
-            continue  # a repeat
+        if before in (state, "DOUBT"):
+            continue  # a repeat; or a person has been asked since
         if before not in ("X", "STUCK"):  # STUCK waits for a person, but the peer's answer still ends the doubt
             raise MoveRefused(f"hop {answer.cid}.{answer.hop} is {before}, not in doubt")
         standing = copies[mid]
@@ -152,8 +152,13 @@ def retarget(tx: Tx, item: Item[Retarget]) -> None:
     mid = old[1]
     custody = tx.row("SELECT custody FROM copy WHERE mid = ?", mid)[0]
     require(custody == "REL", f"MID {mid} is {custody}, not being released")
-    another = (new.hop == move.hop and new.peer != old[2]) or new.hop == move.hop + 2
-    require(another, "the new hop must be the same to another peer, or two higher")
+    if new.hop == move.hop:
+        gone = tx.row("SELECT 1 FROM cancelled_target WHERE cid = ? AND hop = ? AND peer = ?", key, move.hop, new.peer)
+        require(new.peer != old[2] and gone is None, f"{new.peer} will never take hop {new.hop}: offer it two higher")
+    else:
+        require(new.hop == move.hop + 2, "the new hop must be the same to another peer, or two higher")
+    if old[0] == "CANC":
+        tx.run("INSERT OR IGNORE INTO cancelled_target VALUES (?, ?, ?)", key, move.hop, old[2])
     tx.run("DELETE FROM transfer WHERE cid = ? AND hop = ?", key, move.hop)
     put_transfer(tx, move.cid, mid, new)
     touch(tx, mid)
@@ -168,6 +173,8 @@ def take_back(tx: Tx, item: Item[TakeBack]) -> None:
     require(custody in ("LOC", "Q"), f"MID {move.mid} is {custody}: another route might double it")
     if custody == "Q":
         tx.run("UPDATE transfer SET state = 'CANC' WHERE cid = ? AND mid = ? AND state = 'Q'", cid, move.mid)
+    else:
+        tx.run("INSERT OR IGNORE INTO taken_back VALUES (?)", move.mid)
     change(tx, move.mid, custody, "ACTIVE")
     put_deliveries(tx, move.mid, move.deliveries)
     tx.audits += move.audit

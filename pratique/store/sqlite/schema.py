@@ -1,4 +1,4 @@
-"""The tables of the store as version 1 has them; what comes later is a step of its own in migrations.py. Names are the
+"""The tables of the store as version 1 has them, and what version 3 adds; the steps are in migrations.py. Names are the
 domain's; states are CHECK-constrained; times are ms.
 
 What is indexed on the receiving path and why: copy_hop (the identity of a copy: no second one), hold_received (a page
@@ -208,4 +208,54 @@ CREATE TABLE audit (
 );
 CREATE TRIGGER audit_is_final_1 BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are final'); END;
 CREATE TRIGGER audit_is_final_2 BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are final'); END;
+"""
+
+ADDED_IN_3 = """
+CREATE TABLE cancelled_target (    -- gateways that will never take a release hop which is offered elsewhere now
+    cid BLOB NOT NULL CHECK (length(cid) = 16),
+    hop INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    PRIMARY KEY (cid, hop, peer)
+) WITHOUT ROWID;
+CREATE TABLE told (                -- manager: what gateways told while it was set back; ends of cancelled hops
+    cid BLOB NOT NULL CHECK (length(cid) = 16),
+    hop INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    state TEXT NOT NULL,
+    seal TEXT NOT NULL,
+    pairs TEXT NOT NULL,
+    fresh INTEGER NOT NULL,        -- not yet reconciled
+    PRIMARY KEY (cid, hop, peer)
+) WITHOUT ROWID;
+CREATE TABLE deleted (             -- gateway: what a manager told to be deleted, by its number
+    cid BLOB NOT NULL CHECK (length(cid) = 16),
+    hop INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    inc INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (cid, hop)
+) WITHOUT ROWID;
+CREATE TABLE taken_back (          -- gateway: copies whose hop was cancelled and that are being delivered by itself
+    mid INTEGER PRIMARY KEY
+);
+ALTER TABLE peer ADD COLUMN lost_inc INTEGER NOT NULL DEFAULT 0;   -- the state that it was set back to
+ALTER TABLE peer ADD COLUMN lost_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peer ADD COLUMN testified INTEGER NOT NULL DEFAULT 0;  -- we were set back, and it told all that we may lack
+ALTER TABLE peer ADD COLUMN newer INTEGER NOT NULL DEFAULT 0;      -- we were set back, and it was, too, since then
+ALTER TABLE journal RENAME TO journal_1;
+CREATE TABLE journal (
+    cid BLOB NOT NULL CHECK (length(cid) = 16),
+    hop INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('FIN', 'DEL', 'ACC', 'CANC', 'LOC')),
+    seal TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    mid INTEGER NOT NULL,
+    pairs TEXT NOT NULL,
+    PRIMARY KEY (cid, hop)
+) WITHOUT ROWID;
+INSERT INTO journal SELECT * FROM journal_1;
+DROP TABLE journal_1;
+CREATE UNIQUE INDEX journal_peer ON journal (peer, seq);
 """

@@ -17,7 +17,17 @@ from typing import Any, Protocol
 
 from pratique.store.audit import GENESIS, broken_at
 from pratique.store.interface import Identity, View
-from pratique.store.moves import AcceptSetback, FoundOld, Move, MoveRefused, Receive, StoreFailed, TransfersAnswered
+from pratique.store.moves import (
+    AcceptSetback,
+    Adopt,
+    FoundOld,
+    Move,
+    MoveRefused,
+    Receive,
+    Reconcile,
+    StoreFailed,
+    TransfersAnswered,
+)
 from pratique.store.records import AuditEntry
 from pratique.store.spool import FileSpool, SegmentState
 from pratique.store.sqlite.families import bodies_of, numbers_wanted
@@ -30,6 +40,7 @@ from pratique.store.sqlite.writer import Done, Head, Writer
 MID_SKIP = 10_000  # after an unclean end: MIDs that were drawn, and logged, but never committed are not drawn again
 # Moves for which no SMTP client waits: they may wait a moment for company, and ride with whatever commits sooner.
 PATIENCE_SECONDS: dict[type, float] = {Receive: 0.008, TransfersAnswered: 0.020}
+RENEWING = (AcceptSetback, Adopt, Reconcile)  # a new incarnation numbers above all that a peer has seen of us
 GATHER_MAX = 128  # so many make a batch of their own
 AUDIT_PAGE = 1_000  # audit rows verified at once
 
@@ -60,7 +71,7 @@ class SqliteStore:
         try:
             db = connect(files.database, read_only=False)
             meta = identify(db, files.database, role=role, serial=serial)
-            identity = Identity(serial, role, meta.inc, clock.random(16).hex())
+            identity = Identity(serial, role, meta.inc, clock.random(16).hex(), meta.seq)
             store = cls(files, db, meta, identity, spool, clock, loop or asyncio.get_running_loop())
         except sqlite3.Error as error:
             files.unlock()
@@ -122,7 +133,11 @@ class SqliteStore:
         if self.possibly_old:
             found, seen = self.identity.inc, self._witness
             detail = json.dumps({"inc": found, "seq": self._head.seq, "witness": [seen.inc, seen.seq]})
-            await self.submit(FoundOld(seen.inc, seen.seq, (AuditEntry("system", "set-back", detail=detail),)))
+            await self.submit(
+                FoundOld(
+                    seen.inc, seen.seq, (AuditEntry("system", "set-back", detail=detail),), (found, self._head.seq)
+                )
+            )
 
     def _open_view(self) -> SqliteView:
         index = None if self._index is None else self._index.path
@@ -138,10 +153,8 @@ class SqliteStore:
         if self.failed is not None:
             future.set_exception(self.failed)
             return future
-        if type(move) is AcceptSetback:
-            peer = self._view.peer(move.serial)
-            if peer is not None and peer.set_back:
-                self._seq = max(self._seq, peer.knows_seq)
+        if type(move) in RENEWING:
+            self._seq = max(self._seq, *(peer.knows_seq for peer in self._view.peers() if peer.set_back), 0)
         number = self._seq + 1
         self._seq += numbers_wanted(move)
         self._outbox.append(Item(move, future, number, self._seq, self._mid))

@@ -21,22 +21,30 @@ from pratique.store.moves import (
     SetbackAccepted,
 )
 from pratique.store.records import AuditEntry, NewCopy, Peer
+from pratique.store.setback import SET_BACK, heard, set_back_to
 from pratique.store.sqlite.codec import PEER_COLUMNS, peer_of, select
 from pratique.store.sqlite.copies import change, next_custody, put_copies
 from pratique.store.sqlite.item import Item
+from pratique.store.sqlite.recovery import doubt_releases, hear, offer_again, put_deleted
 from pratique.store.sqlite.tx import Among, Into, Tx, blob, require
 
 FENCED = Received("FENCED")
 HELD = Received("HELD")
 _TOMBS = Among("SELECT cid, hop, kind, seal, peer, inc, seq FROM tombstone WHERE cid IN ({})")
 _PEER = select(PEER_COLUMNS, "peer")
-_HELLO_VALUES = ("serial", "nonce", "inc", "seq", "endpoint", "knows_inc", "knows_seq")
+_HELLO_VALUES = ("watermark", "serial", "nonce", "inc", "seq", "endpoint", "knows_inc", "knows_seq")
 _HELLO = (
     "UPDATE peer SET nonce = :nonce, endpoint = iif(:endpoint = '', endpoint, :endpoint), inc = max(inc, :inc), "
     "seq = iif((:inc, :seq) > (inc, seq), :seq, seq), knows_inc = max(knows_inc, :knows_inc), "
     "knows_seq = iif((:knows_inc, :knows_seq) > (knows_inc, knows_seq), :knows_seq, knows_seq), "
-    "journal_in = iif(:inc > inc, 0, journal_in), confirmed = iif(:inc > inc, 0, confirmed), "
-    "set_back_there = :set_back_there OR (set_back_there AND :inc <= inc) WHERE serial = :serial"
+    "watermark = coalesce(:watermark, watermark), confirmed = iif(:inc > inc, 0, confirmed), "
+    "journal_in = iif(:inc > inc OR :begins, 0, journal_in), "
+    "set_back_there = :there, lost_inc = :lost_inc, lost_seq = :lost_seq, newer = newer OR :newer, "
+    "testified = testified AND NOT :begins AND :inc <= inc WHERE serial = :serial"
+)
+_TESTIFIED = (
+    "UPDATE peer SET testified = 1 WHERE serial = ? AND set_back_here AND journal_in >= ? AND EXISTS "
+    "(SELECT 1 FROM setting WHERE key = 'set-back' AND value = ?)"
 )
 _TOMB = Into("tombstone", "cid, hop, kind, seal, peer, inc, seq, at")
 
@@ -166,17 +174,28 @@ def hello_from(tx: Tx, item: Item[HelloFrom]) -> HelloTaken:
         return HelloTaken(before, fenced=True)
     if before.nonce not in ("", move.nonce):
         tx.run("INSERT OR IGNORE INTO peer_nonce VALUES (?, ?, ?)", move.serial, before.nonce, move.at)
-    counts = move.compared in (None, (tx.inc, before.inc))
-    found_here, found_there = counts and move.set_back_here, counts and move.set_back_there
-    tx.db.execute(_HELLO, {name: getattr(move, name) for name in _HELLO_VALUES} | {"set_back_there": found_there})
-    here = found_here and not before.set_back_here
-    there = found_there and not before.set_back_there
+    found = heard(move, before, role=tx.role, inc=tx.inc)
+    here = found.here and not before.set_back_here
+    there = found.there and not before.set_back_there
     if here:
-        tx.run("UPDATE peer SET set_back_here = 1")  # our store is one: it is older towards every peer
+        _is_old(tx, move.opened)
+    tx.db.execute(_HELLO, {name: getattr(move, name) for name in _HELLO_VALUES} | found.values)
+    if found.ended and tx.role == "gateway":
+        offer_again(tx, move.serial, (before.lost_inc, before.lost_seq))
+    if there and tx.role == "manager" and not (before.set_back_here or found.here):
+        doubt_releases(tx, move.serial)
+    if move.told is not None:
+        tx.run(_TESTIFIED, move.serial, move.told[2], set_back_to(move.told[:2]))
     if here or there:
         detail = json.dumps({"serial": move.serial, "here": here, "there": there})
         tx.audits.append(AuditEntry("system", "set-back", detail=detail))
     return HelloTaken(before, fenced=False)
+
+
+def _is_old(tx: Tx, opened: tuple[int, int]) -> None:
+    """Our store is one: it is older towards every peer. A withdrawn one has no say."""
+    tx.run("UPDATE peer SET set_back_here = 1, testified = 0, newer = 0 WHERE NOT withdrawn")
+    tx.run("INSERT OR IGNORE INTO setting VALUES (?, ?)", SET_BACK, set_back_to(opened))
 
 
 def found_old(tx: Tx, item: Item[FoundOld]) -> None:
@@ -187,7 +206,8 @@ def found_old(tx: Tx, item: Item[FoundOld]) -> None:
         move.inc,
         move.seq,
     )
-    if tx.run("UPDATE peer SET set_back_here = 1 WHERE NOT set_back_here"):
+    if tx.row("SELECT 1 FROM peer WHERE NOT set_back_here AND NOT withdrawn LIMIT 1") is not None:
+        _is_old(tx, move.opened)
         tx.audits += move.audit
 
 
@@ -197,7 +217,13 @@ def accept_setback(tx: Tx, item: Item[AcceptSetback]) -> SetbackAccepted:
     require(peer.set_back, f"no set-back between us and {move.serial} is known")
     require(peer.knows_seq <= item.seq, f"{move.serial} has just said hello; try again")
     tx.inc = max(tx.inc, peer.knows_inc) + 1
-    tx.run("UPDATE peer SET inc = 0, seq = 0, set_back_here = 0, set_back_there = 0 WHERE serial = ?", move.serial)
+    tx.run(
+        "UPDATE peer SET inc = 0, seq = 0, set_back_here = 0, set_back_there = 0, testified = 0, newer = 0 "
+        "WHERE serial = ?",
+        move.serial,
+    )
+    if tx.row("SELECT 1 FROM peer WHERE set_back_here LIMIT 1") is None:
+        tx.run("DELETE FROM setting WHERE key = ?", SET_BACK)
     tx.audits += move.audit
     return SetbackAccepted(tx.inc, item.seq)
 
@@ -211,12 +237,20 @@ def journal_in(tx: Tx, item: Item[JournalIn]) -> JournalTaken:
     dropped: dict[int, None] = {}
     for seq, state, cid, hop, _seal, _at, pairs in move.rows:
         require(move.after < seq <= move.last, f"row {seq} is not in ({move.after}, {move.last}]")
+        if peer.set_back_here and tx.role == "manager":
+            continue  # what the older state holds is decided when all have told
         if (tx.role, state) in (("manager", "FIN"), ("gateway", "DEL")):
             mid = _told(tx, move.peer, state, cid, hop, pairs)
             if mid is not None:
                 dropped[mid] = None
+            _remember(tx, move.peer, state, cid, hop, seq)
+    if peer.set_back_here and tx.role == "manager":
+        hear(tx, move)
     tx.run("UPDATE peer SET journal_in = ?1, seq = max(seq, ?1) WHERE serial = ?2", move.last, move.peer)
     return JournalTaken(move.last, gap=False, dropped=tuple(dropped))
+
+
+_TOLD_IN = {"manager": ("REL", "RELD", "DOUBT"), "gateway": ("X", "DONE")}
 
 
 def _told(tx: Tx, serial: str, state: str, cid: str, hop: int, pairs: str) -> int | None:
@@ -230,7 +264,7 @@ def _told(tx: Tx, serial: str, state: str, cid: str, hop: int, pairs: str) -> in
         hop,
         serial,
     )
-    if row is None or row[0] not in ("X", "STUCK", "DONE") or row[2] not in ("X", "DONE", "REL", "RELD"):
+    if row is None or row[0] not in ("X", "STUCK", "DONE", "DOUBT") or row[2] not in _TOLD_IN[tx.role]:
         return None
     offered, mid, before, segment = row
     role, event = ("manager", Event.FIN) if state == "FIN" else ("gateway", Event.DELETED_ROW)
@@ -245,6 +279,14 @@ def _told(tx: Tx, serial: str, state: str, cid: str, hop: int, pairs: str) -> in
         return None
     tx.run("UPDATE copy SET idle_since = -1 WHERE mid = ?", mid)
     return int(mid)
+
+
+def _remember(tx: Tx, serial: str, state: str, cid: str, hop: int, seq: int) -> None:
+    """What either side may have to prove when the other was set back: a deletion; our own end of a cancelled hop."""
+    if state == "DEL":
+        put_deleted(tx, cid, hop, serial, seq)
+    elif hop % 2:
+        tx.run("REPLACE INTO told VALUES (?, ?, ?, 'FIN', '-', '{}', 0)", blob(cid), hop, serial)
 
 
 def journal_acked(tx: Tx, item: Item[JournalAcked]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
+from pratique.store import shown
 from pratique.store.interface import Found, Search
 from pratique.store.records import (
     AuditRow,
@@ -21,6 +22,7 @@ from pratique.store.records import (
     JournalRow,
     Peer,
     Quarantine,
+    Statement,
     Transfer,
     User,
 )
@@ -31,6 +33,9 @@ _HOLD = codec.select(codec.HOLD_COLUMNS, "hold")
 _DELIVERY = codec.select(codec.DELIVERY_COLUMNS, "delivery")
 _SIZE = "(SELECT length FROM copy WHERE copy.mid = transfer.mid)"
 _TRANSFER = codec.select(f"{codec.TRANSFER_COLUMNS}, {_SIZE}", "transfer")
+# A copy in doubt waits for a person, whatever its time.
+_IN_HOLD = "WHERE mark = 'HELD' AND (SELECT custody FROM copy WHERE copy.mid = hold.mid) = 'HELD' "
+_RELEASE = "WHERE cid = (SELECT cid FROM copy WHERE mid = ?1) AND mid = ?1 ORDER BY hop DESC LIMIT 1"
 _UNSETTLED = (
     "INDEXED BY transfer_ended_otherwise WHERE state IN ('CANC', 'STUCK', 'DOUBT') "
     "AND (state = 'STUCK' OR (SELECT custody FROM copy WHERE copy.mid = transfer.mid) IN ('REL', 'LOC')) "
@@ -39,6 +44,26 @@ _UNSETTLED = (
 _ACKNOWLEDGED = (
     "WHERE peer = ? AND state = 'DONE' AND ack_seq > ? "
     "AND (SELECT segment FROM copy WHERE copy.mid = transfer.mid) IS NOT NULL ORDER BY ack_seq DESC LIMIT ?"
+)
+_TESTIMONY = (
+    "SELECT kind, cid, hop, seal FROM tombstone AS t WHERE peer = :peer AND seq > :applied AND hop % 2 = 0 "
+    "AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.cid = t.cid AND j.hop = t.hop AND j.state = 'FIN') "
+    "UNION ALL SELECT 'LOC', cid, hop, seal FROM transfer AS t WHERE peer = :peer AND state = 'CANC' "
+    "AND hop % 2 = 1 AND (ack_inc = 0 OR (ack_inc, ack_seq) > (:inc, :seq)) "
+    "AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.cid = t.cid AND j.hop = t.hop AND j.state = 'FIN') "
+    "UNION ALL SELECT 'DEL', cid, hop, '-' FROM deleted WHERE peer = :peer AND (inc, seq) > (:inc, :seq) "
+    "ORDER BY 2, 3"
+)
+_TO_ASK = (
+    "SELECT t.cid, t.hop FROM transfer AS t JOIN copy USING (mid) WHERE t.peer = :peer AND t.hop % 2 = 1 "
+    "AND (custody IN ('Q', 'X', 'LOC') OR (:newer AND custody = 'DONE' AND segment IS NOT NULL)) "
+    "UNION SELECT t.cid, t.hop FROM tombstone AS t JOIN copy ON copy.cid = t.cid AND copy.hop = t.hop "
+    "WHERE t.peer = :peer AND t.kind = 'ACC' AND t.hop % 2 = 0 AND custody IN ('ACTIVE', 'RECEIVED') ORDER BY 1, 2"
+)
+_DISPOSABLE = (
+    "SELECT mid FROM copy WHERE idle_since < ?1 AND (idle_since < ?2 OR NOT EXISTS (SELECT 1 FROM transfer JOIN peer "
+    "ON serial = transfer.peer WHERE transfer.cid = copy.cid AND transfer.hop = copy.hop + 1 "
+    "AND transfer.state = 'DONE' AND watermark > 0 AND ack_seq > watermark)) ORDER BY idle_since, mid LIMIT ?3"
 )
 _JOURNAL = codec.select(codec.JOURNAL_COLUMNS, "journal")
 _PEER = codec.select(codec.PEER_COLUMNS, "peer")
@@ -73,7 +98,7 @@ class SqliteView:
         self._db.close()
 
     def _all(self, sql: str, *values: Any) -> list[Any]:
-        return self._db.execute(sql, values).fetchall()
+        return self._db.execute(sql, values[0] if values and isinstance(values[0], dict) else values).fetchall()
 
     def _one(self, sql: str, *values: Any) -> Any:
         return self._db.execute(sql, values).fetchone()
@@ -92,11 +117,9 @@ class SqliteView:
         rows = self._all(_COPY + "WHERE custody = 'RECEIVED' AND mid > ? ORDER BY mid LIMIT ?", after_mid, limit)
         return [codec.copy_of(row) for row in rows]
 
-    def disposable(self, shadows_before: int, limit: int) -> Sequence[int]:
+    def disposable(self, shadows_before: int, limit: int, *, uncovered_before: int = 1 << 62) -> Sequence[int]:
         # -1 marks what may go at once; a shadow has the time from which it was one.
-        rows = self._all(
-            "SELECT mid FROM copy WHERE idle_since < ? ORDER BY idle_since, mid LIMIT ?", max(shadows_before, 0), limit
-        )
+        rows = self._all(_DISPOSABLE, max(shadows_before, 0), max(uncovered_before, 0), limit)
         return sorted(row[0] for row in rows)
 
     def newest_bodies(self, after_mid: int, limit: int) -> Sequence[tuple[int, Extent, str]]:
@@ -120,9 +143,7 @@ class SqliteView:
         return tuple(codec.hold_of(row) for row in self._all(_HOLD + "WHERE mid = ? ORDER BY quarantine", mid))
 
     def expired_holds(self, now: int, limit: int) -> Sequence[Hold]:
-        rows = self._all(
-            _HOLD + "WHERE mark = 'HELD' AND exit_at <= ? ORDER BY exit_at, mid, quarantine LIMIT ?", now, limit
-        )
+        rows = self._all(_HOLD + _IN_HOLD + "AND exit_at <= ? ORDER BY exit_at, mid, quarantine LIMIT ?", now, limit)
         return [codec.hold_of(row) for row in rows]
 
     def oldest_holds(self, limit: int) -> Sequence[Hold]:
@@ -133,7 +154,7 @@ class SqliteView:
             return [codec.hold_of(row) for row in islice(rows, limit)]
 
     def _oldest_of(self, quarantine: str, limit: int) -> list[Any]:
-        sql = _HOLD + "WHERE mark = 'HELD' AND quarantine = ? ORDER BY received, mid LIMIT ?"
+        sql = _HOLD + _IN_HOLD + "AND quarantine = ? ORDER BY received, mid LIMIT ?"
         return self._all(sql, quarantine, limit)
 
     def search(self, query: Search) -> Found:
@@ -163,6 +184,14 @@ class SqliteView:
         row = None if key is None else self._one(_TRANSFER + "WHERE cid = ? AND hop = ?", key, hop)
         return None if row is None else codec.transfer_of(row, row[13])
 
+    def release_of(self, mid: int) -> Transfer | None:
+        row = self._one(_TRANSFER + _RELEASE, mid)
+        return None if row is None else codec.transfer_of(row, row[13])
+
+    def cancelled_targets(self, cid: str, hop: int) -> frozenset[str]:
+        rows = self._all("SELECT peer FROM cancelled_target WHERE cid = ? AND hop = ?", _key(cid), hop)
+        return frozenset(row[0] for row in rows)
+
     def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
         rows = self._all(
             _TRANSFER + "WHERE peer = ? AND seq > ? AND state IN ('Q', 'X') ORDER BY seq LIMIT ?",
@@ -179,6 +208,32 @@ class SqliteView:
     def acknowledged_above(self, peer: str, seq: int, limit: int) -> Sequence[Transfer]:
         rows = self._all(_TRANSFER + _ACKNOWLEDGED, peer, seq, limit)
         return [codec.transfer_of(row, row[13]) for row in rows]
+
+    def testimony(self, peer: str, lost: tuple[int, int], journal_in: int) -> Sequence[Statement]:
+        rows = self._all(_TESTIMONY, {"peer": peer, "inc": lost[0], "seq": lost[1], "applied": journal_in})
+        return [Statement(state, cid.hex(), hop, seal) for state, cid, hop, seal in rows]
+
+    def to_ask(self, peer: str, *, newer: bool) -> Sequence[tuple[str, int]]:
+        rows = self._all(_TO_ASK, {"peer": peer, "newer": newer})
+        return [(cid.hex(), hop) for cid, hop in rows]
+
+    def shown(self, peer: str, cid: str, hop: int) -> JournalRow | None:
+        with self.snapshot():
+            return shown.row_of(self, peer, cid, hop)
+
+    def tombstone(self, cid: str, hop: int) -> tuple[str, str, int] | None:
+        """Kind, peer and number of what is remembered of a hop."""
+        row = self._one("SELECT kind, peer, seq FROM tombstone WHERE cid = ? AND hop = ?", _key(cid), hop)
+        return None if row is None else tuple(row)
+
+    def was_told(self, cid: str, hop: int, peer: str) -> bool:
+        sql = "SELECT 1 FROM told WHERE cid = ? AND hop = ? AND peer = ? AND state IN ('ACC', 'FIN')"
+        return self._one(sql, _key(cid), hop, peer) is not None
+
+    def doubtful(self, limit: int) -> Sequence[int]:
+        if not self._one("SELECT count FROM tally WHERE key = 'copy.DOUBT' AND count > 0"):
+            return []
+        return [row[0] for row in self._all("SELECT mid FROM copy WHERE custody = 'DOUBT' ORDER BY mid LIMIT ?", limit)]
 
     def journal(self, peer: str, after: int, limit: int) -> Sequence[JournalRow]:
         rows = self._all(_JOURNAL + "WHERE peer = ? AND seq > ? ORDER BY seq LIMIT ?", peer, after, limit)

@@ -84,5 +84,5 @@ def test_what_a_transfer_may_be_follows_from_the_tables() -> None:
     assert gateway["LOC"] == {"CANC"}
     assert manager["REL"] == {"X", "STUCK", "CANC"}
     assert manager["RELD"] == {"DONE"}
-    assert manager["CLOSED"] == {"DONE", "CANC"}
+    assert manager["CLOSED"] == {"DONE", "CANC", ""}
     assert manager["HELD"] == {""}

@@ -41,7 +41,7 @@ def schema_of(db: sqlite3.Connection) -> dict[str, str]:
 
 def rows_of(db: sqlite3.Connection) -> Rows:
     names = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()]
-    return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names}
+    return {name: sorted(db.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in names}
 
 
 def schema_number(text: Path) -> int:

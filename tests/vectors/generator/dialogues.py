@@ -59,6 +59,19 @@ def rows(name: str, payload: str, row: dict[str, Any], after: int, last: int, **
     return case(name, "journal rows with their latest state", turns, **more)
 
 
+def show(name: str, about: str, xid: str, row: dict[str, Any] | None, text: str, **more: Any) -> dict[str, Any]:
+    reply = f"250 2.0.0 XQSHOWN {text}"
+    turns = [
+        {"client_call": "show", "xid": xid},
+        c(f"XQSHOW {xid}\r\n"),
+        {"server_event": "show", "unit": 0, "xid": xid},
+        {"server_answer": "show", "unit": 0, "row": row},
+        s(on_wire(xid, reply)),
+        answered(xid, reply),
+    ]
+    return case(name, about, turns, **more)
+
+
 fin = f"835 FIN {CID[0]}.2 {'77' * 32} 1795490100000 R=delivered\r\n"
 fin_row = {
     "seq": 835,
@@ -191,6 +204,22 @@ CASES: list[Case] = [
     rows("journal-released-elsewhere", reled, reled_row, 4402, 4432, side="gateway"),
     rows("journal-deleted", deleted, deleted_row, 4402, 4431, side="gateway"),
     rows("journal-gap", deleted, deleted_row, 4410, 4431, side="gateway", gap=True),
+    show(
+        "show-row",
+        "the server's own row of one transfer",
+        f"{CID[1]}.2",
+        reled_row,
+        reled.rstrip().replace("+20", "+20"),
+    ),
+    show("show-none", "a transfer that the server knows nothing of", f"{CID[2]}.1", None, "NONE"),
+    show("show-rolled", "who was set back may ask", f"{CID[2]}.1", None, "NONE", start="rolled"),
+    case(
+        "show-recon",
+        "who was set back itself cannot testify",
+        [c(f"XQSHOW {CID[2]}.1\r\n"), s(f"451 4.3.0 XQRECON {CID[2]}.1\r\n")],
+        ends=["server"],
+        start="recon",
+    ),
     case(
         "confirm",
         "all up to 811 is settled",
@@ -284,8 +313,8 @@ CASES: list[Case] = [
         "later-verbs",
         "verbs of a later stage, and those that do not exist here, leave the session as it is",
         [
-            c(f"XQFETCH 5\r\nXQSHOW {CID[0]}.1\r\nXQORDER {CID[0]} RELEASE Q=Outbreak\r\nDATA\r\nRSET\r\nNOOP\r\n"),
-            s("502 5.5.1\r\n" * 5 + "250 2.0.0 XQOK\r\n"),
+            c(f"XQFETCH 5\r\nXQORDER {CID[0]} RELEASE Q=Outbreak\r\nDATA\r\nRSET\r\nNOOP\r\n"),
+            s("502 5.5.1\r\n" * 4 + "250 2.0.0 XQOK\r\n"),
         ],
         ends=["server"],
         limits=SMALL | {"window": 6},

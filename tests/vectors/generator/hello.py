@@ -25,6 +25,18 @@ CASES: list[Case] = [
         start="ehlo",
         ends=["server"],
     ),
+    case(
+        "set-back",
+        "who says it was set back, holds its peer for set back, and has testified",
+        [
+            c(base + " OLD=1.700 ROLLED=1 TOLD=3.4200.830\r\n"),
+            {"server_event": "hello"} | told | {"old": [1, 700], "rolled": True, "told": [3, 4200, 830]},
+        ],
+        start="ehlo",
+        ends=["server"],
+    ),
+    wrong("old-of-three", base + " OLD=1.2.3"),
+    wrong("told-of-two", base + " TOLD=1.2"),
     wrong("key-twice", base + " INC=1"),
     wrong("key-missing", base.replace(" PSEQ=4410", "")),
     wrong("serial-short", base.replace(GW1, "SHORT")),
