@@ -1,9 +1,10 @@
 """`pratique backup` and `pratique restore`: an appliance's state on a second medium, and back.
 
 A backup is a directory: the database as SQLite's online backup gives it (one committed state, also of a running
-appliance), the bodies that its rows name, configuration and keys, and MANIFEST.json, which is written last. What the
-appliance let go of while it was copied is marked so in the copy. A restored store knows that it is older than what its
-peers have seen: it recovers what they know before it acts (docs/cpq.md §6).
+appliance), the bodies that its rows name, keys, configuration with the files of filters and rules that it names inside
+the appliance's directory, and MANIFEST.json, which is written last. What the appliance let go of while it was copied is
+marked so in the copy. A restored store knows that it is older than what its peers have seen: it recovers what they know
+before it acts (docs/cpq.md §6).
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pratique.front.files import read_options
+from pratique.front.options import GatewayOptions, Options
 from pratique.store.audit import GENESIS, broken_at
 from pratique.store.sqlite.opening import connect
 from pratique.store.sqlite.view import SqliteView
@@ -64,12 +66,24 @@ def back_up(directory: Path, target: Path) -> Made:
     finally:
         live.close()
     shutil.copytree(directory / "keys", partial / "keys")
-    shutil.copy2(directory / "pratique.toml", partial / "pratique.toml")
+    _copy_configuration(options, directory, partial)
     _write_manifest(partial, made)
     _sync_tree(partial)
     partial.rename(target)
     _sync(target.parent)
     return made
+
+
+def _copy_configuration(options: Options, source: Path, target: Path) -> None:
+    """The configuration and what it names below its directory; a file that lies elsewhere is not the appliance's."""
+    names = ["pratique.toml"]
+    if isinstance(options, GatewayOptions):
+        names += [options.gateway.policy.filters_file, *options.gateway.virus.rules_files]
+    for name in filter(None, names):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            continue
+        (target / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy2(source / name, target / name)
 
 
 def _copy_database(live: sqlite3.Connection, path: Path) -> None:
@@ -201,8 +215,8 @@ def restore(source: Path, directory: Path, *, verify: bool) -> Made:
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700, parents=True)
-    shutil.copy2(source / "pratique.toml", partial / "pratique.toml")
     options = read_options(source)
+    _copy_configuration(options, source, partial)
     shutil.copytree(source / "keys", partial / "keys")
     shutil.copytree(source / "spool", partial / options.store.spool)
     store = partial / options.store.directory

@@ -1,6 +1,7 @@
 """Backup and restore on real appliances: whole while it runs, proved before it is put back, known to be old after."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,19 @@ async def test_what_is_not_what_was_backed_up_is_not_put_back(tmp_path: Path) ->
         (tmp_path / "backup" / MANIFEST).unlink()
         with pytest.raises(BackupFailed, match="no whole backup"):
             restore(tmp_path / "backup", tmp_path / "new", verify=False)
+
+
+async def test_the_files_that_the_configuration_names_are_in_it(tmp_path: Path) -> None:
+    async with pair(tmp_path / "pair") as both:
+        gateway = both.gateway.directory
+        (gateway / "own").mkdir()
+        (gateway / "own" / "mail.filters").write_text('own: if (subject == "x") { drop(); }\n.\n')
+        (gateway / "names.yar").write_text("rule named { condition: false }\n")
+        configured = (gateway / "pratique.toml").read_text()
+        configured = re.sub(r'(?m)^#? ?filters_file = .*', 'filters_file = "own/mail.filters"', configured)
+        configured = re.sub(r"(?m)^#? ?rules_files = .*", 'rules_files = ["names.yar"]', configured)
+        (gateway / "pratique.toml").write_text(configured)
+        back_up(gateway, tmp_path / "backup")
+        restore(tmp_path / "backup", tmp_path / "new", verify=True)
+        for name in ("own/mail.filters", "names.yar", "pratique.toml"):
+            assert (tmp_path / "new" / name).read_bytes() == (gateway / name).read_bytes()

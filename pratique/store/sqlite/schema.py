@@ -247,7 +247,7 @@ CREATE TABLE journal (
     cid BLOB NOT NULL CHECK (length(cid) = 16),
     hop INTEGER NOT NULL,
     seq INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('FIN', 'DEL', 'ACC', 'CANC', 'LOC')),
+    state TEXT NOT NULL CHECK (state = 'FIN' OR state = 'DEL' OR state = 'ACC' OR state = 'CANC' OR state = 'LOC'),
     seal TEXT NOT NULL,
     peer TEXT NOT NULL,
     at INTEGER NOT NULL,
