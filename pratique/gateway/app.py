@@ -25,6 +25,7 @@ from pratique.policy.evaluate import Program
 from pratique.runner.cpq_parts import Trusts
 from pratique.runner.cpq_server import CpqService
 from pratique.runner.deliverer import Deliverer
+from pratique.runner.forget import Forgetter
 from pratique.runner.jobs import Answered, Job, Outgoing
 from pratique.runner.link import Link
 from pratique.runner.link_items import Item
@@ -103,6 +104,7 @@ class Gateway:
             recover=self._peer_recovers,
         )
         self.canary = Canary(services, self.planner, outlets)
+        self.forgetter = Forgetter(services, keep_ms=parts.settings.keep_days * 86_400_000)
         self.sweeper = Sweeper(services, shadow_ms=parts.settings.shadow_days * 86_400_000)
         self.link: Link | None = None
         self.intake = Intake(services, parts.settings, judging=self.judging, resolver=self.resolver, tls=parts.smtp_tls)
@@ -125,6 +127,7 @@ class Gateway:
         if waiting:
             self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")
+        self.services.tasks.spawn(self.forgetter.run(), "old rows")
         self.services.tasks.spawn(self._judge_left_over(), "judging of unjudged mail")
 
     def reconfigure(self, settings: GatewaySettings, routes: Routes, program: Program) -> list[str]:

@@ -97,4 +97,7 @@ class GatewaySettings:
         "How long a client waits for the verdict before its mail is taken unjudged and judged from the queue.",
         min=0,
     )
+    keep_days: int = option(
+        7, "How long the rows of mail that left by itself stay, in days; the log and the audit tell of it later.", min=1
+    )
     shadow_days: int = option(7, "How long the body of a message stays here after the manager has it, in days.", min=0)

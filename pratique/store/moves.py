@@ -418,6 +418,15 @@ class LetGo:
 
 
 @value
+class Forget:
+    """The rows of copies that are over go: hop 0, SETTLED, body let go, never offered to a peer; their deliveries with
+    them. Others are left alone. Result: how many went."""
+
+    mids: tuple[int, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+@value
 class PutPeer:
     peer: Peer
     audit: tuple[AuditEntry, ...]
@@ -486,6 +495,7 @@ Move = (
     | MoveHold
     | SendCopy
     | LetGo
+    | Forget
     | PutPeer
     | PutQuarantine
     | DropQuarantine

@@ -7,7 +7,7 @@ from typing import Any
 
 from pratique.store.interface import Search, Store
 from pratique.store.records import JournalRow
-from tests.conformance.samples import GATEWAY, MANAGER, OTHER_GATEWAY, Samples
+from tests.conformance.samples import GATEWAY, MANAGER, NOW, OTHER_GATEWAY, Samples
 
 PEERS = (GATEWAY, OTHER_GATEWAY, MANAGER)
 ALL = 10_000
@@ -43,6 +43,7 @@ def snapshot(store: Store, samples: Samples, *, extents: bool = True) -> dict[st
         "expired": list(view.expired_holds(1 << 60, ALL)),
         "oldest": list(view.oldest_holds(ALL)),
         "journal": {peer: [plain(row) for row in view.journal(peer, 0, ALL)] for peer in PEERS},
+        "past": [view.past(after, NOW + later, 2) for after in (0, 2) for later in (0, 1 << 40)],
         "disposable": list(view.disposable(1 << 60, ALL)),
         "peers": view.peers(),
         "quarantines": view.quarantines(),

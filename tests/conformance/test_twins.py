@@ -30,6 +30,7 @@ from pratique.store.moves import (
     DotSent,
     DropQuarantine,
     EndDoubt,
+    Forget,
     FoundOld,
     HelloFrom,
     Intend,
@@ -217,6 +218,10 @@ class Twins(RuleBasedStateMachine):
     @rule(picks=st.lists(PICK, min_size=1, max_size=2))
     def let_go(self, picks: list[int]) -> None:
         self.both(lambda samples: LetGo(tuple(self.mid(pick) for pick in picks)))
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=3))
+    def forget(self, picks: list[int]) -> None:
+        self.both(lambda samples: Forget(tuple(self.mid(pick) for pick in picks), (entry("forget"),)))
 
     # --- custody -------------------------------------------------------------------------------------------------
     @rule(pick=PICK, hop=HOPS)

@@ -213,6 +213,12 @@ def is_open(deliveries: tuple[Delivery, ...]) -> bool:
     return any(delivery.state in OPEN_DELIVERY for delivery in deliveries)
 
 
+def is_over(rows: Rows, copy: Copy) -> bool:
+    """Nobody but us has ever heard of it, and nothing of it is left to do."""
+    alone = copy.hop == 0 and (copy.cid, 1) not in rows.transfers
+    return copy.custody == "SETTLED" and copy.extent is None and alone
+
+
 def end_of_hop(tx: Tx, mid: int, held_again: str = "", number: int = 0) -> None:
     """A copy that came by an even hop is settled, or held again by the transfer of that id: the row FIN tells the peer
     that released it how it ended."""

@@ -3,11 +3,22 @@
 import json
 from dataclasses import replace
 
-from pratique.store.memory.apply import Tx, applies, body_may_go, end_of_hop, is_open, put_copy, require, write_row
+from pratique.store.memory.apply import (
+    Tx,
+    applies,
+    body_may_go,
+    end_of_hop,
+    is_open,
+    is_over,
+    put_copy,
+    require,
+    write_row,
+)
 from pratique.store.moves import (
     Accept,
     DotSent,
     DropQuarantine,
+    Forget,
     Judge,
     LetGo,
     Outcome,
@@ -120,6 +131,18 @@ def let_go(tx: Tx, move: LetGo) -> tuple[Extent, ...]:
             tx.rows.copies[mid] = replace(copy, extent=None, version=copy.version + 1)
     named = {copy.extent for copy in tx.rows.copies.values()}
     return tuple(extent for extent in gone if extent not in named)
+
+
+@applies(Forget)
+def forget(tx: Tx, move: Forget) -> int:
+    gone = [mid for mid in move.mids if (copy := tx.rows.copies.get(mid)) is not None and is_over(tx.rows, copy)]
+    for mid in dict.fromkeys(gone):
+        copy = tx.rows.copies[mid]
+        del tx.rows.copies[mid]
+        del tx.rows.mids[copy.cid, copy.hop]
+        tx.rows.deliveries.discard(mid)
+    tx.record(move.audit)
+    return len(dict.fromkeys(gone))
 
 
 @applies(PutPeer)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pratique.store import shown
 from pratique.store.interface import Found, Search, TextTest
-from pratique.store.memory.apply import body_may_go
+from pratique.store.memory.apply import body_may_go, is_over
 from pratique.store.memory.mail import attachments
 from pratique.store.memory.rows import OPEN_DELIVERY, OPEN_TRANSFER, Rows
 from pratique.store.records import (
@@ -205,6 +205,11 @@ class MemoryView:
             and (body_may_go(rows, copy, min(shadows_before, uncovered_before)) or not self._uncovered(copy))
         ]
         return sorted(found)[:limit]
+
+    def past(self, after_mid: int, before: int, limit: int) -> tuple[tuple[int, ...], int]:
+        copies = [self._rows.copies[mid] for mid in sorted(self._rows.copies) if mid > after_mid][:limit]
+        old = [copy for copy in copies if copy.at < before]
+        return tuple(copy.mid for copy in old if is_over(self._rows, copy)), old[-1].mid if old else 0
 
     def _uncovered(self, copy: Copy) -> bool:
         """Does its taker make backups, and none holds it yet?"""

@@ -25,6 +25,7 @@ SINGLES: dict[type, Callable[[Tx, Item[Any]], Any]] = {
     moves.DelayExit: holds.delay_exit,
     moves.DropQuarantine: facts.drop_quarantine,
     moves.EndDoubt: recovery.end_doubt,
+    moves.Forget: mail.forget,
     moves.FoundOld: take.found_old,
     moves.HelloFrom: take.hello_from,
     moves.Intend: offer.intend,

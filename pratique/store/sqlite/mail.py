@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pratique.store.moves import Accept, DotSent, Judge, LetGo, MoveRefused, Settle, Settled
+from pratique.store.moves import Accept, DotSent, Forget, Judge, LetGo, MoveRefused, Settle, Settled
 from pratique.store.records import Extent, NewCopy
 from pratique.store.sqlite.copies import (
     Ending,
@@ -156,6 +156,24 @@ def let_go(tx: Tx, item: Item[LetGo]) -> tuple[Extent, ...]:
             tx.body(segment, -1)
             gone.append(Extent(segment, offset, length))
     return tuple(gone)
+
+
+_OVER = (
+    "custody = 'SETTLED' AND hop = 0 AND segment IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM transfer WHERE transfer.cid = copy.cid AND transfer.hop = 1)"
+)
+PAST = f"SELECT mid, at < ?1, {_OVER} FROM copy WHERE mid > ?2 ORDER BY mid LIMIT ?3"  # noqa: S608 - all is ours
+
+
+def forget(tx: Tx, item: Item[Forget]) -> int:
+    gone = 0
+    for mid in item.move.mids:
+        if tx.run(f"DELETE FROM copy WHERE mid = ? AND {_OVER}", mid):  # noqa: S608 - all is ours
+            tx.run("DELETE FROM delivery WHERE mid = ?", mid)
+            gone += 1
+    tx.count("copy.SETTLED", -gone)
+    tx.audits += item.move.audit
+    return gone
 
 
 def _was_last(tx: Tx, segment: int, offset: int) -> bool:

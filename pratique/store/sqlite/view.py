@@ -27,6 +27,7 @@ from pratique.store.records import (
     User,
 )
 from pratique.store.sqlite import codec, search
+from pratique.store.sqlite.mail import PAST
 
 _COPY = codec.select(codec.COPY_COLUMNS, "copy")
 _HOLD = codec.select(codec.HOLD_COLUMNS, "hold")
@@ -121,6 +122,11 @@ class SqliteView:
         # -1 marks what may go at once; a shadow has the time from which it was one.
         rows = self._all(_DISPOSABLE, max(shadows_before, 0), max(uncovered_before, 0), limit)
         return sorted(row[0] for row in rows)
+
+    def past(self, after_mid: int, before: int, limit: int) -> tuple[tuple[int, ...], int]:
+        rows = self._all(PAST, before, after_mid, limit)
+        old = [row for row in rows if row[1]]
+        return tuple(mid for mid, _, over in old if over), old[-1][0] if old else 0
 
     def newest_bodies(self, after_mid: int, limit: int) -> Sequence[tuple[int, Extent, str]]:
         rows = self._all(
