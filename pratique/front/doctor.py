@@ -19,15 +19,26 @@ from cryptography import x509
 
 from pratique.fleet.identity import Keys
 from pratique.front.check import Check, State
-from pratique.front.doctor_machine import check_corrupt, check_disks, check_ntp, check_peer_clocks, check_sync
+from pratique.front.doctor_machine import (
+    check_audit,
+    check_corrupt,
+    check_disks,
+    check_ntp,
+    check_peer_clocks,
+    check_sync,
+)
 from pratique.front.doctor_peers import check_peer, nobody_enrolled
+from pratique.front.failures import of_file
 from pratique.front.files import BadConfiguration, read_options
+from pratique.front.fsck import Teller
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
 from pratique.front.patient import Patient, reachable
 from pratique.front.probe import ProbeFailed, banner
 from pratique.net.clock import SystemClock
+from pratique.runner.refusals import cure_of
 from pratique.store.moves import StoreFailed
+from pratique.store.sqlite.opening import STORE_FILE
 
 EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
@@ -53,7 +64,8 @@ async def examine(directory: Path) -> list[Check]:
     peers = told.peers if told is not None else []
     if told is not None:
         checks += [check_space(told.health), check_corrupt(told.corrupt)]
-        checks += check_links(told.health)
+        checks.append(await _audit(store_place / STORE_FILE))
+        checks += check_links(told.health, options.appliance.serial)
         checks += check_peer_clocks(told.health, peers)
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
@@ -71,8 +83,10 @@ def rendered(checks: list[Check]) -> str:
         lines.append(f"{check.state.upper():8} {check.name}: {check.found}")
         if check.cure and check.state in (State.FAILED, State.WARNING):
             lines.append(f"         cure: {check.cure}")
-    failed = sum(check.failed for check in checks)
-    lines.append("all required checks passed" if not failed else f"{failed} required checks failed")
+    required = sum(check.failed for check in checks)
+    others = sum(check.state is State.FAILED for check in checks) - required
+    ended = f"{required} required checks failed" if required else "all required checks passed"
+    lines.append(f"{ended}, {others} that are not required failed" if others else ended)
     return "\n".join(lines)
 
 
@@ -142,10 +156,19 @@ async def check_store(patient: Patient) -> tuple[Check, Told | None]:
     try:
         health, peers, corrupt = [await ask(patient.directory, act) for act in ("health", "peers", "corrupt")]
     except (LocalRefused, StoreFailed, OSError, ValueError) as error:
-        cure = "see the mail log; a full or broken disk must be cured first, nothing is lost meanwhile"
-        return Check("store", State.FAILED, str(error), cure), None
+        text = of_file(error) if isinstance(error, OSError) else str(error)
+        found, _, cure = text.rpartition("; ")  # why; what to do
+        return Check("store", State.FAILED, found or text, cure if found else "see the mail log"), None
     gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
     return Check("store", State.OK, f"opened: {gauges}"), Told(health, peers, corrupt)
+
+
+async def _audit(path: Path) -> Check:
+    teller = Teller()
+    try:
+        return await asyncio.to_thread(check_audit, path, teller)
+    finally:
+        teller.end()
 
 
 async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:
@@ -173,7 +196,7 @@ def check_space(health: dict[str, Any]) -> Check:
     return Check("space", state, f"{free / (1 << 20):.0f} MiB above the reserve", cure)
 
 
-def check_links(health: dict[str, Any]) -> list[Check]:
+def check_links(health: dict[str, Any], own: str) -> list[Check]:
     """What the running appliance itself says of its links."""
     checks = []
     for link in health["links"]:
@@ -182,7 +205,8 @@ def check_links(health: dict[str, Any]) -> list[Check]:
         name = f"link {link['peer']}"
         if link["up"] is False:
             found = f"{link['waiting']} transfers wait: {link['last_error'] or 'no connection'}"
-            checks.append(Check(name, State.FAILED, found, "see the checks of this peer below", required=False))
+            cure = cure_of(link["last_error"] or "", peer=link["peer"], own=own) or "see the checks of this peer below"
+            checks.append(Check(name, State.FAILED, found, cure, required=False))
         else:
             state = "up" if link["up"] else "not needed yet"
             checks.append(Check(name, State.OK, f"{state}, {link['waiting']} transfers wait", required=False))

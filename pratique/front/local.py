@@ -27,7 +27,7 @@ from pratique.manager.release import Releaser
 from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.runner.services import Numbers, Services
-from pratique.store.moves import StoreFailed
+from pratique.store.moves import StoreFailed, StoreInUse
 from pratique.telemetry import events as log
 from pratique.telemetry.mail_log import MailLog
 
@@ -53,8 +53,10 @@ async def ask(directory: Path, command: str, **arguments: Any) -> Any:
         raise LocalRefused(refused.text) from refused
     except BadArguments as error:
         raise LocalRefused(str(error)) from error
-    except StoreFailed as error:
+    except StoreInUse as error:
         raise LocalRefused(f"{error}; if the appliance is just starting, try again in a moment") from error
+    except StoreFailed as error:
+        raise LocalRefused(str(error)) from error
 
 
 async def _ask_running(directory: Path, command: str, arguments: dict[str, Any]) -> Any:
@@ -96,6 +98,7 @@ async def stopped_bench(directory: Path, options: Options) -> AsyncIterator[Benc
             rollover_bytes=options.log.rollover_bytes,
             keep_files=options.log.keep_files,
             json=options.log.json,
+            debug=options.log.debug,
         )
         tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {error}")))
         services = Services(settings.name, store, mail_log, clock, tasks, Numbers())
@@ -130,9 +133,14 @@ async def change_peer(directory: Path, serial: str, action: str) -> str:
 
 async def set_password(directory: Path, user: str, password: str) -> str:
     """Raises LocalRefused also for a pass phrase that cannot be used."""
+    done = await ask(directory, "passwd", user=user, hash=hashed(password), create=ADMINISTRATOR)
+    still = "; it is disabled still, see `pratique user enable`" if done["disabled"] else ""
+    return f"{done['user']} ({done['role']}) has a new pass phrase; all its sessions ended{still}"
+
+
+def hashed(password: str) -> str:
+    """For the acts: the pass phrase itself stays in this process. Raises LocalRefused when it cannot be used."""
     try:
-        hashed = await asyncio.to_thread(hash_password, password)
+        return hash_password(password)
     except ValueError as error:
         raise LocalRefused(str(error)) from error
-    done = await ask(directory, "passwd", user=user, hash=hashed, create=ADMINISTRATOR)
-    return f"{done['user']} ({done['role']}) has a new pass phrase; all its sessions ended"

@@ -1,13 +1,13 @@
 """The spool: bodies of messages in append-only segment files. Knows no rows, no states, no SQL.
 
 A segment is a file of 64 MiB whose blocks are allocated beforehand; small bodies are appended one behind the other, so
-that one fdatasync makes many of them durable (design/performance.md §2). A body over `MEMORY_BYTES` gets a file of its
+that one fdatasync makes many of them durable (docs/internals.md). A body over `MEMORY_BYTES` gets a file of its
 own and is written in pieces. Either way a body is one contiguous Extent.
 
 Invariants
 * An extent is durable only after `sync()` of its segment; the store calls it before the commit that names the extent.
 * A failed fdatasync is never retried: the kernel may report success the second time with the data lost
-  (design/custody.md §0.5). After it the spool takes nothing more.
+  (docs/internals.md, "Group commit"). After it the spool takes nothing more.
 * A segment that is used again gets a new number: an old extent never reads the octets of another message.
 * A body is live from `finish()` to `drop()`; one whose move fails is dropped by the store. A segment without live
   bodies is used again once the rows agree. What no row names after a crash is free space.
@@ -141,13 +141,15 @@ class FileSpool:
         return self._room.free_bytes()
 
     def append(self, chunks: list[bytes], size: int) -> Extent:
-        """A small body behind the others of the current segment."""
+        """A small body behind the others of the current segment. An empty one takes an octet, too: its place is how
+        rows name it, and the next body must have another."""
+        taken = max(size, 1)
         segment = self._current
-        if segment is None or segment.used + size > segment.capacity:
-            segment = self._turn(size)
+        if segment is None or segment.used + taken > segment.capacity:
+            segment = self._turn(taken)
         offset = segment.used
         self.write_at(segment, offset, chunks, size)
-        segment.used = offset + size
+        segment.used = offset + taken
         segment.live += 1
         self._pending.add((segment.number, offset))
         return Extent(segment.number, offset, size)
@@ -243,7 +245,7 @@ class FileSpool:
         segment = self._segments.get(extent.segment)
         if segment is None or not segment.lent:
             raise StoreFailed(f"segment {extent.segment} is not lent to anybody")
-        end = extent.offset + extent.length
+        end = extent.offset + (max(extent.length, 1) if segment.shared else extent.length)
         if not segment.shared:
             segment.capacity = os.fstat(self._handles.of(segment).fd).st_size
         if extent.offset < 0 or extent.length < 0 or end > segment.capacity:

@@ -1,11 +1,16 @@
 """What a start says: how the last end was, what waits, what is corrupt."""
 
 import asyncio
+import sqlite3
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pratique.front import recovery
+from pratique.front.check import State
+from pratique.front.doctor_machine import check_audit
 from pratique.store.corrupt import cleared, corrupt_copies
 from tests.front.pair import Pair, pair, until
 
@@ -44,6 +49,51 @@ async def test_a_start_says_how_the_last_end_was(tmp_path: Path) -> None:
         await gateway.start()
         assert gateway.grep("Warning: started after an end that was not clean")
         await until(lambda: gateway.grep(r"the newest \d+ bodies \(\d+ B\) are what was accepted"))
+
+
+async def test_a_check_that_a_stop_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice: the second life, too, ends before it has looked at the bodies of the first."""
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await both.send("good", "bad")
+        mids = [mid for mid, _, _ in gateway.view.live_bodies()]
+        _damage(both, mids[1])
+        await _crash(both)
+        go_on = threading.Event()
+        with monkeypatch.context() as slow:
+            slow.setattr(recovery, "_prove", lambda verify, chunk: go_on.wait(60) and {})
+            for count in (1, 2):
+                await gateway.start()
+                await gateway.stop()
+                assert len(gateway.grep("the bodies of the life before were not all checked; the next start")) == count
+            go_on.set()
+        assert not gateway.grep("CORRUPT")
+        await gateway.start()
+        assert len(gateway.grep("Warning: started after an end that was not clean")) == 3
+        await until(lambda: gateway.grep(f"Critical: MID {mids[1]} is CORRUPT: its stored body does not match"))
+        await until(lambda: corrupt_copies(gateway.view))
+        await until(lambda: gateway.appliance.proof is not None and gateway.appliance.proof.done())
+        await gateway.stop()
+        await gateway.start()
+        assert gateway.grep("started after a clean end")
+
+
+async def test_a_changed_audit_row_is_named_at_the_start_and_by_the_doctor(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await both.send("one")
+        await gateway.stop()
+        path = gateway.directory / "store" / "store.db"
+        assert check_audit(path, lambda what, done, total: None).state is State.OK
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("DROP TRIGGER audit_is_final_1")
+            db.execute("UPDATE audit SET actor = 'mallory' WHERE number = 2")
+        await gateway.start()
+        await until(lambda: gateway.grep("Critical: the audit chain is broken: audit row 2 does not follow.*fsck"))
+        found = check_audit(path, lambda what, done, total: None)
+        assert (found.failed, "audit row 2" in found.found, "copy of the store" in found.cure) == (True, True, True)
 
 
 async def test_a_body_that_the_disk_lost_is_named_kept_and_never_sent(tmp_path: Path) -> None:

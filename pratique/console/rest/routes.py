@@ -1,6 +1,6 @@
 """The routes of the REST API in one table.
 
-Both roles serve the same tree (contract/rest.md). The description of the API and the tests of who may do what are
+Both roles serve the same tree (docs/rest.md). The description of the API and the tests of who may do what are
 derived from ROUTES; a route that is not in it does not exist.
 """
 
@@ -24,6 +24,7 @@ class Route:
     handler: Handler
     commands: tuple[str, ...]
     query: tuple[str, ...] = ()  # for the description; the handler checks them
+    file: bool = False  # the answer is no JSON
 
 
 _SEARCH = (
@@ -65,6 +66,7 @@ ROUTES = (
         contents.get_attachment,
         ("attachment",),
         ("mid", "attachmentId", "quarantineType"),
+        file=True,
     ),
     *(
         route

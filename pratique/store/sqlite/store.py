@@ -33,7 +33,7 @@ from pratique.store.spool import FileSpool, SegmentState
 from pratique.store.sqlite.families import bodies_of, numbers_wanted
 from pratique.store.sqlite.index import SearchIndex
 from pratique.store.sqlite.item import Item
-from pratique.store.sqlite.opening import Files, Meta, Reached, connect, identify
+from pratique.store.sqlite.opening import Files, Meta, Reached, connect, identify, unreadable
 from pratique.store.sqlite.view import SqliteView
 from pratique.store.sqlite.writer import Done, Head, Writer
 
@@ -75,8 +75,7 @@ class SqliteStore:
             store = cls(files, db, meta, identity, spool, clock, loop or asyncio.get_running_loop())
         except sqlite3.Error as error:
             files.unlock()
-            why = f"cannot open {files.database} ({error}); run `pratique doctor`"
-            raise StoreFailed(why, fatal=True) from error
+            raise StoreFailed(unreadable(files.database, error), fatal=True) from error
         except BaseException:
             files.unlock()
             raise
@@ -112,7 +111,8 @@ class SqliteStore:
         self.mid_before = min(self._witness.mid, meta.mid)  # the highest MID when the last life began
         self._seq = meta.seq
         self._mid = max(meta.mid, self._witness.mid) + (0 if self.clean else MID_SKIP)
-        files.testify(Reached(meta.inc, meta.seq, mid=meta.mid), identity.nonce)
+        since = meta.mid if self.clean else self.mid_before  # what was not proved yet is proved by the next life
+        files.testify(Reached(meta.inc, meta.seq, mid=since), identity.nonce)
         # Only a manager holds messages, so only a manager searches.
         self._index = SearchIndex(files.index, files.database) if identity.role == "manager" else None
         self._view = self._open_view()
