@@ -190,7 +190,7 @@ async def _passwd(bench: Bench, person: Person, arguments: dict[str, Any]) -> An
 
 
 async def _users(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
-    return [_shown(user) for user in await users.users(bench.desk, person)]
+    return [asdict(account) for account in await users.list_users(bench.desk, person)]
 
 
 async def _add_user(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
@@ -199,21 +199,16 @@ async def _add_user(bench: Bench, person: Person, arguments: dict[str, Any]) -> 
         raise BadArguments("quarantines must be a list of names")
     name, role, hashed = (_text(arguments, key) for key in ("name", "role", "hash"))
     made = await users.add_user(bench.desk, person, name, role=role, hashed=hashed, quarantines=tuple(names))
-    return _shown(made)
+    return asdict(users.account_of(bench.desk, made))
 
 
 async def _disable_user(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
-    return _shown(await users.disable_user(bench.desk, person, _text(arguments, "name")))
+    return asdict(users.account_of(bench.desk, await users.disable_user(bench.desk, person, _text(arguments, "name"))))
 
 
 async def _enable_user(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     name, hashed = _text(arguments, "name"), _text(arguments, "hash")
-    return _shown(await users.enable_user(bench.desk, person, name, hashed=hashed))
-
-
-def _shown(user: User) -> dict[str, Any]:
-    """All but the hash."""
-    return {name: getattr(user, name) for name in ("name", "role", "quarantines", "created_at", "disabled")}
+    return asdict(users.account_of(bench.desk, await users.enable_user(bench.desk, person, name, hashed=hashed)))
 
 
 async def _enrol(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:

@@ -87,7 +87,7 @@ def message(found: dict[str, Any]) -> str:
 def people(found: list[dict[str, Any]]) -> str:
     rows = [("Name", "Role", "Signs in", "Quarantines")]
     for user in found:
-        names = ", ".join(user["quarantines"]) or "-"
+        names = "all" if user["quarantines"] is None else ", ".join(user["quarantines"]) or "-"
         rows.append((cut(user["name"], 64), user["role"], "no" if user["disabled"] else "yes", cut(names, 120)))
     return table(rows) if found else "there are no users"
 
