@@ -77,6 +77,7 @@ class Faces:
     def desk(self) -> "Desk":
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
+        from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance
         role, counters = appliance.role, appliance.counters
@@ -88,6 +89,7 @@ class Faces:
             clock=appliance.services.clock,
             telemetry=appliance.mail_log,
             acts=ManagerActs(role, counters) if isinstance(role, Manager) else GatewayActs(role, counters),
+            queues=ManagerQueues(role) if isinstance(role, Manager) else GatewayQueues(role),
         )
 
     def _sign_in(self) -> "SignIn":

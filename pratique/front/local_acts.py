@@ -15,6 +15,7 @@ from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
 from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
+from pratique.front.local_verb import spoken
 from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
 from pratique.runner.cpq_server import WATERMARK
@@ -250,6 +251,11 @@ async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any
     return [{name: getattr(peer, name) for name in PEER_FIELDS} for peer in bench.desk.store.view.peers()]
 
 
+async def _verb(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    """A line of the operators' command line, where nobody answers questions: what it says, and its exit status."""
+    return await spoken(bench.desk, person, _text(arguments, "line"))
+
+
 LOCAL_ACTS: dict[str, Act] = {
     "list": _list,
     "show": _show,
@@ -265,4 +271,5 @@ LOCAL_ACTS: dict[str, Act] = {
     "corrupt": _corrupt,
     "canary": _canary,
     "watermark": _watermark,
+    "verb": _verb,
 }

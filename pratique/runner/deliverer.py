@@ -22,6 +22,7 @@ from pratique.net.resolver import LookupFailed, NoSuchDomain, Resolver
 from pratique.runner.delivery_log import attempt_lines, pending_until
 from pratique.runner.delivery_session import DeliverySession
 from pratique.runner.jobs import Answered, Destination, Job, Mailroom, Target
+from pratique.runner.link_items import Health
 from pratique.runner.services import Services, audit
 from pratique.runner.settings import DeliverySettings
 from pratique.store.interface import Submitted
@@ -203,6 +204,7 @@ class Deliverer:
         """One connection's life: route, dial, deliver until nothing is left."""
         try:
             destination.health.connections += 1
+            destination.health.active_ms = self.services.clock.now_ms()
             try:
                 hops = await self._hops(destination)
             except NoRoute as error:
@@ -412,12 +414,17 @@ class Deliverer:
         again: dict[tuple[int, bool], list[Target]] = {}
         targets = {t.rid: t for t in job.targets}
         for outcome in move.outcomes:
-            health.delivered += outcome.state == "DELIVERED"
-            if outcome.state == "DUE":
+            if outcome.state == "DELIVERED":
+                health.delivered += 1
+            elif outcome.state == "DUE":
                 health.soft_bounced += 1
+                health.last_error = outcome.reply
                 target = targets[outcome.rid]
                 target.warned = target.warned or outcome.delayed
                 again.setdefault((outcome.next_at, outcome.reply.startswith(IN_DOUBT)), []).append(target)
+            elif outcome.state == "CANCELLED":
+                health.deleted += 1
+        _count_failed(health, move.outcomes, answers)
         for (at, doubtful), group in again.items():
             emit(pending_until(job, tuple(t.rid for t in group), at))
             if doubtful and not job.doubtful:
@@ -452,6 +459,15 @@ class Deliverer:
             self._timer.cancel()
         for session in list(self.sessions):
             session.finish()
+
+
+def _count_failed(health: Health, outcomes: tuple[Outcome, ...], answers: tuple[Answered, ...]) -> None:
+    for outcome, answer in zip(outcomes, answers, strict=False):  # a route that discards has no answers
+        if outcome.state == "FAILED":
+            kind = bounce.why_hard(answer.reply)
+            health.hard_bounced[kind] = health.hard_bounced.get(kind, 0) + 1
+            if kind is bounce.Hard.REFUSED:
+                health.last_5xx = str(answer.reply)
 
 
 def _in_doubt(job: Job, answer: Answered) -> bool:

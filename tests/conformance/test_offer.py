@@ -16,7 +16,7 @@ from pratique.store.moves import (
     TransfersAnswered,
     TransferStuck,
 )
-from pratique.store.records import NewCopy
+from pratique.store.records import NewCopy, Waiting
 from tests.conformance.conftest import Bench
 from tests.conformance.samples import GATEWAY, MANAGER, OTHER_GATEWAY, SEAL, delivery, entry
 
@@ -314,3 +314,14 @@ async def test_a_transfer_is_offered_once(gateway: Bench) -> None:
     other = gateway.samples.copy("Q")
     assert other.transfer is not None
     await gateway.refused(Accept((replace(other, transfer=replace(other.transfer, cid=copy.cid)),), ()))
+
+
+async def test_what_waits_for_a_peer_is_counted(gateway: Bench) -> None:
+    assert gateway.view.waiting_for_peer(MANAGER) == Waiting()
+    first = await gateway.samples.accepted("Q")
+    second = await gateway.samples.accepted("X")
+    await gateway.do(TransferStuck(second.cid, 1, "452 XQFULL", stuck=False))
+    third = await gateway.samples.accepted("X")
+    await gateway.do(answered(third.cid, 1, "ACC"))
+    assert gateway.view.waiting_for_peer(MANAGER) == Waiting(2, 1, first.mid)
+    assert gateway.view.waiting_for_peer(GATEWAY) == Waiting()

@@ -27,7 +27,10 @@ __all__ = [
     "Command",
     "CommandRefused",
     "Desk",
+    "HostCounts",
     "LinkState",
+    "NoQueues",
+    "Queues",
     "Why",
     "actor_of",
     "audit",
@@ -58,6 +61,28 @@ class CommandRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class HostCounts:
+    """Of one destination, since the process began or the counters were reset. Recipients, but `soft_bounced`: events;
+    of the quarantine's own destinations: messages."""
+
+    delivered: int = 0
+    soft_bounced: int = 0
+    dns: int = 0  # given up, and why: this one and the next three
+    refused: int = 0
+    expired: int = 0
+    other: int = 0
+    deleted: int = 0
+
+    @property
+    def hard_bounced(self) -> int:
+        return self.dns + self.refused + self.expired + self.other
+
+    @property
+    def completed(self) -> int:
+        return self.hard_bounced + self.delivered + self.deleted
+
+
+@dataclass(frozen=True, slots=True)
 class LinkState:
     """A destination as an operator sees it."""
 
@@ -69,6 +94,9 @@ class LinkState:
     next_attempt_ms: int  # 0 = none planned
     waiting: int  # recipients of a host; a peer's transfers are counted by the store
     connections: int = 0
+    active_ms: int = 0  # when the last attempt began, 0 = none yet
+    last_5xx: str = ""
+    counts: HostCounts = HostCounts()
 
 
 class Acts(Protocol):
@@ -101,6 +129,21 @@ class Acts(Protocol):
     def counters(self) -> dict[str, float]: ...
 
 
+class Queues(Protocol):
+    """What a running role does with its queues for a person."""
+
+    def wake(self, host: str) -> int:
+        """Try what waits for `host` ("" = all destinations) now. How many destinations were told."""
+        ...
+
+
+class NoQueues:
+    """Of an appliance that does not run."""
+
+    def wake(self, host: str) -> int:
+        raise CommandRefused(Why.UNAVAILABLE, "the appliance does not run; what waits is tried when it starts")
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -112,6 +155,7 @@ class Desk:
     clock: Clock
     telemetry: Telemetry
     acts: Acts
+    queues: Queues = NoQueues()
 
     def quarantines(self, person: Person) -> dict[str, Quarantine]:
         """Those that the person may see, by name."""

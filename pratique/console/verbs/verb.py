@@ -14,7 +14,20 @@ from typing import Any, Protocol
 from pratique.console.access.roles import Permission, Person, may
 from pratique.console.commands.desk import CommandRefused, Desk
 
-__all__ = ["BOTH", "GATEWAY", "MANAGER", "VERBS", "Call", "NoAnswer", "Talk", "Usage", "Verb", "perform", "verb"]
+__all__ = [
+    "BOTH",
+    "GATEWAY",
+    "MANAGER",
+    "MISUSED",
+    "VERBS",
+    "Call",
+    "NoAnswer",
+    "Talk",
+    "Usage",
+    "Verb",
+    "perform",
+    "verb",
+]
 
 GATEWAY = frozenset({"gateway"})
 MANAGER = frozenset({"manager"})

@@ -1,0 +1,180 @@
+"""What waits, message by message: for a host, from a sender, or all of it; the quarantine's own destinations included.
+
+On a manager a person sees the messages of those quarantines alone that he may see; of others no trace.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pratique.console.access.roles import SEE_ALL, Permission, Person
+from pratique.console.commands.desk import CommandRefused, Desk, Why, command
+from pratique.console.commands.hosts import NEEDING_MAX, OWN_HOST
+from pratique.store.interface import View
+from pratique.store.records import Copy, Delivery, Transfer
+
+LISTED_MAX = 1_000  # messages in a listing; a listing is for people
+SCANNED_MAX = 200_000  # rows looked at for one
+PAGE_ROWS = 2_000
+
+
+class By(StrEnum):
+    HOST = "host"
+    SENDER = "sender"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Which messages are meant. `value`: a host, or an envelope sender ("" = the null sender)."""
+
+    by: By
+    value: str = ""
+
+    @classmethod
+    def of(cls, by: By, value: str) -> "Pick":
+        """Raises CommandRefused when it names nothing."""
+        value = value.strip().lower()
+        if by is By.HOST:
+            value = value.rstrip(".")
+        if by is By.SENDER:
+            value = value.removeprefix("<").removesuffix(">")
+        elif by is By.HOST and not value:
+            raise CommandRefused(Why.INVALID, "name a host")
+        return cls(by, "" if by is By.ALL else value)
+
+    def means(self, copy: Copy) -> bool:
+        return self.by is not By.SENDER or copy.envelope.sender.lower() == self.value
+
+    def host(self) -> str:
+        return self.value if self.by is By.HOST else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """One recipient of a message that waits. `state`: DUE, DOT."""
+
+    rid: int
+    address: str
+    host: str
+    attempts: int
+    state: str
+    reply: str
+    next_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """`state`: "" for ordinary mail; for a transfer Q (not offered yet), X (offered, no verdict yet), STUCK (waits for
+    a person), CANC (the peer will never take it); LOC (ours again, waits for a person). `peer`: its name."""
+
+    mid: int
+    size: int
+    at: int
+    sender: str
+    subject: str
+    recipients: tuple[Queued, ...]
+    state: str = ""
+    host: str = ""
+    peer: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    messages: tuple[QueuedMessage, ...]
+    complete: bool  # false: there are more
+
+
+@command("show-recipients", Permission.QUEUE)
+async def show_recipients(desk: Desk, person: Person, pick: Pick) -> Listing:
+    """What waits for a host, from a sender, or all of it: message by message, the oldest first."""
+    seen = None if person.role in SEE_ALL or desk.role == "gateway" else frozenset(desk.quarantines(person))
+
+    def read(view: View) -> Listing:
+        found: list[QueuedMessage] = []
+        for message in waiting_messages(view, desk.role, pick):
+            if message is None or len(found) >= LISTED_MAX:
+                return Listing(tuple(found), False)
+            if seen is None or any(hold.quarantine in seen for hold in view.holds(message.mid)):
+                found.append(message)
+        return Listing(tuple(found), True)
+
+    listing: Listing = await desk.store.read(read)
+    return listing
+
+
+def waiting_messages(view: View, role: str, pick: Pick) -> Iterator[QueuedMessage | None]:
+    """Those that the pick means; None = the limit of what is looked at was reached."""
+    own = OWN_HOST[role]
+    if pick.by is not By.HOST or pick.value == own:
+        names = {peer.serial: peer.name for peer in view.peers()}
+        for transfer in _transfers(view):
+            if transfer is None:
+                yield None
+                return
+            copy = view.copy(transfer.mid)
+            if copy is not None and pick.means(copy):
+                yield _transferred(copy, transfer, own, names.get(transfer.peer, transfer.peer))
+    if pick.host() == own:
+        return
+    for copy, deliveries in _delivered(view, pick.host()):
+        if copy is None:
+            yield None
+            return
+        if pick.means(copy):
+            yield _ordinary(copy, deliveries)
+
+
+def _transfers(view: View) -> Iterator[Transfer | None]:
+    """Open ones of each peer, in the order in which they are offered; then those that wait for a person."""
+    looked_at = 0
+    for peer in view.peers():
+        after = -1
+        while rows := view.open_transfers(peer.serial, after, PAGE_ROWS):
+            yield from rows
+            after = rows[-1].seq
+            looked_at += len(rows)
+            if looked_at >= SCANNED_MAX:
+                yield None
+                return
+    yield from view.unsettled_transfers(NEEDING_MAX)
+
+
+def _delivered(view: View, host: str) -> Iterator[tuple[Copy | None, list[Delivery]]]:
+    """Copies with their open deliveries (to `host`); a copy of None = the limit was reached."""
+    after, looked_at = (0, -1), 0
+    while rows := view.due_deliveries(after, PAGE_ROWS, host=host):
+        last = rows[-1].mid
+        if len(rows) == PAGE_ROWS:  # the last message may go on behind the page: it is read whole
+            rows = [row for row in rows if row.mid != last]
+            rows += [row for row in view.deliveries(last) if row.state in ("DUE", "DOT") and host in ("", row.host)]
+        by_mid: dict[int, list[Delivery]] = {}
+        for row in rows:
+            by_mid.setdefault(row.mid, []).append(row)
+        for mid, deliveries in by_mid.items():
+            copy = view.copy(mid)
+            if copy is not None:
+                yield copy, deliveries
+        after = (last, 1 << 62)
+        looked_at += len(rows)
+        if looked_at >= SCANNED_MAX:
+            yield None, []
+            return
+
+
+def _transferred(copy: Copy, transfer: Transfer, host: str, peer: str) -> QueuedMessage:
+    attempts = transfer.attempts
+    state = "LOC" if copy.custody == "LOC" else transfer.state
+    recipients = tuple(
+        Queued(rid, r.address, host, attempts, transfer.state, transfer.error, 0)
+        for rid, r in enumerate(copy.envelope.recipients)
+    )
+    return QueuedMessage(
+        copy.mid, copy.size, copy.at, copy.envelope.sender, copy.subject, recipients, state, host, peer, transfer.error
+    )
+
+
+def _ordinary(copy: Copy, deliveries: list[Delivery]) -> QueuedMessage:
+    recipients = tuple(Queued(d.rid, d.address, d.host, d.attempts, d.state, d.reply, d.next_at) for d in deliveries)
+    return QueuedMessage(copy.mid, copy.size, copy.at, copy.envelope.sender, copy.subject, recipients)

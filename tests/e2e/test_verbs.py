@@ -1,0 +1,63 @@
+"""The verbs of the queues on running appliances, through the machine's own socket."""
+
+import asyncio
+import json
+from typing import Any
+
+from pratique.front.local import ask
+from tests.e2e.world import Appliance, World, message, until
+
+
+def said(appliance: Appliance, line: str) -> str:
+    """What the line says; it succeeds."""
+    found: dict[str, Any] = asyncio.run(ask(appliance.directory, "verb", line=line))
+    assert found["status"] == 0, found
+    return str(found["text"])
+
+
+def data(appliance: Appliance, line: str) -> Any:
+    return json.loads(said(appliance, f"{line} --json"))
+
+
+def test_mail_that_waits_for_a_manager_that_is_down_is_seen_with_the_reason_and_the_time(world: World) -> None:
+    world.pair()
+    world.start(world.gateway)
+    for number in (1, 2):
+        assert world.gateway.send("a@partner.example", ["b@demo.example"], message(f"held {number}")).startswith("250")
+
+    (host,) = data(world.gateway, "tophosts")["hosts"]
+    assert (host["host"], host["active_rcpts"], host["up"]) == ("the.cpq.host", 2, False)
+    assert "1*   the.cpq.host" in said(world.gateway, "tophosts active_rcpts")
+    (state,) = data(world.gateway, "hoststatus the.cpq.host")["states"]
+    assert "refused" in state["last_error"]
+    assert state["next_attempt"] > state["last_activity"]
+    text = said(world.gateway, "showrecipients host the.cpq.host")
+    assert "held 1" in text and "held 2" in text and "b@demo.example" in text
+    assert "sma1.test: not offered yet" in text
+
+    world.start(world.manager)
+    assert "Rescheduling all messages to the.cpq.host" in said(world.gateway, "delivernow host the.cpq.host")
+    until(lambda: data(world.gateway, "tophosts")["hosts"][0]["deliv_rcpts"] == 2, what="both are handed over")
+    assert said(world.gateway, "showrecipients host the.cpq.host").endswith("No messages.")
+    (state,) = data(world.gateway, "hoststatus the.cpq.host")["states"]
+    assert (state["up"], state["active"], state["last_error"]) == (True, 0, "")
+
+
+def test_a_release_that_waits_for_a_gateway_that_is_down_is_seen_on_the_manager(world: World) -> None:
+    world.pair()
+    world.start()
+    assert world.gateway.send("a@partner.example", ["b@demo.example"], message("for later")).startswith("250")
+    (row,) = until(world.manager.held)
+    world.gateway.stop()
+    assert world.manager.release([row["mid"]]) == 1
+
+    def down() -> bool:
+        (state,) = data(world.manager, "hoststatus the.cpq.release.host")["states"]
+        return (
+            state["up"] is False and state["active"] == 1 and bool(state["last_error"]) and bool(state["next_attempt"])
+        )
+
+    until(down, what="the manager has noticed")
+    assert "1*   the.cpq.release.host" in said(world.manager, "tophosts active_rcpts")
+    text = said(world.manager, "showrecipients host the.cpq.release.host")
+    assert "for later" in text and "gw2.test: offered, no verdict yet" in text
