@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from pratique.delivery.routes import CPQ_HOST, RELEASE_HOST
 from pratique.gateway.app import Gateway
+from pratique.gateway.giving_up import OwnCopies
 from pratique.manager.app import Manager
+from pratique.manager.giving_up import why_kept
+from pratique.runner.giving_up import Ended, Order, end_waiting, picking
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,24 @@ class GatewayQueues:
             told += self.gateway.deliverer.retry_now(host)
         return told
 
+    async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
+        order = Order(picking(host, mids), actor, bounced, self._own().kept)
+        return await end_waiting(self.gateway.deliverer, order)
+
+    async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        link = self.gateway.link
+        why, notice = await self._own().end(
+            mid, actor, bounced=bounced, health=link.health if link is not None else None
+        )
+        if notice is not None:
+            self.gateway.deliverer.offer(notice)
+        if not why and link is not None:
+            link.journal_changed()  # it may have come back from the manager, which hears of its end
+        return why
+
+    def _own(self) -> OwnCopies:
+        return OwnCopies(self.gateway.services, self.gateway.bouncer, self.gateway.parts.delivery.bounce)
+
 
 @dataclass(frozen=True, slots=True)
 class ManagerQueues:
@@ -31,3 +52,9 @@ class ManagerQueues:
         for link in self.manager.links.values():
             link.hello_again()
         return len(self.manager.links)
+
+    async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
+        return Ended()  # a manager delivers nothing itself
+
+    async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        return why_kept(self.manager.services.store.view, mid)

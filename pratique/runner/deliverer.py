@@ -9,7 +9,7 @@ import heapq
 import itertools
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pratique.delivery import bounce
 from pratique.delivery.bounce import Attempted, Notices, Result
@@ -164,13 +164,39 @@ class Deliverer:
 
     def forget(self, mids: frozenset[int]) -> None:
         """These copies are not ours to deliver any more."""
+        self.take_out(lambda job: job.mid in mids)
+
+    def take_out(self, wanted: Callable[[Job], bool]) -> list[Job]:
+        """Those that wait are out of the queue until `put_back`; whoever asks ends them, or gives them back."""
+        taken: list[Job] = []
+        kept: list[tuple[int, int, Job]] = []
+        for entry in self._later:
+            if wanted(entry[2]):
+                taken.append(entry[2])
+                self.destination(entry[2].host).waiting -= len(entry[2].targets)
+            else:
+                kept.append(entry)
+        heapq.heapify(kept)
+        self._later = kept
         for destination in self.destinations.values():
-            destination.queue = deque(job for job in destination.queue if job.mid not in mids)
-        gone = [entry for entry in self._later if entry[2].mid in mids]
-        for _, _, job in gone:
-            self.destination(job.host).waiting -= len(job.targets)
-        self._later = [entry for entry in self._later if entry[2].mid not in mids]
-        heapq.heapify(self._later)
+            jobs = [job for job in destination.queue if wanted(job)]
+            if jobs:
+                taken += jobs
+                destination.queue = deque(job for job in destination.queue if not wanted(job))
+                self._fair.due(destination.host, self._wanted(destination))
+        return taken
+
+    def put_back(self, job: Job) -> None:
+        """One that was taken out and not ended is due."""
+        self._enqueue(job)
+        self._serve()
+
+    def under_way(self) -> list[Job]:
+        return [session.job for session in self.sessions if session.job is not None]
+
+    def ended(self, job: Job, move: Settle, answers: tuple[Answered, ...], settled: Settled) -> None:
+        """A person ended one that was taken out; durable already."""
+        self._after(job, move, answers, move.spawned, settled, 0)
 
     def use(self, routes: Routes) -> None:
         """Route by this table from the next connection on."""

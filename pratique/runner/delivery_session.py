@@ -240,6 +240,11 @@ class DeliverySession:
         self.pump.close()
 
     # --- helpers
+    @property
+    def job(self) -> Job | None:
+        """What is being sent."""
+        return self._job
+
     def _answer(self, job: Job, reply: Reply, *, in_doubt: bool) -> None:
         if reply.code >= 500:
             reply = Reply(451, "4.3.0", str(reply))  # the session was refused, not the recipients: try again

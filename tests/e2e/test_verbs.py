@@ -61,3 +61,21 @@ def test_a_release_that_waits_for_a_gateway_that_is_down_is_seen_on_the_manager(
     assert "1*   the.cpq.release.host" in said(world.manager, "tophosts active_rcpts")
     text = said(world.manager, "showrecipients host the.cpq.release.host")
     assert "for later" in text and "gw2.test: offered, no verdict yet" in text
+
+
+def test_mail_that_waits_for_the_manager_is_deleted_or_bounced_by_a_person(world: World) -> None:
+    world.pair()
+    world.start(world.gateway)
+    for number in (1, 2):
+        assert world.gateway.send("a@partner.example", ["b@demo.example"], message(f"held {number}")).startswith("250")
+    assert "2 messages deleted." in said(world.gateway, "deleterecipients host the.cpq.host yes")
+    assert world.gateway.count("copy WHERE custody = 'SETTLED'") == 2
+    assert world.gateway.send("a@partner.example", ["b@demo.example"], message("held 3")).startswith("250")
+    assert "1 messages bounced." in said(world.gateway, "bouncerecipients sender a@partner.example yes")
+    (notice,) = until(lambda: list(world.hop.messages))
+    assert notice.recipients == ("a@partner.example",) and b"Status: 5.0.0" in notice.octets
+
+    world.start(world.manager)
+    until(lambda: data(world.gateway, "hoststatus the.cpq.host")["states"][0]["up"])
+    assert world.manager.count("copy") == 0
+    assert len(world.hop.messages) == 1

@@ -14,6 +14,7 @@ from pratique.console.access.roles import Permission, Person, may, visible
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.runner.giving_up import Ended
 from pratique.store.interface import Store
 from pratique.store.moves import StoreFailed
 from pratique.store.records import AuditEntry, Quarantine
@@ -136,12 +137,29 @@ class Queues(Protocol):
         """Try what waits for `host` ("" = all destinations) now. How many destinations were told."""
         ...
 
+    async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
+        """Delete or bounce ordinary mail that waits: of `mids`; None: all that goes to `host` ("" = anywhere)."""
+        ...
+
+    async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        """Delete or bounce a message that waits for one of the quarantine's own destinations. Why not, "" = it is."""
+        ...
+
+
+NOT_RUNNING = "the appliance does not run; start it first"
+
 
 class NoQueues:
     """Of an appliance that does not run."""
 
     def wake(self, host: str) -> int:
         raise CommandRefused(Why.UNAVAILABLE, "the appliance does not run; what waits is tried when it starts")
+
+    async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
 
 
 @dataclass(frozen=True, slots=True)

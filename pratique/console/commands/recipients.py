@@ -16,6 +16,7 @@ from pratique.store.records import Copy, Delivery, Transfer
 LISTED_MAX = 1_000  # messages in a listing; a listing is for people
 SCANNED_MAX = 200_000  # rows looked at for one
 PAGE_ROWS = 2_000
+NO_LIMIT = 1 << 62
 
 
 class By(StrEnum):
@@ -81,6 +82,14 @@ class QueuedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How many messages were ended, and why others were not: by reason, the MIDs in order."""
+
+    messages: int
+    refused: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     messages: tuple[QueuedMessage, ...]
     complete: bool  # false: there are more
@@ -89,14 +98,14 @@ class Listing:
 @command("show-recipients", Permission.QUEUE)
 async def show_recipients(desk: Desk, person: Person, pick: Pick) -> Listing:
     """What waits for a host, from a sender, or all of it: message by message, the oldest first."""
-    seen = None if person.role in SEE_ALL or desk.role == "gateway" else frozenset(desk.quarantines(person))
+    seen = _seen(desk, person)
 
     def read(view: View) -> Listing:
         found: list[QueuedMessage] = []
         for message in waiting_messages(view, desk.role, pick):
             if message is None or len(found) >= LISTED_MAX:
                 return Listing(tuple(found), False)
-            if seen is None or any(hold.quarantine in seen for hold in view.holds(message.mid)):
+            if seen is None or _is_seen(view, message.mid, seen):
                 found.append(message)
         return Listing(tuple(found), True)
 
@@ -104,12 +113,74 @@ async def show_recipients(desk: Desk, person: Person, pick: Pick) -> Listing:
     return listing
 
 
+@command("delete-recipients", Permission.QUEUE)
+async def delete_recipients(desk: Desk, person: Person, pick: Pick) -> Ending:
+    """Delete what waits for a host, from a sender, or all of it: it is delivered to nobody, and nobody is told."""
+    return await _end(desk, person, pick, bounced=False)
+
+
+@command("bounce-recipients", Permission.QUEUE)
+async def bounce_recipients(desk: Desk, person: Person, pick: Pick) -> Ending:
+    """End what waits for a host, from a sender, or all of it, with a notice to each sender."""
+    return await _end(desk, person, pick, bounced=True)
+
+
+async def _end(desk: Desk, person: Person, pick: Pick, *, bounced: bool) -> Ending:
+    """What the other appliance may have is left alone, by number and with the cure (docs/custody.md)."""
+    own, ordinary = await desk.store.read(lambda view: _meant(view, desk.role, pick))
+    seen = _seen(desk, person)
+    done: set[int] = set()
+    refused: dict[int, str] = {}
+    if pick.host() != OWN_HOST[desk.role]:
+        ended = await desk.queues.end_waiting(pick.host(), ordinary, person.name, bounced=bounced)
+        done |= ended.mids
+        refused |= ended.refused
+    for mid in own:
+        if seen is not None and not _is_seen(desk.store.view, mid, seen):
+            continue
+        if why := await desk.queues.end_own(mid, person.name, bounced=bounced):
+            refused[mid] = why
+        else:
+            done.add(mid)
+    return Ending(len(done), _by_reason(refused))
+
+
+def _meant(view: View, role: str, pick: Pick) -> tuple[list[int], frozenset[int] | None]:
+    """(messages for the quarantine's own destination, messages of ordinary mail; None = all to the host picked)."""
+    own: list[int] = []
+    if pick.by is not By.HOST or pick.value == OWN_HOST[role]:
+        for transfer in _transfers(view, NO_LIMIT):
+            copy = view.copy(transfer.mid) if transfer is not None else None
+            if copy is not None and pick.means(copy):
+                own.append(copy.mid)
+    if pick.by is not By.SENDER:
+        return own, None
+    found = (copy for copy, _ in _delivered(view, "", NO_LIMIT))
+    return own, frozenset(copy.mid for copy in found if copy is not None and pick.means(copy))
+
+
+def _by_reason(refused: dict[int, str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    found: dict[str, list[int]] = {}
+    for mid in sorted(refused):
+        found.setdefault(refused[mid], []).append(mid)
+    return tuple((why, tuple(mids)) for why, mids in found.items())
+
+
+def _seen(desk: Desk, person: Person) -> frozenset[str] | None:
+    """Quarantines whose messages on their way the person may see; None = all."""
+    return None if person.role in SEE_ALL or desk.role == "gateway" else frozenset(desk.quarantines(person))
+
+
+def _is_seen(view: View, mid: int, seen: frozenset[str]) -> bool:
+    return any(hold.quarantine in seen for hold in view.holds(mid))
+
+
 def waiting_messages(view: View, role: str, pick: Pick) -> Iterator[QueuedMessage | None]:
     """Those that the pick means; None = the limit of what is looked at was reached."""
     own = OWN_HOST[role]
     if pick.by is not By.HOST or pick.value == own:
         names = {peer.serial: peer.name for peer in view.peers()}
-        for transfer in _transfers(view):
+        for transfer in _transfers(view, SCANNED_MAX):
             if transfer is None:
                 yield None
                 return
@@ -118,7 +189,7 @@ def waiting_messages(view: View, role: str, pick: Pick) -> Iterator[QueuedMessag
                 yield _transferred(copy, transfer, own, names.get(transfer.peer, transfer.peer))
     if pick.host() == own:
         return
-    for copy, deliveries in _delivered(view, pick.host()):
+    for copy, deliveries in _delivered(view, pick.host(), SCANNED_MAX):
         if copy is None:
             yield None
             return
@@ -126,7 +197,7 @@ def waiting_messages(view: View, role: str, pick: Pick) -> Iterator[QueuedMessag
             yield _ordinary(copy, deliveries)
 
 
-def _transfers(view: View) -> Iterator[Transfer | None]:
+def _transfers(view: View, most: int) -> Iterator[Transfer | None]:
     """Open ones of each peer, in the order in which they are offered; then those that wait for a person."""
     looked_at = 0
     for peer in view.peers():
@@ -135,13 +206,13 @@ def _transfers(view: View) -> Iterator[Transfer | None]:
             yield from rows
             after = rows[-1].seq
             looked_at += len(rows)
-            if looked_at >= SCANNED_MAX:
+            if looked_at >= most:
                 yield None
                 return
     yield from view.unsettled_transfers(NEEDING_MAX)
 
 
-def _delivered(view: View, host: str) -> Iterator[tuple[Copy | None, list[Delivery]]]:
+def _delivered(view: View, host: str, most: int) -> Iterator[tuple[Copy | None, list[Delivery]]]:
     """Copies with their open deliveries (to `host`); a copy of None = the limit was reached."""
     after, looked_at = (0, -1), 0
     while rows := view.due_deliveries(after, PAGE_ROWS, host=host):
@@ -158,7 +229,7 @@ def _delivered(view: View, host: str) -> Iterator[tuple[Copy | None, list[Delive
                 yield copy, deliveries
         after = (last, 1 << 62)
         looked_at += len(rows)
-        if looked_at >= SCANNED_MAX:
+        if looked_at >= most:
             yield None, []
             return
 

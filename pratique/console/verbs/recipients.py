@@ -1,17 +1,19 @@
-"""showrecipients: what waits, message by message."""
+"""showrecipients, deleterecipients, bouncerecipients: what waits, message by message, and its end by a person."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from pratique.console.access.roles import Permission
 from pratique.console.commands import recipients
-from pratique.console.commands.recipients import Listing, QueuedMessage
+from pratique.console.commands.recipients import By, Ending, Listing, Pick, QueuedMessage
 from pratique.console.verbs.picking import picked
 from pratique.console.verbs.shapes import cut, date, iso
-from pratique.console.verbs.verb import Call, verb
+from pratique.console.verbs.verb import FAILED, Call, verb
 from pratique.mail.text import log_text
 
 SENDER_CHARS = 22
 SUBJECT_CHARS = 120
+NAMED_MAX = 200  # MIDs in one complaint
 _HEAD = """\
 MID/       Bytes/  Sender/                Subject
 [RID]      [Atmps] Recipient"""
@@ -92,3 +94,58 @@ def _message(message: QueuedMessage, now_ms: int) -> list[str]:
         why = f": {log_text(message.error)}" if message.error else ""
         lines.append(f"{'':<19}{log_text(message.peer)}: {_STATES.get(message.state, message.state)}{why}")
     return lines
+
+
+@verb("deleterecipients", Permission.QUEUE, usage=f"deleterecipients {WHICH} [yes] [--json]")
+async def deleterecipients(call: Call) -> int | None:
+    """Delete the messages that wait for a host, from a sender, or all of them; nobody is told.
+
+    What was offered to the appliance at the other end may already be there: it is left alone, and named with the cure.
+    """
+    return await _end(call, "delete", "Deleting", "deleted", recipients.delete_recipients)
+
+
+@verb("bouncerecipients", Permission.QUEUE, usage=f"bouncerecipients {WHICH} [yes] [--json]")
+async def bouncerecipients(call: Call) -> int | None:
+    """End the messages that wait for a host, from a sender, or all of them, with a notice to each sender.
+
+    What was offered to the appliance at the other end may already be there: it is left alone, and named with the cure.
+    """
+    return await _end(call, "bounce", "Bouncing", "bounced", recipients.bounce_recipients)
+
+
+End = Callable[..., Awaitable[Ending]]
+
+
+async def _end(call: Call, do: str, doing: str, done: str, command: End) -> int | None:
+    pick, words = await picked(call, do)
+    answer = await call.word(words, f"Are you sure you want to {do} all messages {_meant(pick)}? [N]>", "N")
+    if answer.lower() not in ("y", "yes"):
+        call.give({"messages": 0, "refused": []}, lambda: f"No messages {done}.")
+        return None
+    if not call.json:
+        call.talk.say(f"{doing} messages, please wait.")
+    ending = await command(call.desk, call.person, pick)
+    data = {
+        "messages": ending.messages,
+        "refused": [{"why": why, "mids": list(mids)} for why, mids in ending.refused],
+    }
+    call.give(data, lambda: f"{ending.messages:,} messages {done}.")
+    for why, mids in ending.refused:
+        call.talk.complain(f"MID {_numbers(mids)}: not {done}: {log_text(why)}")
+    return FAILED if ending.refused else None
+
+
+def _numbers(mids: Sequence[int]) -> str:
+    more = f" and {len(mids) - NAMED_MAX:,} more" if len(mids) > NAMED_MAX else ""
+    return ", ".join(map(str, mids[:NAMED_MAX])) + more
+
+
+def _meant(pick: Pick) -> str:
+    match pick.by:
+        case By.HOST:
+            return f'being delivered to "{log_text(pick.value)}"'
+        case By.SENDER:
+            return f'from "{log_text(pick.value)}"'
+        case _:
+            return "in the delivery queue"

@@ -16,6 +16,7 @@ from pratique.console.commands.desk import CommandRefused, Desk
 
 __all__ = [
     "BOTH",
+    "FAILED",
     "GATEWAY",
     "MANAGER",
     "MISUSED",

@@ -8,6 +8,7 @@ from pratique.console.access.roles import Person
 from pratique.console.commands.desk import Desk, LinkState
 from pratique.console.verbs import all as verbs
 from pratique.console.verbs.verb import NoAnswer, commands_of, perform
+from pratique.runner.giving_up import Ended
 from pratique.store.memory import MemoryStore
 from pratique.telemetry import events as log
 from tests.conformance.samples import GATEWAY, MANAGER, SampleClock, Samples
@@ -69,10 +70,21 @@ class SetActs:
 class SetQueues:
     def __init__(self) -> None:
         self.woken: list[str] = []
+        self.ended: list[tuple[Any, ...]] = []
+        self.result = Ended()
+        self.why: dict[int, str] = {}
 
     def wake(self, host: str) -> int:
         self.woken.append(host)
         return 3
+
+    async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
+        self.ended.append((host, mids, actor, bounced))
+        return self.result
+
+    async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        self.ended.append((mid, actor, bounced))
+        return self.why.get(mid, "")
 
 
 class World:
