@@ -1,5 +1,6 @@
 """What the verbs of the queues ask of a running gateway or manager. Adapters, like acts.py: no rule is made here."""
 
+import asyncio
 from dataclasses import dataclass
 
 from pratique.delivery.routes import CPQ_HOST, RELEASE_HOST
@@ -8,6 +9,9 @@ from pratique.gateway.giving_up import OwnCopies
 from pratique.manager.app import Manager
 from pratique.manager.giving_up import why_kept
 from pratique.runner.giving_up import Ended, Order, end_waiting, picking
+from pratique.runner.suspension import Suspension
+
+POLL_SECONDS = 0.1  # how often is looked whether what was suspended has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ class GatewayQueues:
             link.journal_changed()  # it may have come back from the manager, which hears of its end
         return why
 
+    def listeners(self) -> tuple[str, ...]:
+        return self.gateway.listeners()
+
+    def apply(self, now: Suspension) -> None:
+        self.gateway.suspend(now)
+
+    async def quiet(self, seconds: float, *, receiving: bool) -> None:
+        await _quiet(self.gateway, seconds, receiving=receiving)
+
     def _own(self) -> OwnCopies:
         return OwnCopies(self.gateway.services, self.gateway.bouncer, self.gateway.parts.delivery.bounce)
 
@@ -58,3 +71,22 @@ class ManagerQueues:
 
     async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
         return why_kept(self.manager.services.store.view, mid)
+
+    def listeners(self) -> tuple[str, ...]:
+        return self.manager.listeners()
+
+    def apply(self, now: Suspension) -> None:
+        self.manager.suspend(now)
+
+    async def quiet(self, seconds: float, *, receiving: bool) -> None:
+        await _quiet(self.manager, seconds, receiving=receiving)
+
+
+async def _quiet(role: Gateway | Manager, seconds: float, *, receiving: bool) -> None:
+    clock = role.services.clock
+    deadline = clock.monotonic() + seconds
+    while role.receiving_under_way() if receiving else role.delivering():
+        if clock.monotonic() >= deadline:
+            role.end_suspended() if receiving else role.break_off()
+            return
+        await asyncio.sleep(POLL_SECONDS)

@@ -40,7 +40,9 @@ HOUR_MS = 3_600_000
 BY_SENDER = "Receiving aborted by sender"  # contract: mail log
 SENDERS_WISHES = frozenset({"RSET", "EHLO", "HELO", "QUIT", LOST})
 # Ends that refuse nobody (contract: mail log has only `ICID n lost`), or that the line of the host's row has told.
-NO_REFUSAL = frozenset({LOST, replies.R421_SHUTTING_DOWN.text, replies.R554_ACCESS_DENIED.text})
+NO_REFUSAL = frozenset(
+    {LOST, replies.R421_SHUTTING_DOWN.text, replies.R421_SUSPENDED.text, replies.R554_ACCESS_DENIED.text}
+)
 R452_RATE = Reply(452, "4.7.1", "too many recipients from your address this hour, try again later")
 
 
@@ -179,7 +181,7 @@ class Session:
         elif self._crowded:
             self._core.refuse(replies.R421_TOO_MANY)
         elif door.suspended:
-            self._core.refuse(replies.R421_SHUTTING_DOWN)
+            self._core.refuse(replies.R421_SUSPENDED)
         else:
             self._core.greet()
 

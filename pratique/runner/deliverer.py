@@ -477,6 +477,11 @@ class Deliverer:
         self._suspended = False
         self._serve()
 
+    def break_off(self) -> None:
+        """Connections end now, but for messages whose end was sent."""
+        for session in list(self.sessions):
+            session.break_off()
+
     def stop(self) -> None:
         """Begin nothing new; sessions end after the message under way."""
         self._stopping = True

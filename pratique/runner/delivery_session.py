@@ -259,6 +259,11 @@ class DeliverySession:
         elif not self._usable and self.pump is not None:
             self.pump.abort()
 
+    def break_off(self) -> None:
+        """End now, but for a message whose end was sent: its answer is waited for, or it might be doubled."""
+        if self.pump is not None and not (self._job is not None and self._dot_sent):
+            self.pump.abort()
+
     def _quit(self) -> None:
         self._destination.idle.discard(self)
         if self.pump is not None and self._job is None:

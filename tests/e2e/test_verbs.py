@@ -79,3 +79,32 @@ def test_mail_that_waits_for_the_manager_is_deleted_or_bounced_by_a_person(world
     until(lambda: data(world.gateway, "hoststatus the.cpq.host")["states"][0]["up"])
     assert world.manager.count("copy") == 0
     assert len(world.hop.messages) == 1
+
+
+def greeting(appliance: Appliance) -> str:
+    with appliance.talk() as talk:
+        return talk.reply()[:4]
+
+
+def test_what_is_suspended_stays_so_over_a_restart(world: World) -> None:
+    """On both roles, and through edge processes, too."""
+    world.pair(gateway={"gateway.edges": "2"})
+    world.start()
+    assert "Receiving suspended for InboundMail, cpq_listener." in said(world.gateway, "suspend 0")
+    until(lambda: greeting(world.gateway) == "421 ", what="edges have heard of it")
+    world.gateway.stop()
+    world.gateway.start()
+    assert greeting(world.gateway) == "421 "
+    assert said(world.manager, "suspendtransfers 0").endswith("Transfers suspended.")
+    assert said(world.gateway, "resume") == "Receiving resumed for InboundMail, cpq_listener.\nMail delivery resumed."
+    until(lambda: greeting(world.gateway) == "220 ", what="edges have heard of it")
+    assert world.gateway.send("a@partner.example", ["b@demo.example"], message("held")).startswith("250")
+
+    def refused() -> bool:
+        return "SUSPENDED operator" in data(world.gateway, "hoststatus the.cpq.host")["states"][0]["last_error"]
+
+    until(refused, what="the manager takes nothing")
+    assert world.manager.count("copy") == 0
+    assert said(world.manager, "resumetransfers") == "Transfers resumed."
+    said(world.gateway, "delivernow host the.cpq.host")
+    until(world.manager.held, what="it takes mail again")

@@ -15,6 +15,7 @@ from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.giving_up import Ended
+from pratique.runner.suspension import Suspension
 from pratique.store.interface import Store
 from pratique.store.moves import StoreFailed
 from pratique.store.records import AuditEntry, Quarantine
@@ -130,6 +131,9 @@ class Acts(Protocol):
     def counters(self) -> dict[str, float]: ...
 
 
+NOT_RUNNING = "the appliance does not run; start it first"
+
+
 class Queues(Protocol):
     """What a running role does with its queues for a person."""
 
@@ -145,8 +149,17 @@ class Queues(Protocol):
         """Delete or bounce a message that waits for one of the quarantine's own destinations. Why not, "" = it is."""
         ...
 
+    def listeners(self) -> tuple[str, ...]:
+        """Their names; the quarantine port is one of them."""
+        ...
 
-NOT_RUNNING = "the appliance does not run; start it first"
+    def apply(self, now: Suspension) -> None:
+        """Let this be what is suspended, and nothing else. It is kept in the store already."""
+        ...
+
+    async def quiet(self, seconds: float, *, receiving: bool) -> None:
+        """Wait until what was suspended (receiving, or delivery) is quiet; after so many seconds break it off."""
+        ...
 
 
 class NoQueues:
@@ -159,6 +172,15 @@ class NoQueues:
         raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
 
     async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    def listeners(self) -> tuple[str, ...]:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    def apply(self, now: Suspension) -> None:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    async def quiet(self, seconds: float, *, receiving: bool) -> None:
         raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
 
 

@@ -9,6 +9,7 @@ from pratique.console.commands.desk import Desk, LinkState
 from pratique.console.verbs import all as verbs
 from pratique.console.verbs.verb import NoAnswer, commands_of, perform
 from pratique.runner.giving_up import Ended
+from pratique.runner.suspension import Suspension
 from pratique.store.memory import MemoryStore
 from pratique.telemetry import events as log
 from tests.conformance.samples import GATEWAY, MANAGER, SampleClock, Samples
@@ -73,6 +74,9 @@ class SetQueues:
         self.ended: list[tuple[Any, ...]] = []
         self.result = Ended()
         self.why: dict[int, str] = {}
+        self.names: tuple[str, ...] = ("cpq_listener",)
+        self.applied: list[Suspension] = []
+        self.waited: list[tuple[float, bool]] = []
 
     def wake(self, host: str) -> int:
         self.woken.append(host)
@@ -86,6 +90,15 @@ class SetQueues:
         self.ended.append((mid, actor, bounced))
         return self.why.get(mid, "")
 
+    def listeners(self) -> tuple[str, ...]:
+        return self.names
+
+    def apply(self, now: Suspension) -> None:
+        self.applied.append(now)
+
+    async def quiet(self, seconds: float, *, receiving: bool) -> None:
+        self.waited.append((seconds, receiving))
+
 
 class World:
     """`role`: gateway or manager; the other appliance is enrolled by `await enrolled()`."""
@@ -97,6 +110,8 @@ class World:
         )
         self.samples = Samples(self.store)
         self.acts, self.queues = SetActs(), SetQueues()
+        if role == "gateway":
+            self.queues.names = ("InboundMail", "OutboundMail", "cpq_listener")
         self.events: list[log.Event] = []
         acts: Any = self.acts
         queues: Any = self.queues
@@ -123,6 +138,12 @@ class World:
         status, talk = await self.run(line, person=person)
         assert status != 0
         assert talk.said == [] or talk.complaints, talk.said
+        return "\n".join(talk.complaints)
+
+    async def refused_after(self, line: str) -> str:
+        """Why the line fails, whatever it had said before."""
+        status, talk = await self.run(line)
+        assert status != 0
         return "\n".join(talk.complaints)
 
     def audited(self) -> list[tuple[str, str, int, str]]:
