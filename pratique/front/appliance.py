@@ -18,6 +18,7 @@ from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
 from pratique.front.files import BadConfiguration, compile_program, read_options
+from pratique.front.meters import RunningMeters
 from pratique.front.options import GatewayOptions, ManagerOptions, Options
 from pratique.gateway.app import Gateway, routes_of
 from pratique.gateway.app import Parts as GatewayParts
@@ -63,6 +64,7 @@ class Appliance:
     role: Gateway | Manager
     store: SqliteStore
     closers: list[Callable[[], None]]
+    meters: RunningMeters
 
     async def start(self) -> None:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
@@ -74,6 +76,7 @@ class Appliance:
         await self.role.start()
         tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
         tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
+        tasks.spawn(self.meters.run(), "counters")
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
@@ -105,6 +108,8 @@ class Appliance:
         await self.role.stop()
         for close in self.closers:
             close()
+        self.mail_log.flush()
+        await self.meters.keep()
         with suppress(StoreFailed):  # a store that failed leaves the gap that a crash leaves
             await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reached)))
         await self.store.close(in_order=started or self.store.clean)
@@ -166,7 +171,8 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
             close()
         await store.close(in_order=store.clean)
         raise
-    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers)
+    meters = RunningMeters.of(role, counters)
+    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers, meters)
 
 
 async def _open_store(directory: Path, options: Options, clock: SystemClock, fence: Fence) -> SqliteStore:

@@ -90,6 +90,7 @@ class Faces:
             telemetry=appliance.mail_log,
             acts=ManagerActs(role, counters) if isinstance(role, Manager) else GatewayActs(role, counters),
             queues=ManagerQueues(role) if isinstance(role, Manager) else GatewayQueues(role),
+            meters=appliance.meters,
         )
 
     def _sign_in(self) -> "SignIn":

@@ -191,6 +191,14 @@ class Gateway:
         if self._suspended.has(CPQ_LISTENER):
             self.cpq.drop_all()
 
+    def connections_in(self) -> int:
+        edges = self.parts.edges
+        taken = edges.connections(self.settings.listeners) if edges is not None else sum(self.intake.clients().values())
+        return taken + len(self.cpq.sessions)
+
+    def connections_out(self) -> int:
+        return len(self.deliverer.sessions) + (self.link is not None and self.link.session is not None)
+
     def delivering(self) -> bool:
         return bool(self.deliverer.sessions) or (self.link is not None and self.link.session is not None)
 

@@ -6,9 +6,11 @@ It is taken back and ended in one commit, so it is never due: it was to be held,
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
-from pratique.delivery.bounce import Attempted, Hard, Result, notices_due
+from pratique.delivery.bounce import Attempted, Hard, Result, log_code, notices_due
+from pratique.delivery.routes import CPQ_HOST
 from pratique.delivery.settings import BounceSettings
 from pratique.gateway.apply import deliveries_for
 from pratique.gateway.bounce import Bouncer
@@ -93,9 +95,8 @@ class OwnCopies:
     def _said(
         self, copy: Copy, actor: str, deliveries: tuple[NewDelivery, ...], *, bounced: bool, health: Health | None
     ) -> None:
-        word = "bounced" if bounced else "deleted"
-        text = f"MID {copy.mid}, which was to be held: {word} by {actor}"
-        self._services.telemetry.emit(log.Note(message=text, cid=copy.cid))
+        for line in _lines(copy, actor, deliveries, bounced=bounced):
+            self._services.telemetry.emit(line)
         self._services.telemetry.emit(log.Finished(mid=copy.mid, cid=copy.cid))
         if health is None:
             return
@@ -103,3 +104,23 @@ class OwnCopies:
             health.hard_bounced[Hard.OTHER] = health.hard_bounced.get(Hard.OTHER, 0) + 1
         else:
             health.deleted += 1
+
+
+def _lines(copy: Copy, actor: str, deliveries: tuple[NewDelivery, ...], *, bounced: bool) -> Iterator[log.Event]:
+    rids = tuple(d.rid for d in deliveries)
+    if not bounced:
+        yield log.RecipientsDeleted(mid=copy.mid, rids=rids, host=CPQ_HOST, actor=actor, cid=copy.cid)
+        return
+    enhanced, phrase, code = log_code(GIVEN_UP)
+    for rid in rids:
+        yield log.Undelivered(
+            what="Bounced",
+            dcid=0,
+            mid=copy.mid,
+            rid=rid,
+            enhanced=enhanced,
+            phrase=phrase,
+            code=code,
+            reply=GIVEN_UP.text,
+            cid=copy.cid,
+        )

@@ -4,6 +4,7 @@ One process takes the mail of all listeners, or several edge processes do (edge.
 """
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -96,6 +97,10 @@ class Intake:
         for door in self.doors:
             for session in list(door.sessions):
                 session.shut_down()
+
+    def clients(self) -> Counter[tuple[str, str, str]]:
+        """Open sessions by (name, address, listener)."""
+        return Counter((*session.client, door.listener.name) for door in self.doors for session in door.sessions)
 
     @property
     def busy(self) -> bool:

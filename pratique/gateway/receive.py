@@ -216,6 +216,11 @@ class Session:
         if self._pump.peer[1]:
             self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
 
+    @property
+    def client(self) -> tuple[str, str]:
+        """(its name by reverse look-up, its address)."""
+        return self._name, self._pump.peer[0] if self._pump is not None else ""
+
     def shut_down(self) -> None:
         """SIGTERM: say 421 where the protocol allows it."""
         self._core.shut_down(replies.R421_SHUTTING_DOWN)

@@ -304,6 +304,12 @@ class Manager:
         if self.reception.suspended:
             self.cpq.drop_all()
 
+    def connections_in(self) -> int:
+        return len(self.cpq.sessions)
+
+    def connections_out(self) -> int:
+        return sum(link.session is not None for link in self.links.values())
+
     def delivering(self) -> bool:
         return any(link.session is not None for link in self.links.values())
 

@@ -78,10 +78,10 @@ async def _end(deliverer: Deliverer, order: Order, job: Job, ended: Ended) -> No
         deliverer.put_back(job)
         return
     ended.mids.add(job.mid)
-    rids = [t.rid for t in job.targets]
-    deliverer.services.telemetry.emit(
-        log.Note(message=f"MID {job.mid} to RID {rids} at {job.host}: {order.word} by {order.actor}", cid=job.cid)
-    )
+    if not order.bounced:  # the lines of a bounce follow from its answers
+        rids = tuple(t.rid for t in job.targets)
+        gone = log.RecipientsDeleted(mid=job.mid, rids=rids, host=job.host, actor=order.actor, cid=job.cid)
+        deliverer.services.telemetry.emit(gone)
     deliverer.ended(job, move, answers, settled)
 
 

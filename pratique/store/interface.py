@@ -135,7 +135,7 @@ class View(Protocol):
         ...
 
     def waiting_for_host(self, host: str) -> Waiting:
-        """Open deliveries to `host`. Long."""
+        """Open deliveries to `host`, "" = to all hosts. Long."""
         ...
 
     def waiting_for_peer(self, peer: str) -> Waiting:
@@ -270,6 +270,10 @@ class Store(Protocol):
         ...
 
     def next_mid(self) -> int: ...
+    def newest_mid(self) -> int:
+        """The highest that was given out."""
+        ...
+
     def next_seq(self) -> int:
         """The next number of our journal (cpq.md §0.6). Numbers commit in the order in which they were given out;
         a number whose move failed is a gap, which is allowed."""

@@ -329,5 +329,6 @@ async def test_what_waits_for_a_host_is_found_and_counted(gateway: Bench) -> Non
     assert gateway.view.waiting_for_host("slow.example") == Waiting(2, 1, one.mid, NOW + 7)
     assert gateway.view.waiting_for_host("fast.example") == Waiting(1, 0, one.mid, NOW)
     assert gateway.view.waiting_for_host("idle.example") == Waiting()
+    assert gateway.view.waiting_for_host("") == Waiting(3, 1, one.mid, NOW)
     await gateway.do(Settle(one.mid, (Outcome(0, "DELIVERED", ""),), ()))
     assert gateway.view.waiting_for_host("slow.example") == Waiting(1, 0, two.mid, NOW + 7)

@@ -38,7 +38,7 @@ def test_mail_that_waits_for_a_manager_that_is_down_is_seen_with_the_reason_and_
     world.start(world.manager)
     assert "Rescheduling all messages to the.cpq.host" in said(world.gateway, "delivernow host the.cpq.host")
     until(lambda: data(world.gateway, "tophosts")["hosts"][0]["deliv_rcpts"] == 2, what="both are handed over")
-    assert said(world.gateway, "showrecipients host the.cpq.host").endswith("No messages.")
+    until(lambda: said(world.gateway, "showrecipients host the.cpq.host").endswith("No messages."))
     (state,) = data(world.gateway, "hoststatus the.cpq.host")["states"]
     assert (state["up"], state["active"], state["last_error"]) == (True, 0, "")
 
@@ -108,3 +108,24 @@ def test_what_is_suspended_stays_so_over_a_restart(world: World) -> None:
     assert said(world.manager, "resumetransfers") == "Transfers resumed."
     said(world.gateway, "delivernow host the.cpq.host")
     until(world.manager.held, what="it takes mail again")
+
+
+def test_status_counts_over_a_restart_and_shows_who_is_connected(world: World) -> None:
+    world.pair(gateway={"gateway.policy.filters": ""})
+    world.start()
+    assert world.gateway.send("a@partner.example", ["b@demo.example"], message("one")).startswith("250")
+
+    def counted(name: str) -> dict[str, int]:
+        return dict(data(world.gateway, "status")["counters"][name])
+
+    until(lambda: counted("recipients_delivered")["uptime"] == 1, what="the delivery is counted")
+    world.gateway.stop()
+    world.gateway.start()
+    assert counted("recipients_delivered") == {"reset": 1, "uptime": 0, "lifetime": 1}
+    assert said(world.gateway, "resetcounters").startswith("Counters reset: ")
+    assert counted("recipients_delivered") == {"reset": 0, "uptime": 0, "lifetime": 1}
+    with world.gateway.talk() as talk:
+        talk.greeted()
+        assert "InboundMail                1" in said(world.gateway, "topin")
+    assert "System status:                 Online" in said(world.gateway, "status detail")
+    assert "System status:                 Online" in said(world.manager, "status")

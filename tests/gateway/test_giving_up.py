@@ -64,7 +64,7 @@ async def test_what_was_never_offered_is_deleted_and_nobody_gets_it(make: Make) 
     row = view.audit(0, 100)[-1]
     assert (row.actor, row.action, row.mid) == ("olga", "delete-recipients", copy.mid)
     assert json.loads(row.detail) == {"was": "Q", "hop": 1, "recipients": ["b@example.com"]}
-    assert office.lines(f"MID {copy.mid}, which was to be held: deleted by olga")
+    assert office.lines(f"MID {copy.mid} to RID [0] at the.cpq.host: deleted by olga")
     assert health.deleted == 1
     await office.node.store.submit(Intend(((copy.cid, 1),)))
     assert office.copies("X") == []

@@ -21,6 +21,7 @@ from pratique.store.moves import StoreFailed
 from pratique.store.records import AuditEntry, Quarantine
 from pratique.telemetry import events as log
 from pratique.telemetry.interface import Telemetry
+from pratique.telemetry.lives import Lives
 
 __all__ = [
     "COMMANDS",
@@ -29,8 +30,10 @@ __all__ = [
     "Command",
     "CommandRefused",
     "Desk",
+    "Gauges",
     "HostCounts",
     "LinkState",
+    "Meters",
     "NoQueues",
     "Queues",
     "Why",
@@ -185,6 +188,34 @@ class NoQueues:
 
 
 @dataclass(frozen=True, slots=True)
+class Gauges:
+    """What is open at this moment, and the newest numbers."""
+
+    connections_in: int
+    connections_out: int
+    mid: int
+    icid: int
+    dcid: int
+
+
+class Meters(Protocol):
+    """The counters of a running appliance."""
+
+    @property
+    def lives(self) -> Lives: ...
+
+    def gauges(self) -> Gauges: ...
+
+    def clients(self) -> dict[tuple[str, str, str], int]:
+        """Open sessions by (name, address, listener); name and address are "" where another process has them."""
+        ...
+
+    async def reset(self, entry: AuditEntry) -> None:
+        """Counters begin anew. Durable on return."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
 
@@ -196,6 +227,13 @@ class Desk:
     telemetry: Telemetry
     acts: Acts
     queues: Queues = NoQueues()
+    meters: Meters | None = None  # None: the appliance does not run
+
+    def running(self) -> Meters:
+        """Raises CommandRefused when it does not run."""
+        if self.meters is None:
+            raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+        return self.meters
 
     def quarantines(self, person: Person) -> dict[str, Quarantine]:
         """Those that the person may see, by name."""

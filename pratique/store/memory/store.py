@@ -124,6 +124,9 @@ class MemoryStore:
         self._mid += 1
         return self._mid
 
+    def newest_mid(self) -> int:
+        return self._mid
+
     def next_seq(self) -> int:
         self._seq += 1
         return self._seq

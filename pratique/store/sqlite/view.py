@@ -191,7 +191,7 @@ class SqliteView:
     def waiting_for_host(self, host: str) -> Waiting:
         row = self._one(
             "SELECT count(*), total(attempts > 0), min(mid), min(next_at) FROM delivery INDEXED BY delivery_open "
-            "WHERE state IN ('DUE', 'DOT') AND host = ?",
+            "WHERE state IN ('DUE', 'DOT') AND ? IN ('', host)",
             host,
         )
         return Waiting(row[0], int(row[1]), row[2], row[3]) if row[0] else Waiting()

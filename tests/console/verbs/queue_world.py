@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pratique.console.access.roles import Person
-from pratique.console.commands.desk import Desk, LinkState
+from pratique.console.commands.desk import Desk, Gauges, LinkState
 from pratique.console.verbs import all as verbs
 from pratique.console.verbs.verb import NoAnswer, commands_of, perform
 from pratique.runner.giving_up import Ended
 from pratique.runner.suspension import Suspension
 from pratique.store.memory import MemoryStore
+from pratique.store.records import AuditEntry
 from pratique.telemetry import events as log
-from tests.conformance.samples import GATEWAY, MANAGER, SampleClock, Samples
+from pratique.telemetry.lives import Lives
+from tests.conformance.samples import GATEWAY, MANAGER, NOW, SampleClock, Samples
 
 ADMIN = Person("admin", "administrator", "password")
 OPERATOR = Person("olga", "operator", "password", quarantines=("Policy",))
@@ -24,7 +26,8 @@ class Listener:
 
     width = 80
 
-    def __init__(self, *answers: str) -> None:
+    def __init__(self, *answers: str, pauses: int = 0) -> None:
+        self.pauses = pauses
         self.answers = deque(answers)
         self.asked: list[str] = []
         self.said: list[str] = []
@@ -43,7 +46,8 @@ class Listener:
         return self.answers.popleft() or default
 
     async def pause(self, seconds: float) -> bool:
-        return False
+        self.pauses -= 1
+        return self.pauses >= 0
 
     @property
     def text(self) -> str:
@@ -100,6 +104,23 @@ class SetQueues:
         self.waited.append((seconds, receiving))
 
 
+class SetMeters:
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+        self.lives = Lives(lambda: self.values, "", now_ms=NOW - 3_034_000)
+        self.open = Gauges(3, 2, 41, 7, 9)
+        self.connected: dict[tuple[str, str, str], int] = {}
+
+    def gauges(self) -> Gauges:
+        return self.open
+
+    def clients(self) -> dict[tuple[str, str, str], int]:
+        return self.connected
+
+    async def reset(self, entry: AuditEntry) -> None:
+        self.lives.reset(NOW)
+
+
 class World:
     """`role`: gateway or manager; the other appliance is enrolled by `await enrolled()`."""
 
@@ -109,13 +130,13 @@ class World:
             role=role, serial={"gateway": GATEWAY, "manager": MANAGER}[role], clock=self.clock
         )
         self.samples = Samples(self.store)
-        self.acts, self.queues = SetActs(), SetQueues()
+        self.acts, self.queues, self.meters = SetActs(), SetQueues(), SetMeters()
         if role == "gateway":
             self.queues.names = ("InboundMail", "OutboundMail", "cpq_listener")
         self.events: list[log.Event] = []
         acts: Any = self.acts
         queues: Any = self.queues
-        self.desk = Desk(f"{role}.example", role, "0.1.0", self.store, self.clock, self, acts, queues)
+        self.desk = Desk(f"{role}.example", role, "0.1.0", self.store, self.clock, self, acts, queues, self.meters)
 
     def emit(self, event: log.Event) -> None:
         self.events.append(event)
