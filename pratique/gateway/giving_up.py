@@ -28,10 +28,10 @@ OFFERED = (
     "wrong), then release or delete it at the manager"
 )
 STUCK = "it was offered to the manager, which answered {error!a}; look for it there, and at `pratique doctor` here"
-DOUBT = "nobody can know whether it was delivered; `pratique list` shows it and what can be done"
+DOUBT = "nobody can know whether it was delivered; `pratique resolve DIR MID --done` or `--deliver` decides"
 SET_BACK = (
-    "this gateway was set back to an older state, so the manager may have it; accept that first: "
-    "`pratique enroll DIR --accept-setback SERIAL`"
+    "this gateway was set back to an older state, so the manager may have it; it asks the manager when the link is up "
+    "(docs/operate/troubleshooting.md)"
 )
 GONE = "it does not wait any more"
 
@@ -70,7 +70,7 @@ class OwnCopies:
             return SET_BACK if any(p.set_back_here for p in self._services.store.view.peers()) else ""
         if copy.custody != "X":
             return DOUBT if copy.custody == "DOUBT" else GONE
-        transfer = self._services.store.view.transfer(copy.cid, copy.hop + 1)
+        transfer = self._services.store.view.release_of(copy.mid)
         stuck = transfer is not None and transfer.state == "STUCK"
         return STUCK.format(error=transfer.error) if stuck and transfer is not None else OFFERED
 

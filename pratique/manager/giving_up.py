@@ -17,7 +17,7 @@ GONE = "it does not wait any more"
 
 def why_kept(view: View, mid: int) -> str:
     copy = view.copy(mid)
-    transfer = view.transfer(copy.cid, copy.hop + 1) if copy is not None else None
+    transfer = view.release_of(mid)
     if copy is None or transfer is None or copy.custody != "REL":
         return GONE
     peer = view.peer(transfer.peer)

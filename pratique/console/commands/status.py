@@ -11,12 +11,11 @@ from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, LinkState, Why, audit, command
 from pratique.mail.address import domain_of
 from pratique.store.interface import View
-from pratique.store.moves import MoveRefused, Outcome, Settle, TakeBack
+from pratique.store.moves import MoveRefused, Outcome, TakeBack
 from pratique.store.records import Copy, NewDelivery
 
 SCANNED_MAX = 200_000  # copies looked at for a listing; a listing is for people
 LISTED_MAX = 1_000
-GIVE_UP_MS = 3_600_000  # how long a copy that is being given up waits, should the second step never come
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +147,14 @@ async def give_up_own(desk: Desk, person: Person, mids: tuple[int, ...]) -> int:
     """Give up a gateway's own copies: they are delivered to nobody. Returns how many."""
     done = 0
     for copy in _local(desk, mids):
-        later = desk.clock.now_ms() + GIVE_UP_MS
-        deliveries = _deliveries(copy, later)
+        deliveries = _deliveries(copy, desk.clock.now_ms())
         detail = json.dumps({"recipients": [d.address for d in deliveries]})
-        entry = audit(person, "give-up-own", copy.mid, copy.cid, detail=detail)
-        if await _taken_back(desk, TakeBack(copy.mid, deliveries, (entry,))):
-            outcomes = tuple(Outcome(d.rid, "CANCELLED", f"given up by {person.name}") for d in deliveries)
-            cancelled = audit(person, "cancel", copy.mid, copy.cid)
-            await desk.store.submit(Settle(copy.mid, outcomes, (cancelled,)))
+        entries = (
+            audit(person, "give-up-own", copy.mid, copy.cid, detail=detail),
+            audit(person, "cancel", copy.mid, copy.cid),
+        )
+        outcomes = tuple(Outcome(d.rid, "CANCELLED", f"given up by {person.name}") for d in deliveries)
+        if await _taken_back(desk, TakeBack(copy.mid, deliveries, entries, outcomes)):
             done += 1
     return done
 
