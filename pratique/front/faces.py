@@ -77,6 +77,7 @@ class Faces:
     def desk(self) -> "Desk":
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
+        from pratique.front.archive import FileArchive
         from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance
@@ -91,6 +92,7 @@ class Faces:
             acts=ManagerActs(role, counters) if isinstance(role, Manager) else GatewayActs(role, counters),
             queues=ManagerQueues(role) if isinstance(role, Manager) else GatewayQueues(role),
             meters=appliance.meters,
+            archive=FileArchive(appliance.directory),
         )
 
     def _sign_in(self) -> "SignIn":

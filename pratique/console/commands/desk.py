@@ -5,9 +5,10 @@ registry checks the permission before it runs, so no face can forget to. Command
 or JSON lines, and never render: the faces do.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pratique.console.access.roles import Permission, Person, may, visible
@@ -26,6 +27,7 @@ from pratique.telemetry.lives import Lives
 __all__ = [
     "COMMANDS",
     "Acts",
+    "Archive",
     "Clock",
     "Command",
     "CommandRefused",
@@ -215,6 +217,14 @@ class Meters(Protocol):
         ...
 
 
+class Archive(Protocol):
+    """Where a person keeps messages as files."""
+
+    def keep(self, name: str, pieces: Iterable[bytes]) -> Path:
+        """A new file, whole or not at all. Raises OSError (FileExistsError: it is kept already). Blocking."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -228,6 +238,7 @@ class Desk:
     acts: Acts
     queues: Queues = NoQueues()
     meters: Meters | None = None  # None: the appliance does not run
+    archive: Archive | None = None
 
     def running(self) -> Meters:
         """Raises CommandRefused when it does not run."""
