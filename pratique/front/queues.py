@@ -31,7 +31,15 @@ class GatewayQueues:
         order = Order(picking(host, mids), actor, bounced, self._own().kept)
         return await end_waiting(self.gateway.deliverer, order)
 
+    def redirect(self, host: str, mids: frozenset[int] | None, to: str) -> int:
+        return self.gateway.deliverer.redirect(picking(host, mids), to)
+
     async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        work = self._end_own(mid, actor, bounced=bounced)
+        tasks = self.gateway.services.tasks
+        return await asyncio.shield(tasks.spawn(work, f"end of MID {mid} by {actor}"))  # whoever asked may leave
+
+    async def _end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
         link = self.gateway.link
         why, notice = await self._own().end(
             mid, actor, bounced=bounced, health=link.health if link is not None else None
@@ -68,6 +76,9 @@ class ManagerQueues:
 
     async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
         return Ended()  # a manager delivers nothing itself
+
+    def redirect(self, host: str, mids: frozenset[int] | None, to: str) -> int:
+        return 0
 
     async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
         return why_kept(self.manager.services.store.view, mid)

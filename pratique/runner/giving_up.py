@@ -50,7 +50,13 @@ class Ended:
 
 
 async def end_waiting(deliverer: Deliverer, order: Order) -> Ended:
-    """End what the order means. Durable on return, but for those that are refused."""
+    """End what the order means. Durable on return, but for those that are refused. Whoever leaves meanwhile leaves the
+    work going on: what was taken out of the queue must not get lost with him."""
+    work = deliverer.services.tasks.spawn(_end_all(deliverer, order), f"{order.action} by {order.actor}")
+    return await asyncio.shield(work)
+
+
+async def _end_all(deliverer: Deliverer, order: Order) -> Ended:
     ended = Ended()
     jobs = deliverer.take_out(order.means)
     for job in deliverer.under_way():

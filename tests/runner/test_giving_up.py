@@ -1,5 +1,6 @@
 """A person ends what waits for ordinary hosts: durably, by name, and never what is being sent."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -139,3 +140,20 @@ async def test_what_may_not_be_ended_stays_with_the_reason(make: Make) -> None:
     order = Order(picking("", None), "olga", bounced=False, kept=lambda copy: "the manager may have it")
     assert (await end_waiting(post.deliverer, order)).refused == {copy.mid: "the manager may have it"}
     await post.settled(copy, "DELIVERED")
+
+
+async def test_whoever_leaves_meanwhile_loses_nothing(make: Make) -> None:
+    post = make()
+    copies = [await deferred(post) for _ in range(3)]
+    post.node.store.manual = True
+    order = Order(picking("", None), "olga", bounced=False)
+    asked = asyncio.get_running_loop().create_task(end_waiting(post.deliverer, order))
+    await until(lambda: post.node.store.pending)
+    asked.cancel()
+    await turns()
+    assert asked.cancelled()
+    post.node.store.manual = False
+    post.node.store.commit()
+    for copy in copies:
+        await post.settled(copy, "CANCELLED")
+    await until(lambda: post.mailroom.done == [copy.mid for copy in copies])

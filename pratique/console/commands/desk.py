@@ -154,6 +154,11 @@ class Queues(Protocol):
         """Delete or bounce a message that waits for one of the quarantine's own destinations. Why not, "" = it is."""
         ...
 
+    def redirect(self, host: str, mids: frozenset[int] | None, to: str) -> int:
+        """Ordinary mail that waits, picked as by end_waiting, goes to `to` ("" = the usual way). How many messages; it
+        is kept in the store already."""
+        ...
+
     def listeners(self) -> tuple[str, ...]:
         """Their names; the quarantine port is one of them."""
         ...
@@ -177,6 +182,9 @@ class NoQueues:
         raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
 
     async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    def redirect(self, host: str, mids: frozenset[int] | None, to: str) -> int:
         raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
 
     def listeners(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, HostCounts, LinkState, Why, audit, command
 from pratique.delivery.routes import CANARY_HOST, CPQ_HOST, RELEASE_HOST
+from pratique.runner.suspension import suspended
 from pratique.store.interface import View
 from pratique.store.moves import Record
 from pratique.store.records import Copy, Peer, Waiting
@@ -47,6 +48,7 @@ class HostStatus:
     oldest_mid: int
     oldest_at: int
     next_attempt_ms: int
+    suspended: bool = False  # delivery is, by a person: nothing is tried
 
 
 @command("top-hosts", Permission.STATUS)
@@ -131,7 +133,7 @@ async def host_status(desk: Desk, person: Person, host: str) -> tuple[HostStatus
     waiting, oldest = await desk.store.read(read)
     if link is None and not waiting.count:
         raise CommandRefused(Why.NOT_FOUND, f"nothing waits for {host!a} and nothing was sent there since the start")
-    return (_status(link or _untried(host), waiting, 0, oldest, waiting.next_at),)
+    return _steered(desk, [_status(link or _untried(host), waiting, 0, oldest, waiting.next_at)])
 
 
 async def _own_status(desk: Desk, host: str) -> tuple[HostStatus, ...]:
@@ -156,7 +158,12 @@ async def _own_status(desk: Desk, host: str) -> tuple[HostStatus, ...]:
             Why.NOT_FOUND,
             f"no {PEER_ROLE[desk.role]} is enrolled here, so nothing goes to {host}; see `pratique enroll`",
         )
-    return tuple(found)
+    return _steered(desk, found)
+
+
+def _steered(desk: Desk, found: list[HostStatus]) -> tuple[HostStatus, ...]:
+    stopped = suspended(desk.store.view).delivery
+    return tuple(replace(one, suspended=stopped) for one in found)
 
 
 def _status(link: LinkState, waiting: Waiting, needing: int, oldest: Copy | None, next_ms: int) -> HostStatus:

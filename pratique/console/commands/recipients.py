@@ -3,13 +3,16 @@
 On a manager a person sees the messages of those quarantines alone that he may see; of others no trace.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pratique.console.access.roles import SEE_ALL, Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, command
+from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
 from pratique.console.commands.hosts import NEEDING_MAX, OWN_HOST
+from pratique.delivery.routes import Hop, RouteError, parse_hop
+from pratique.runner.redirects import Redirect, put, redirects
 from pratique.store.interface import View
 from pratique.store.records import Copy, Delivery, Transfer
 
@@ -157,6 +160,34 @@ def _meant(view: View, role: str, pick: Pick) -> tuple[list[int], frozenset[int]
         return own, None
     found = (copy for copy, _ in _delivered(view, "", NO_LIMIT))
     return own, frozenset(copy.mid for copy in found if copy is not None and pick.means(copy))
+
+
+@command("redirect-recipients", Permission.QUEUE)
+async def redirect_recipients(desk: Desk, person: Person, pick: Pick, to: str) -> int:
+    """Send ordinary mail that waits for a host, from a sender, or all of it to another host; "" = the usual way again.
+    Mail that comes later is not meant. Returns how many messages."""
+    if desk.role != "gateway" or pick.host() == OWN_HOST[desk.role]:
+        raise CommandRefused(
+            Why.CONFLICT,
+            "mail for the quarantine follows the enrolment and is not redirected; a release goes to another gateway "
+            "with `pratique release DIR MID --to SERIAL`",
+        )
+    try:
+        target = "" if not to else _written(parse_hop(to.strip().lower()))
+    except RouteError as error:
+        raise CommandRefused(Why.INVALID, str(error)) from error
+    desk.running()
+    _, ordinary = await desk.store.read(lambda view: _meant(view, desk.role, pick))
+    sender = pick.value if pick.by is By.SENDER else None
+    rule = Redirect(target, desk.store.newest_mid(), pick.host(), sender)
+    detail = json.dumps({"to": target, "host": pick.host(), "sender": sender, "upto": rule.upto})
+    entry = audit(person, "redirect-recipients", detail=detail)
+    await desk.store.submit(put((*redirects(desk.store.view), rule), (entry,)))
+    return desk.queues.redirect(pick.host(), ordinary, target)
+
+
+def _written(hop: Hop) -> str:
+    return f"[{hop.host}]:{hop.port}" if ":" in hop.host else f"{hop.host}:{hop.port}"
 
 
 def _by_reason(refused: dict[int, str]) -> tuple[tuple[str, tuple[int, ...]], ...]:

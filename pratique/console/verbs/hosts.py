@@ -135,7 +135,8 @@ def _status_json(one: HostStatus) -> dict[str, Any]:
         "oldest_mid": one.oldest_mid,
         "oldest_received": iso(one.oldest_at),
         "last_activity": iso(state.active_ms),
-        "next_attempt": iso(one.next_attempt_ms),
+        "next_attempt": None if one.suspended else iso(one.next_attempt_ms),
+        "suspended": one.suspended,
         "last_error": state.last_error,
         "last_5xx": state.last_5xx,
     }
@@ -193,6 +194,8 @@ def _ends(one: HostStatus, now_ms: int) -> list[tuple[str, str]]:
 
 
 def _next(one: HostStatus, now_ms: int) -> str:
+    if one.suspended:
+        return "None: mail delivery is suspended (resumedel)"
     if not one.waiting.count:
         return "None planned"
     return date(one.next_attempt_ms) if one.next_attempt_ms > now_ms else "Now"

@@ -8,7 +8,7 @@ from pratique.console.commands import recipients
 from pratique.console.commands.recipients import By, Ending, Listing, Pick, QueuedMessage
 from pratique.console.verbs.picking import picked
 from pratique.console.verbs.shapes import cut, date, iso
-from pratique.console.verbs.verb import FAILED, Call, verb
+from pratique.console.verbs.verb import FAILED, GATEWAY, Call, verb
 from pratique.mail.text import log_text
 
 SENDER_CHARS = 22
@@ -25,6 +25,7 @@ _STATES = {
     "LOC": "refused for good by the manager, ours again, waits for a person",
     "DOUBT": "in doubt, waits for a person",
 }
+_WHERE = "{TARGET | usual}"
 WHICH = "{host HOST | sender ADDRESS | all}"
 
 
@@ -114,6 +115,33 @@ async def bouncerecipients(call: Call) -> int | None:
     return await _end(call, "bounce", "Bouncing", "bounced", recipients.bounce_recipients)
 
 
+@verb(
+    "redirectrecipients", Permission.QUEUE, places=GATEWAY, usage=f"redirectrecipients {WHICH} {{TARGET | usual}} [yes]"
+)
+async def redirectrecipients(call: Call) -> None:
+    """Send the mail that waits for a host, from a sender, or all of it to another host, and try it at once.
+
+    TARGET: a name or an address, with :PORT if it is not 25; `usual` takes a redirection back. Mail that comes later
+    goes the usual way.
+    """
+    pick, words = await picked(call, "redirect")
+    target = await call.word(words, _TARGET)
+    usual = target.lower() == "usual"
+    answer = await call.word(words + 1, _SURE.format(meant=_meant(pick), target=log_text(target)), "N")
+    if answer.lower() not in ("y", "yes"):
+        call.give({"messages": 0}, lambda: "No messages redirected.")
+        return
+    if not call.json:
+        call.talk.say("Redirecting messages, please wait.")
+    count = await recipients.redirect_recipients(call.desk, call.person, pick, "" if usual else target)
+    call.give({"messages": count}, lambda: f"{count:,} messages redirected.")
+
+
+_TARGET = "Please enter the hostname or IP address of the machine you want to send them to.\n[]>"
+_SURE = (
+    "A host that is not prepared to take them bounces them.\n"
+    'Are you sure you want to redirect all messages {meant} to "{target}"? [N]>'
+)
 End = Callable[..., Awaitable[Ending]]
 
 

@@ -81,6 +81,7 @@ class SetQueues:
         self.names: tuple[str, ...] = ("cpq_listener",)
         self.applied: list[Suspension] = []
         self.waited: list[tuple[float, bool]] = []
+        self.redirected: list[tuple[Any, ...]] = []
 
     def wake(self, host: str) -> int:
         self.woken.append(host)
@@ -93,6 +94,10 @@ class SetQueues:
     async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
         self.ended.append((mid, actor, bounced))
         return self.why.get(mid, "")
+
+    def redirect(self, host: str, mids: frozenset[int] | None, to: str) -> int:
+        self.redirected.append((host, mids, to))
+        return 2
 
     def listeners(self) -> tuple[str, ...]:
         return self.names

@@ -118,6 +118,14 @@ Last Error            [Errno 111] Connect call failed ('192.0.2.7', 7025)"""
     )
 
 
+async def test_hoststatus_says_that_nothing_is_tried_while_delivery_is_suspended() -> None:
+    world = await gateway()
+    await world.said("suspenddel 0")
+    text = await world.said("hoststatus the.cpq.host")
+    assert "Next Attempt          None: mail delivery is suspended (resumedel)\n" in text
+    assert json.loads(await world.said("hoststatus slow.example --json"))["states"][0]["suspended"]
+
+
 async def test_hoststatus_of_an_ordinary_host() -> None:
     world = await gateway()
     text = await world.said("hoststatus SLOW.example.")
