@@ -465,6 +465,7 @@ class Deliverer:
         health = self.destination(job.host, job.via).health
         again: dict[tuple[int, bool], list[Target]] = {}
         targets = {t.rid: t for t in job.targets}
+        failed = False
         for outcome in move.outcomes:
             if outcome.state == "DELIVERED":
                 health.delivered += 1
@@ -476,7 +477,10 @@ class Deliverer:
                 again.setdefault((outcome.next_at, outcome.reply.startswith(IN_DOUBT)), []).append(target)
             elif outcome.state == "CANCELLED":
                 health.deleted += 1
-        _count_failed(health, move.outcomes, answers)
+            else:
+                failed = True
+        if failed:
+            _count_failed(health, move.outcomes, answers)
         for (at, doubtful), group in again.items():
             emit(pending_until(job, tuple(t.rid for t in group), at))
             if doubtful and not job.doubtful:

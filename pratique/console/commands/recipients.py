@@ -5,7 +5,7 @@ On a manager a person sees the messages of those quarantines alone that he may s
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pratique.console.access.roles import SEE_ALL, Permission, Person
@@ -17,6 +17,7 @@ from pratique.store.interface import View
 from pratique.store.records import Copy, Delivery, Transfer
 
 LISTED_MAX = 1_000  # messages in a listing; a listing is for people
+RECIPIENTS_LISTED_MAX = 100  # of each message; a list may have 50,000
 SCANNED_MAX = 200_000  # rows looked at for one
 PAGE_ROWS = 2_000
 NO_LIMIT = 1 << 62
@@ -82,6 +83,7 @@ class QueuedMessage:
     host: str = ""
     peer: str = ""
     error: str = ""
+    more: int = 0  # recipients that are not listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +272,19 @@ def _transferred(copy: Copy, transfer: Transfer, host: str, peer: str) -> Queued
     state = "LOC" if copy.custody == "LOC" else transfer.state
     recipients = tuple(
         Queued(rid, r.address, host, attempts, transfer.state, transfer.error, 0)
-        for rid, r in enumerate(copy.envelope.recipients)
+        for rid, r in enumerate(copy.envelope.recipients[:RECIPIENTS_LISTED_MAX])
     )
-    return QueuedMessage(
-        copy.mid, copy.size, copy.at, copy.envelope.sender, copy.subject, recipients, state, host, peer, transfer.error
-    )
+    more = len(copy.envelope.recipients) - len(recipients)
+    return replace(_listed(copy, recipients, more), state=state, host=host, peer=peer, error=transfer.error)
 
 
 def _ordinary(copy: Copy, deliveries: list[Delivery]) -> QueuedMessage:
-    recipients = tuple(Queued(d.rid, d.address, d.host, d.attempts, d.state, d.reply, d.next_at) for d in deliveries)
-    return QueuedMessage(copy.mid, copy.size, copy.at, copy.envelope.sender, copy.subject, recipients)
+    recipients = tuple(
+        Queued(d.rid, d.address, d.host, d.attempts, d.state, d.reply, d.next_at)
+        for d in deliveries[:RECIPIENTS_LISTED_MAX]
+    )
+    return _listed(copy, recipients, len(deliveries) - len(recipients))
+
+
+def _listed(copy: Copy, recipients: tuple[Queued, ...], more: int) -> QueuedMessage:
+    return QueuedMessage(copy.mid, copy.size, copy.at, copy.envelope.sender, copy.subject, recipients, more=more)

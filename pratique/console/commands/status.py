@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, LinkState, Why, audit, command
 from pratique.mail.address import domain_of
+from pratique.runner.suspension import suspended
 from pratique.store.interface import View
 from pratique.store.moves import MoveRefused, Outcome, TakeBack
 from pratique.store.records import Copy, NewDelivery
@@ -70,6 +71,7 @@ async def health(desk: Desk, person: Person) -> Health:
     links = _with_transfers(desk.acts.links(), counts)
     reasons = ["no free space: new mail is refused"] if free <= 0 else []
     reasons += [f"{link.peer} is not reached: {link.last_error}" for link in links if link.serial and link.up is False]
+    reasons += [f"an operator has suspended {what}" for what in _suspended(desk)]
     seen = desk.quarantines(person)
     return Health(
         status="failed" if free <= 0 else "degraded" if reasons else "ok",
@@ -81,6 +83,14 @@ async def health(desk: Desk, person: Person) -> Health:
         quarantines={name: numbers for name, numbers in held.items() if name in seen},
         links=links,
     )
+
+
+def _suspended(desk: Desk) -> list[str]:
+    now = suspended(desk.store.view)
+    found = [f"receiving at {', '.join(now.listeners)}"] if now.listeners else []
+    found += ["delivery"] if now.delivery else []
+    found += ["transfers"] if now.transfers else []
+    return found + (["the work queue"] if now.work_queue else [])
 
 
 def _with_transfers(links: tuple[LinkState, ...], counts: dict[str, int]) -> tuple[LinkState, ...]:

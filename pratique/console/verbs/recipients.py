@@ -69,6 +69,7 @@ def _as_json(message: QueuedMessage) -> dict[str, Any]:
             }
             for r in message.recipients
         ],
+        "more_recipients": message.more,
     }
 
 
@@ -91,6 +92,8 @@ def _message(message: QueuedMessage, now_ms: int) -> list[str]:
         if not message.state and r.reply:
             later = f"; next attempt {date(r.next_at)}" if r.next_at > now_ms else ""
             lines.append(f"{'':<19}{log_text(r.reply)}{later}")
+    if message.more:
+        lines.append(f"{'':<19}and {message.more:,} more recipients")
     if message.state:
         why = f": {log_text(message.error)}" if message.error else ""
         lines.append(f"{'':<19}{log_text(message.peer)}: {_STATES.get(message.state, message.state)}{why}")

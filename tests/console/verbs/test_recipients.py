@@ -124,7 +124,10 @@ async def test_a_long_listing_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) 
     world = World("gateway")
     for _ in range(5):
         await world.samples.accepted(deliveries=tuple(delivery(n, f"r{n}@h.example") for n in range(3)))
+    monkeypatch.setattr(recipients, "RECIPIENTS_LISTED_MAX", 2)
     text = await world.said("showrecipients host h.example")
+    assert text.count("and 1 more recipients") == 3
+    monkeypatch.setattr(recipients, "RECIPIENTS_LISTED_MAX", 100)
     assert "3 messages shown; there are more." in text
     monkeypatch.setattr(recipients, "LISTED_MAX", 1000)
     found = json.loads(await world.said("showrecipients host h.example --json"))

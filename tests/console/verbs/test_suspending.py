@@ -4,8 +4,9 @@ import json
 from dataclasses import replace
 
 from pratique.console.commands.desk import NoQueues
+from pratique.console.commands.status import health
 from pratique.runner.suspension import Suspension, suspended
-from tests.console.verbs.queue_world import World
+from tests.console.verbs.queue_world import ADMIN, World
 
 ALL = ("InboundMail", "OutboundMail", "cpq_listener")
 
@@ -96,6 +97,19 @@ async def test_an_appliance_that_does_not_run_is_not_suspended() -> None:
     for line in ("suspend 1", "resume", "suspenddel 1", "resumedel", "resumelistener all"):
         assert "does not run" in await world.refused_after(line)
     assert world.audited() == []
+
+
+async def test_a_monitor_hears_of_it() -> None:
+    world = World("gateway")
+    assert (await health(world.desk, ADMIN)).status == "ok"
+    await world.store.submit(Suspension(("InboundMail",), True, False, "olga").put(()))
+    found = await health(world.desk, ADMIN)
+    assert found.status == "degraded"
+    assert found.reasons == (
+        "an operator has suspended receiving at InboundMail",
+        "an operator has suspended delivery",
+        "an operator has suspended the work queue",
+    )
 
 
 async def test_the_record_names_the_listeners() -> None:
