@@ -33,13 +33,12 @@ class Gathered:
 
 
 async def spoken(desk: Desk, person: Person, line: str) -> dict[str, Any]:
-    """{"status", "text", "errors"}; commands behind one that failed are not begun."""
+    """{"status", "text", "errors"}; all commands are done, the status is that of the first that failed."""
     talk, status = Gathered(), 0
     try:
         for words in commands_of(line):
-            status = await perform(desk, person, words, talk)
-            if status:
-                break
+            done = await perform(desk, person, words, talk)
+            status = status or done
     except Usage as error:
         talk.complain(str(error))
         status = MISUSED
