@@ -181,6 +181,8 @@ def _status(link: LinkState, waiting: Waiting, needing: int, oldest: Copy | None
 async def deliver_now(desk: Desk, person: Person, host: str) -> int:
     """Try what waits for a host ("" = everything) now. Returns how many destinations or messages were rescheduled."""
     host = host.strip().lower().rstrip(".")
+    if suspended(desk.store.view).delivery:
+        raise CommandRefused(Why.CONFLICT, "mail delivery is suspended; `resumedel` first")
     woken = desk.queues.wake(host)
     await desk.store.submit(Record((audit(person, "deliver-now", detail=json.dumps({"host": host})),)))
     return woken

@@ -124,6 +124,8 @@ async def test_hoststatus_says_that_nothing_is_tried_while_delivery_is_suspended
     text = await world.said("hoststatus the.cpq.host")
     assert "Next Attempt          None: mail delivery is suspended (resumedel)\n" in text
     assert json.loads(await world.said("hoststatus slow.example --json"))["states"][0]["suspended"]
+    assert "`resumedel` first" in await world.refused("delivernow all")
+    assert world.queues.woken == []
 
 
 async def test_hoststatus_of_an_ordinary_host() -> None:
