@@ -16,10 +16,11 @@ SETTING = "counters"
 KEEP_SECONDS = 60  # what a crash takes of the lifetime at the most
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunningMeters:
     role: Gateway | Manager
     lives: Lives
+    _kept: str = ""
 
     @classmethod
     def of(cls, role: Gateway | Manager, counters: Counters) -> "RunningMeters":
@@ -38,11 +39,15 @@ class RunningMeters:
                 await self.keep()
 
     async def keep(self) -> None:
-        """A store that fails has said so itself."""
+        """What has risen is written. A store that fails has said so itself."""
+        text = self.lives.text()
+        if text == self._kept:
+            return
         try:
-            await self.role.services.store.submit(PutSetting(SETTING, self.lives.text()))
+            await self.role.services.store.submit(PutSetting(SETTING, text))
         except StoreFailed:
             return
+        self._kept = text
 
     async def reset(self, entry: AuditEntry) -> None:
         self.lives.reset(self.role.services.clock.now_ms())

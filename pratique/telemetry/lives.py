@@ -44,7 +44,8 @@ class Lives:
         self.reset_ms = now_ms
 
     def text(self) -> str:
-        return json.dumps({"lifetime": self._lifetime(), "at_reset": self._at_reset, "reset_ms": self.reset_ms})
+        kept = {"lifetime": self._lifetime(), "at_reset": self._at_reset, "reset_ms": self.reset_ms}
+        return json.dumps(kept, sort_keys=True)
 
     def sample(self, now_ms: int) -> None:
         self._samples.append((now_ms, {name: int(value) for name, value in self._values().items()}))

@@ -32,6 +32,15 @@ async def test_the_next_life_goes_on_counting(office: Office) -> None:
     assert later.lives.totals("received") == Totals(1, 0, 1)
 
 
+async def test_an_idle_appliance_writes_nothing(office: Office) -> None:
+    meters = RunningMeters.of(office.gateway, Counters())
+    await meters.keep()
+    office.node.store.manual = True
+    await meters.keep()
+    assert office.node.store.pending == []
+    office.node.store.manual = False
+
+
 async def test_a_reset_is_on_record_and_concerns_the_destinations_too(office: Office) -> None:
     meters = RunningMeters.of(office.gateway, Counters())
     await office.send()
