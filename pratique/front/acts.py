@@ -86,6 +86,7 @@ class GatewayActs:
                 waiting=len(found.queue) + found.waiting,
                 connections=found.health.connections,
                 active_ms=found.health.active_ms,
+                address=found.health.address,
                 last_5xx=found.health.last_5xx,
                 counts=_counts(found.health),
             )
@@ -153,6 +154,7 @@ def _link_state(link: Link) -> LinkState:
         waiting=0,
         connections=link.health.connections,
         active_ms=link.health.active_ms,
+        address=link.health.address,
         counts=_counts(link.health),
     )
 

@@ -342,7 +342,7 @@ class Link:
         host, port = self._endpoint(peer)
         session = LinkSession(self, peer, host, port)
         self.health.connections += 1
-        self.health.active_ms = self.services.clock.now_ms()
+        self.health.active_ms, self.health.address = self.services.clock.now_ms(), f"{host}:{port}"
         try:
             self.session = session
             try:

@@ -30,6 +30,7 @@ class Health:
     next_attempt_ms: int = 0
     connections: int = 0
     active_ms: int = 0  # when the last attempt began
+    address: str = ""  # and where it went, host:port
     delivered: int = 0  # recipients; of a peer: messages
     soft_bounced: int = 0  # events
     hard_bounced: dict[str, int] = field(default_factory=dict)  # recipients, by delivery.bounce.Hard

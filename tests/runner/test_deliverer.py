@@ -443,7 +443,7 @@ async def test_a_destination_counts_what_became_of_its_recipients(make: Make) ->
     health = post.deliverer.destinations["example.com"].health
     assert (health.delivered, health.soft_bounced, health.hard_bounced) == (1, 1, {"5xx": 1})
     assert (health.last_error, health.last_5xx) == ("450 4.2.0 later", "550 5.1.1 no such user")
-    assert health.active_ms == NOW
+    assert (health.active_ms, health.address) == (NOW, "192.0.2.25:25")
     post.at(100)
     await post.settled(copy, "FAILED", "FAILED", "DELIVERED")
     await until(lambda: health.hard_bounced == {"5xx": 1, "expired": 1})

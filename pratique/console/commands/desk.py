@@ -102,6 +102,7 @@ class LinkState:
     waiting: int  # recipients of a host; a peer's transfers are counted by the store
     connections: int = 0
     active_ms: int = 0  # when the last attempt began, 0 = none yet
+    address: str = ""  # and where it went, host:port
     last_5xx: str = ""
     counts: HostCounts = HostCounts()
 

@@ -135,6 +135,7 @@ def _status_json(one: HostStatus) -> dict[str, Any]:
         "oldest_mid": one.oldest_mid,
         "oldest_received": iso(one.oldest_at),
         "last_activity": iso(state.active_ms),
+        "last_address": state.address,
         "next_attempt": None if one.suspended else iso(one.next_attempt_ms),
         "suspended": one.suspended,
         "last_error": state.last_error,
@@ -185,6 +186,7 @@ def _ends(one: HostStatus, now_ms: int) -> list[tuple[str, str]]:
     found = [
         ("Oldest Message", oldest),
         ("Last Activity", date(state.active_ms)),
+        ("Last Address", log_text(state.address) or "None"),
         ("Next Attempt", _next(one, now_ms)),
         ("Last Error", log_text(state.last_error) or "None"),
     ]

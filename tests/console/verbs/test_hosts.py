@@ -29,7 +29,7 @@ async def gateway() -> World:
     waits = await world.samples.accepted(deliveries=due)
     await world.store.submit(Settle(waits.mid, (Outcome(0, "DUE", "451 4.3.0 later", NOW + 300_000),), ()))
     refused = "[Errno 111] Connect call failed ('192.0.2.7', 7025)"
-    tried = {"next_attempt_ms": NOW + 60_000, "active_ms": NOW - 5_000}
+    tried = {"next_attempt_ms": NOW + 60_000, "active_ms": NOW - 5_000, "address": "192.0.2.7:7025"}
     answers = {"last_error": "451 4.3.0 later", "last_5xx": "550 5.1.1 no"}
     world.acts.known = [
         link("the.cpq.host", MANAGER, up=False, last_error=refused, **tried),
@@ -113,6 +113,7 @@ Gauges:
 
 Oldest Message        MID 1, 0s old
 Last Activity         Tue Nov 24 03:13:15 2026 GMT
+Last Address          192.0.2.7:7025
 Next Attempt          Tue Nov 24 03:14:20 2026 GMT
 Last Error            [Errno 111] Connect call failed ('192.0.2.7', 7025)"""
     )
