@@ -315,7 +315,7 @@ class Deliverer:
     async def _dial_any(self, destination: Destination, hops: tuple[Hop, ...]) -> None:
         error: OSError | None = None
         for hop in hops:
-            destination.health.address = f"{hop.host}:{hop.port}"
+            destination.health.attempt(hop.host, hop.port)
             session = DeliverySession(self, destination, hop)
             self.sessions.add(session)
             try:

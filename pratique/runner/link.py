@@ -342,7 +342,8 @@ class Link:
         host, port = self._endpoint(peer)
         session = LinkSession(self, peer, host, port)
         self.health.connections += 1
-        self.health.active_ms, self.health.address = self.services.clock.now_ms(), f"{host}:{port}"
+        self.health.active_ms = self.services.clock.now_ms()
+        self.health.attempt(host, port)
         try:
             self.session = session
             try:

@@ -37,6 +37,9 @@ class Health:
     deleted: int = 0  # recipients, by a person or by a route to /dev/null
     last_5xx: str = ""
 
+    def attempt(self, host: str, port: int) -> None:
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def forget_counts(self) -> None:
         self.delivered = self.soft_bounced = self.deleted = 0
         self.hard_bounced = {}
