@@ -3,6 +3,7 @@
 On a manager a person sees the messages of those quarantines alone that he may see; of others no trace.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ LISTED_MAX = 1_000  # messages in a listing; a listing is for people
 RECIPIENTS_LISTED_MAX = 100  # of each message; a list may have 50,000
 SCANNED_MAX = 200_000  # rows looked at for one
 PAGE_ROWS = 2_000
+AT_ONCE = 64  # messages that are ended in one round; they share commits
 NO_LIMIT = 1 << 62
 
 
@@ -40,12 +42,12 @@ class Pick:
     def of(cls, by: By, value: str) -> "Pick":
         """Raises CommandRefused when it names nothing."""
         value = value.strip().lower()
-        if by is By.HOST:
-            value = value.rstrip(".")
         if by is By.SENDER:
             value = value.removeprefix("<").removesuffix(">")
-        elif by is By.HOST and not value:
-            raise CommandRefused(Why.INVALID, "name a host")
+        elif by is By.HOST:
+            value = value.rstrip(".")
+            if not value:
+                raise CommandRefused(Why.INVALID, "name a host")
         return cls(by, "" if by is By.ALL else value)
 
     def means(self, copy: Copy) -> bool:
@@ -140,13 +142,12 @@ async def _end(desk: Desk, person: Person, pick: Pick, *, bounced: bool) -> Endi
         ended = await desk.queues.end_waiting(pick.host(), ordinary, person.name, bounced=bounced)
         done |= ended.mids
         refused |= ended.refused
-    for mid in own:
-        if seen is not None and not _is_seen(desk.store.view, mid, seen):
-            continue
-        if why := await desk.queues.end_own(mid, person.name, bounced=bounced):
-            refused[mid] = why
-        else:
-            done.add(mid)
+    mine = [mid for mid in own if seen is None or _is_seen(desk.store.view, mid, seen)]
+    for start in range(0, len(mine), AT_ONCE):
+        some = mine[start : start + AT_ONCE]
+        reasons = await asyncio.gather(*(desk.queues.end_own(m, person.name, bounced=bounced) for m in some))
+        refused |= {mid: why for mid, why in zip(some, reasons, strict=True) if why}
+        done |= {mid for mid, why in zip(some, reasons, strict=True) if not why}
     return Ending(len(done), _by_reason(refused))
 
 
