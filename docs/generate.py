@@ -144,6 +144,10 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "`Delayed` is tried again, `Bounced` is given up",
     ),
+    "RecipientsDeleted": (
+        {"mid": 41, "rids": (0,), "host": "slow.example", "actor": "olga"},
+        "A person deleted what waited; nobody is told",
+    ),
     "Pending": ({"mid": 41, "rids": (0,), "until": "Mon Mar 31 20:01:23 2003"}, "When the next attempt is due (UTC)"),
     "BounceGenerated": ({"mid": 43, "parent": 41}, "A notice to the sender was made"),
     "ConnectionFailed": (

@@ -41,6 +41,24 @@ def classify(reply: Reply) -> Result:
     return Result.DEFERRED
 
 
+class Hard(StrEnum):
+    """Why a recipient was given up, as the reference system counts it."""
+
+    DNS = "dns"
+    REFUSED = "5xx"
+    EXPIRED = "expired"
+    OTHER = "other"
+
+
+def why_hard(reply: Reply) -> Hard:
+    """Which count a failed recipient belongs to, by the last answer about it."""
+    if classify(reply) is not Result.FAILED:
+        return Hard.EXPIRED  # temporary to the end
+    if reply.code:
+        return Hard.REFUSED
+    return Hard.DNS if reply.enhanced == NO_SUCH_HOST.enhanced else Hard.OTHER
+
+
 # RFC 3463 §3.2 - §3.8 by subject and detail. A detail that is missing here reads as its subject's ".0".
 PHRASES: dict[str, str] = {
     "0.0": "Other undefined status",

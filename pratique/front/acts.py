@@ -5,12 +5,14 @@ Only adapters: each gives a role the shape of console.commands.desk.Acts, no rul
 
 from dataclasses import dataclass
 
-from pratique.console.commands.desk import LinkState
+from pratique.console.commands.desk import HostCounts, LinkState
+from pratique.delivery.bounce import Hard
 from pratique.gateway.app import Gateway
 from pratique.manager.app import Manager
 from pratique.manager.release import Actor, Decided, Releaser
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.link import Link
+from pratique.runner.link_items import Health
 from pratique.runner.services import Services
 from pratique.telemetry.counters import Counters
 
@@ -83,6 +85,10 @@ class GatewayActs:
                 next_attempt_ms=found.health.next_attempt_ms,
                 waiting=len(found.queue) + found.waiting,
                 connections=found.health.connections,
+                active_ms=found.health.active_ms,
+                address=found.health.address,
+                last_5xx=found.health.last_5xx,
+                counts=_counts(found.health),
             )
             for host, found in self.gateway.deliverer.destinations.items()
         )
@@ -147,4 +153,20 @@ def _link_state(link: Link) -> LinkState:
         next_attempt_ms=link.health.next_attempt_ms,
         waiting=0,
         connections=link.health.connections,
+        active_ms=link.health.active_ms,
+        address=link.health.address,
+        counts=_counts(link.health),
+    )
+
+
+def _counts(health: Health) -> HostCounts:
+    hard = health.hard_bounced
+    return HostCounts(
+        delivered=health.delivered,
+        soft_bounced=health.soft_bounced,
+        dns=hard.get(Hard.DNS, 0),
+        refused=hard.get(Hard.REFUSED, 0),
+        expired=hard.get(Hard.EXPIRED, 0),
+        other=hard.get(Hard.OTHER, 0),
+        deleted=health.deleted,
     )

@@ -18,6 +18,7 @@ from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
 from pratique.front.files import BadConfiguration, compile_program, read_options
+from pratique.front.meters import RunningMeters
 from pratique.front.options import GatewayOptions, ManagerOptions, Options
 from pratique.gateway.app import Gateway, routes_of
 from pratique.gateway.app import Parts as GatewayParts
@@ -63,6 +64,7 @@ class Appliance:
     role: Gateway | Manager
     store: SqliteStore
     closers: list[Callable[[], None]]
+    meters: RunningMeters
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
 
     async def start(self) -> None:
@@ -77,6 +79,7 @@ class Appliance:
         place = self.directory / self.options.store.directory / STORE_FILE
         tasks.spawn(recovery.prove_audit(self.services, place), "check of the audit")
         tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
+        tasks.spawn(self.meters.run(), "counters")
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
@@ -108,6 +111,8 @@ class Appliance:
         await self.role.stop()
         for close in self.closers:
             close()
+        self.mail_log.flush()
+        await self.meters.keep()
         with suppress(StoreFailed):  # a store that failed leaves the gap that a crash leaves
             await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reached)))
         proved = self.store.clean or _succeeded(self.proof)
@@ -178,7 +183,8 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
             close()
         await store.close(in_order=store.clean)
         raise
-    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers)
+    meters = RunningMeters.of(role, counters)
+    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers, meters)
 
 
 async def _open_store(directory: Path, options: Options, clock: SystemClock, fence: Fence) -> SqliteStore:

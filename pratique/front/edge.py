@@ -30,7 +30,7 @@ from pratique.store.interface import Identity, Store
 from pratique.store.moves import StoreFailed
 from pratique.store.remote.client import Custody, EdgeStore
 from pratique.store.remote.lease import CONNECTIONS, Leases
-from pratique.store.remote.wire import Known
+from pratique.store.remote.wire import Known, Suspended
 from pratique.telemetry import events as log
 from pratique.telemetry.counters import Counters
 from pratique.telemetry.mail_log import MailLog
@@ -116,6 +116,8 @@ class EdgeProcess:
             self._told.append(said)
         elif isinstance(said, Known):
             self._role.planner.manager = said.manager
+        elif isinstance(said, Suspended):
+            self._role.suspend(said.listeners, paused=said.paused, close=said.close)
         else:
             self._ending.set()
 

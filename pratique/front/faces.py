@@ -108,6 +108,8 @@ class Faces:
     def desk(self) -> "Desk":
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
+        from pratique.front.archive import FileArchive
+        from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance
         role, counters = appliance.role, appliance.counters
@@ -120,6 +122,9 @@ class Faces:
             telemetry=appliance.mail_log,
             acts=ManagerActs(role, counters) if isinstance(role, Manager) else GatewayActs(role, counters),
             logs=appliance.mail_log,
+            queues=ManagerQueues(role) if isinstance(role, Manager) else GatewayQueues(role),
+            meters=appliance.meters,
+            archive=FileArchive(appliance.directory),
         )
 
     def _sign_in(self) -> "SignIn":

@@ -32,6 +32,7 @@ from pratique.runner.link_items import Item
 from pratique.runner.recovery import GatewayRecovery
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings, DeliverySettings
+from pratique.runner.suspension import CPQ_LISTENER, WHY, Suspension, suspended
 from pratique.runner.sweep import Sweeper
 from pratique.store.interface import View
 from pratique.store.moves import Recovered
@@ -110,12 +111,14 @@ class Gateway:
         self.intake = Intake(services, parts.settings, judging=self.judging, resolver=self.resolver, tls=parts.smtp_tls)
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
+        self._suspended = Suspension()
         self.set_back = False  # our store is older than others know it: it may have delivered what came back already
 
     # --- life
     async def start(self) -> None:
         """Listen on the quarantine port and all listeners; take up what the last run left. Raises OSError when an
         address cannot be bound."""
+        self.suspend(suspended(self.services.store.view))
         self.peers_changed()
         self.cpq.server = await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port)
         self._servers.append(self.cpq.server)
@@ -142,12 +145,68 @@ class Gateway:
     async def _judge_left_over(self) -> None:
         """What was accepted unjudged is looked for again and again, until it is judged."""
         while True:
-            after = 0
-            while copies := self.services.store.view.received_copies(after, UNJUDGED_ROWS):
-                after = copies[-1].mid
-                for copy in copies:
-                    await self.judging.judge_queued(copy)
+            await self._judge_round()
             await asyncio.sleep(UNJUDGED_SECONDS)
+
+    async def _judge_round(self) -> None:
+        after = 0
+        while copies := self.services.store.view.received_copies(after, UNJUDGED_ROWS):
+            after = copies[-1].mid
+            for copy in copies:
+                await self.judging.judge_queued(copy)
+
+    # --- what an operator suspends
+    def listeners(self) -> tuple[str, ...]:
+        return (*(listener.name for listener in self.settings.listeners), CPQ_LISTENER)
+
+    def suspend(self, now: Suspension) -> None:
+        """Let this be what is suspended, and nothing else. What is under way goes on; see `end_suspended`."""
+        was_paused, paused = self.judging.paused, bool(now.work_queue)
+        self._suspended = now
+        self.judging.paused = paused
+        self.intake.suspend(now.listeners)
+        if self.parts.edges is not None:
+            self.parts.edges.suspend(now.listeners, paused=paused)
+        self.reinject.suspended = WHY if now.has(CPQ_LISTENER) else ""
+        if now.delivery:
+            self.deliverer.suspend()
+        else:
+            self.deliverer.resume()
+        if self.link is not None:
+            self.link.suspend() if now.delivery else self.link.resume()
+        if was_paused and not paused:
+            self.services.tasks.spawn(self._judge_round(), "judging of what waited")
+
+    def receiving_under_way(self) -> bool:
+        """Does a session of a suspended listener go on?"""
+        edges, cpq = self.parts.edges, self._suspended.has(CPQ_LISTENER) and bool(self.cpq.sessions)
+        others = edges.connections(self.settings.listeners, self._suspended.listeners) if edges is not None else 0
+        return cpq or others > 0 or self.intake.suspended_busy
+
+    def end_suspended(self) -> None:
+        """Sessions of suspended listeners end now."""
+        self.intake.end_suspended()
+        if self.parts.edges is not None:
+            self.parts.edges.suspend(self._suspended.listeners, paused=self.judging.paused, close=True)
+        if self._suspended.has(CPQ_LISTENER):
+            self.cpq.drop_all()
+
+    def connections_in(self) -> int:
+        edges = self.parts.edges
+        taken = edges.connections(self.settings.listeners) if edges is not None else sum(self.intake.clients().values())
+        return taken + len(self.cpq.sessions)
+
+    def connections_out(self) -> int:
+        return len(self.deliverer.sessions) + (self.link is not None and self.link.session is not None)
+
+    def delivering(self) -> bool:
+        return bool(self.deliverer.sessions) or (self.link is not None and self.link.session is not None)
+
+    def break_off(self) -> None:
+        """Connections to other hosts end now, but where that might double a message."""
+        self.deliverer.break_off()
+        if self.link is not None:
+            self.link.break_off()
 
     async def stop(self) -> None:
         """Take nothing new, let sessions end, keep everything else for the next start."""
@@ -194,6 +253,7 @@ class Gateway:
             self.parts.edges.know(serial)
         self.link = self._new_link(serial) if serial else None
         if self.link is not None:
+            self.link.suspended = self._suspended.delivery
             self.services.tasks.spawn(self.link.run(), f"link to {CPQ_HOST}")
 
     def _new_link(self, serial: str) -> Link:

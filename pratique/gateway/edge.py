@@ -4,6 +4,7 @@ What it accepts it hands to custody; it dials nobody, keeps nothing, and ends wh
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ class EdgeRole:
         self._parts = parts
         self.planner = Planner(services, seals=False)
         self.pipeline = Pipeline(parts.program, parts.engines)
-        judging = Judging(
+        self.judging = Judging(
             services,
             pipeline=self.pipeline,
             planner=self.planner,
@@ -56,7 +57,7 @@ class EdgeRole:
         self.intake = Intake(
             services,
             parts.settings,
-            judging=judging,
+            judging=self.judging,
             resolver=Resolver(parts.delivery.nameservers),
             tls=parts.smtp_tls,
             tally=self._tally,
@@ -64,6 +65,13 @@ class EdgeRole:
 
     def _tally(self, listener: int) -> Tally:
         return SharedTally(self._parts.tallies[listener], row=self._parts.number, rows=self._parts.edges)
+
+    def suspend(self, listeners: Sequence[str], *, paused: bool, close: bool) -> None:
+        """What custody says of an operator's wish."""
+        self.judging.paused = paused
+        self.intake.suspend(listeners)
+        if close:
+            self.intake.end_suspended()
 
     async def stop(self) -> None:
         """Take nothing new; sessions end, and what they had handed over is answered."""

@@ -9,13 +9,13 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pratique.gateway.apply import NoManager, Planner, deliveries_for
 from pratique.gateway.settings import Listener
-from pratique.gateway.tally import clear_row, make_shared
+from pratique.gateway.tally import clear_row, make_shared, open_connections
 from pratique.net.listener import bind
 from pratique.runner.services import Services
 from pratique.store.records import NewCopy
@@ -98,6 +98,8 @@ class Edges:
         self._edges: list[Edge] = []
         self._tallies: list[int] = []
         self._stopping = False
+        self._suspended: tuple[str, ...] = ()
+        self._paused = False
 
     # --- life
     async def start(self, listeners: Sequence[Listener], planner: Planner, outlets: Outlets) -> None:
@@ -157,6 +159,7 @@ class Edges:
         port = edge.port = EdgePort(self._store, self._duties(edge), lessor)
         await loop.create_unix_connection(lambda: port, sock=mine)
         port.know(self._planner.manager)
+        port.suspend(self._suspended, paused=self._paused, close=False)
         with theirs, lessee:
             edge.process = process = await asyncio.create_subprocess_exec(
                 *self._command(handed), pass_fds=handed.descriptors(), stdin=asyncio.subprocess.DEVNULL
@@ -199,6 +202,18 @@ class Edges:
         for edge in self._edges:
             if edge.port is not None:
                 edge.port.know(manager)
+
+    def suspend(self, listeners: Sequence[str], *, paused: bool, close: bool = False) -> None:
+        """Those take nothing from now on, in every edge; with `close` their sessions end now."""
+        self._suspended, self._paused = tuple(listeners), paused
+        for edge in self._edges:
+            if edge.port is not None:
+                edge.port.suspend(self._suspended, paused=paused, close=close)
+
+    def connections(self, listeners: Sequence[Listener], wanted: Collection[str] | None = None) -> int:
+        """Sessions of all edges, on all listeners or on those named."""
+        counted = zip(listeners, self._tallies, strict=False)
+        return sum(open_connections(fd, self._count) for one, fd in counted if wanted is None or one.name in wanted)
 
     def reload(self) -> None:
         """Edges read the configuration anew, and reopen their logs."""

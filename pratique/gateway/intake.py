@@ -4,7 +4,8 @@ One process takes the mail of all listeners, or several edge processes do (edge.
 """
 
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pratique.gateway.access import HostTable, RecipientTable
@@ -70,6 +71,21 @@ class Intake:
             door.hosts, door.recipients = HostTable(new), RecipientTable(new.recipients)
         return later + [f"listener {name} comes" for name in by_name]
 
+    def suspend(self, listeners: Collection[str]) -> None:
+        """Of all listeners these take nothing: whoever comes hears 421. Sessions go on until `end_suspended`."""
+        for door in self.doors:
+            door.suspended = door.listener.name in listeners
+
+    def end_suspended(self) -> None:
+        for door in self.doors:
+            for session in list(door.sessions) if door.suspended else ():
+                session.shut_down()
+
+    @property
+    def suspended_busy(self) -> bool:
+        """Does a session of a suspended listener go on?"""
+        return any(door.sessions for door in self.doors if door.suspended)
+
     def close(self) -> None:
         """Take no new connections; those that are being let in hear 421."""
         for server, door in zip(self._servers, self.doors, strict=False):
@@ -81,6 +97,10 @@ class Intake:
         for door in self.doors:
             for session in list(door.sessions):
                 session.shut_down()
+
+    def clients(self) -> Counter[tuple[str, str, str]]:
+        """Open sessions by (name, address, listener)."""
+        return Counter((*session.client, door.listener.name) for door in self.doors for session in door.sessions)
 
     @property
     def busy(self) -> bool:

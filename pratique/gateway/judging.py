@@ -57,10 +57,14 @@ class Judging:
         self._deadline = deadline_seconds
         self._hops_max = hops_max
         self._late = late
+        self.paused = False  # by an operator: what comes is stored unjudged and waits
         self._judging: set[int] = set()  # MIDs whose late verdict is under way
 
     def take(self, reception: Reception, answer: Answer) -> None:
         """`answer(mid, reply)` is called once, after the commit or with a refusal."""
+        if self.paused:
+            self._services.tasks.spawn(self._accept_paused(reception, answer), f"MID {reception.mid} waits")
+            return
         judged = self._pipeline.judge_now(reception.source, reception.envelope, reception.octets)
         if judged is not None:
             self._accept_or_refuse(reception, judged, answer)
@@ -178,9 +182,14 @@ class Judging:
         answer(reception.mid, accepted_reply(reception.mid))
         return True
 
+    async def _accept_paused(self, reception: Reception, answer: Answer) -> None:
+        if await self._accept_unjudged(reception, answer):
+            text = f"MID {reception.mid} waits in the work queue, which is paused"
+            self._services.telemetry.emit(log.Note(message=text, cid=reception.cid))
+
     async def judge_queued(self, copy: Copy) -> None:
         """Judge a copy that was accepted unjudged; what fails is reported, and tried again in the next round."""
-        if copy.mid in self._judging or copy.extent is None:
+        if self.paused or copy.mid in self._judging or copy.extent is None:
             return
         reception = _unpack(copy, Stored(copy.extent, copy.size, copy.sha256))
         judging = self._services.tasks.spawn(self._judge(reception), f"late checks of MID {copy.mid}")

@@ -40,7 +40,9 @@ HOUR_MS = 3_600_000
 BY_SENDER = "Receiving aborted by sender"  # contract: mail log
 SENDERS_WISHES = frozenset({"RSET", "EHLO", "HELO", "QUIT", LOST})
 # Ends that refuse nobody (contract: mail log has only `ICID n lost`), or that the line of the host's row has told.
-NO_REFUSAL = frozenset({LOST, replies.R421_SHUTTING_DOWN.text, replies.R554_ACCESS_DENIED.text})
+NO_REFUSAL = frozenset(
+    {LOST, replies.R421_SHUTTING_DOWN.text, replies.R421_SUSPENDED.text, replies.R554_ACCESS_DENIED.text}
+)
 R452_RATE = Reply(452, "4.7.1", "too many recipients from your address this hour, try again later")
 
 
@@ -179,7 +181,7 @@ class Session:
         elif self._crowded:
             self._core.refuse(replies.R421_TOO_MANY)
         elif door.suspended:
-            self._core.refuse(replies.R421_SHUTTING_DOWN)
+            self._core.refuse(replies.R421_SUSPENDED)
         else:
             self._core.greet()
 
@@ -213,6 +215,11 @@ class Session:
             self._abort(BY_SENDER)
         if self._pump.peer[1]:
             self._log(log.IcidClose(icid=self.icid) if self._quit else log.IcidLost(icid=self.icid))
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """(its name by reverse look-up, its address)."""
+        return self._name, self._pump.peer[0] if self._pump is not None else ""
 
     def shut_down(self) -> None:
         """SIGTERM: say 421 where the protocol allows it."""

@@ -9,6 +9,7 @@ keyed hash: two that meet in one slot are limited together, which no client can 
 import hashlib
 import mmap
 import os
+import sys
 from collections import Counter
 from typing import Protocol
 
@@ -84,6 +85,13 @@ def clear_row(fd: int, row: int) -> None:
     with mmap.mmap(fd, 0) as table:
         start = KEY_BYTES + row * _ROW * _NUMBER
         table[start : start + _ROW * _NUMBER] = bytes(_ROW * _NUMBER)
+
+
+def open_connections(fd: int, rows: int) -> int:
+    """All that are open now, by whichever process: for one that has no row of its own."""
+    with mmap.mmap(fd, shared_bytes(rows), access=mmap.ACCESS_READ) as table:
+        starts = (KEY_BYTES + (row * _ROW + 1) * _NUMBER for row in range(rows))
+        return sum(int.from_bytes(table[at : at + _NUMBER], sys.byteorder) for at in starts)
 
 
 class SharedTally:

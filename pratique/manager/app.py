@@ -21,6 +21,7 @@ from pratique.runner.link_items import Item
 from pratique.runner.recovery import doubt_alarm, recovered_text
 from pratique.runner.services import Services, audit
 from pratique.runner.settings import CpqSettings
+from pratique.runner.suspension import CPQ_LISTENER, WHY, Suspension, suspended
 from pratique.runner.sweep import Sweeper
 from pratique.store.moves import MoveRefused, Reconcile, Recovered, StoreFailed
 from pratique.store.records import NewCopy, Peer
@@ -76,11 +77,13 @@ class Manager:
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
         self._reconciling = False
+        self._suspended = Suspension()
 
     # --- life
     async def start(self) -> None:
         """Listen on the quarantine port, take up releases that wait. Raises OSError when it cannot be bound."""
         self.reception.refresh()
+        self.suspend(suspended(self.services.store.view))
         self.peers_changed()
         self.cpq.server = await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port)
         self._servers.append(self.cpq.server)
@@ -106,6 +109,7 @@ class Manager:
         active = {p.serial for p in self.services.store.view.peers() if p.role == "gateway" and not p.withdrawn}
         for serial in active - self.links.keys():
             link = self.links[serial] = self._new_link(serial)
+            link.suspended = self._suspended.delivery
             self.services.tasks.spawn(link.run(), f"link to {serial}")
         for serial in self.links.keys() - active:
             self.services.tasks.spawn(self.links.pop(serial).stop(), "old link")
@@ -283,11 +287,36 @@ class Manager:
     def _overfull(self) -> None:
         self.expirer.make_room_soon()
 
-    def suspend(self, why: str) -> None:
-        self.reception.suspended = why
+    # --- what an operator suspends
+    def listeners(self) -> tuple[str, ...]:
+        return (CPQ_LISTENER,)
 
-    def resume(self) -> None:
-        self.reception.suspended = ""
+    def suspend(self, now: Suspension) -> None:
+        """Let this be what is suspended, and nothing else. What is under way goes on; see `end_suspended`."""
+        self._suspended = now
+        self.reception.suspended = WHY if now.has(CPQ_LISTENER) or now.transfers else ""
+        for link in self.links.values():
+            link.suspend() if now.delivery else link.resume()
+
+    def receiving_under_way(self) -> bool:
+        return bool(self.reception.suspended and self.cpq.sessions)
+
+    def end_suspended(self) -> None:
+        if self.reception.suspended:
+            self.cpq.drop_all()
+
+    def connections_in(self) -> int:
+        return len(self.cpq.sessions)
+
+    def connections_out(self) -> int:
+        return sum(link.session is not None for link in self.links.values())
+
+    def delivering(self) -> bool:
+        return any(link.session is not None for link in self.links.values())
+
+    def break_off(self) -> None:
+        for link in self.links.values():
+            link.break_off()
 
     def suspend_quarantine(self, name: str, *, suspended: bool) -> None:
         known = self.reception.quarantines[name]

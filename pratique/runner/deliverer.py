@@ -9,19 +9,21 @@ import heapq
 import itertools
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pratique.delivery import bounce
 from pratique.delivery.bounce import Attempted, Notices, Result
 from pratique.delivery.fairness import Fairness
 from pratique.delivery.retry import next_attempt
-from pratique.delivery.routes import Hop, NoRoute, Routes, Way, mx_order
+from pratique.delivery.routes import CANARY_HOST, Hop, NoRoute, Routes, Way, mx_order, parse_hop
 from pratique.mail.reply import Reply
 from pratique.net.listener import dial
 from pratique.net.resolver import LookupFailed, NoSuchDomain, Resolver
 from pratique.runner.delivery_log import attempt_lines, pending_until
 from pratique.runner.delivery_session import DeliverySession
 from pratique.runner.jobs import Answered, Destination, Job, Mailroom, Target
+from pratique.runner.link_items import Health
+from pratique.runner.redirects import Redirect, redirects, way
 from pratique.runner.services import Services, audit
 from pratique.runner.settings import DeliverySettings
 from pratique.store.interface import Submitted
@@ -61,6 +63,7 @@ class Deliverer:
         self._order = itertools.count()
         self._touched: dict[str, Destination] = {}  # those whose queue has grown since they were served
         self._timer: asyncio.TimerHandle | None = None
+        self._redirects: tuple[Redirect, ...] = ()
         self._suspended = False
         self._stopping = False
         self.sessions: set[DeliverySession] = set()
@@ -78,6 +81,7 @@ class Deliverer:
     def load(self) -> int:
         """At start: take up every open delivery. Returns how many recipients."""
         after, total = (0, -1), 0
+        self._redirects = redirects(self.services.store.view)
         while rows := self.services.store.view.due_deliveries(after, LOAD_ROWS):
             total += len(rows)
             after = (rows[-1].mid, rows[-1].rid)
@@ -102,6 +106,8 @@ class Deliverer:
             targets = tuple(Target(d.rid, d.address, d.notify, d.orcpt, d.delayed) for d in group)
             at, cid = (copy.at, copy.cid) if copy is not None else (0, "")
             job = Job(mid, host, targets, attempts, at, cid, doubtful, in_dot)
+            if self._redirects and copy is not None:
+                job.via = way(self._redirects, mid, host, copy.envelope.sender)
             if in_dot:
                 self._name_doubt(job, "the end was sent before a crash")
             self._enqueue_at(job, next_at)
@@ -115,20 +121,21 @@ class Deliverer:
         if at <= self.services.clock.now_ms():
             self._enqueue(job)
             return
-        self.destination(job.host).waiting += len(job.targets)
+        self.destination(job.host, job.via).waiting += len(job.targets)
         heapq.heappush(self._later, (at, next(self._order), job))
         self._arm()
 
-    def destination(self, host: str) -> Destination:
-        found = self.destinations.get(host)
+    def destination(self, host: str, via: str = "") -> Destination:
+        name = f"{host} via {via}" if via else host
+        found = self.destinations.get(name)
         if found is None:
-            found = self.destinations[host] = Destination(host)
+            found = self.destinations[name] = Destination(name, via)
         return found
 
     def _enqueue(self, job: Job) -> None:
-        destination = self.destination(job.host)
+        destination = self.destination(job.host, job.via)
         destination.queue.append(job)
-        self._touched[job.host] = destination
+        self._touched[destination.host] = destination
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -142,7 +149,7 @@ class Deliverer:
         now = self.services.clock.now_ms()
         while self._later and self._later[0][0] <= now:
             job = heapq.heappop(self._later)[2]
-            self.destination(job.host).waiting -= len(job.targets)
+            self.destination(job.host, job.via).waiting -= len(job.targets)
             self._enqueue(job)
         self._arm()
         self._serve()
@@ -156,20 +163,57 @@ class Deliverer:
         heapq.heapify(kept)
         self._later = kept
         for _, _, job in due:
-            self.destination(job.host).waiting -= len(job.targets)
+            self.destination(job.host, job.via).waiting -= len(job.targets)
             self._enqueue(job)
         self._serve()
         return len(due)
 
     def forget(self, mids: frozenset[int]) -> None:
         """These copies are not ours to deliver any more."""
+        self.take_out(lambda job: job.mid in mids)
+
+    def take_out(self, wanted: Callable[[Job], bool]) -> list[Job]:
+        """Those that wait are out of the queue until `put_back`; whoever asks ends them, or gives them back."""
+        taken: list[Job] = []
+        kept: list[tuple[int, int, Job]] = []
+        for entry in self._later:
+            if wanted(entry[2]):
+                taken.append(entry[2])
+                self.destination(entry[2].host, entry[2].via).waiting -= len(entry[2].targets)
+            else:
+                kept.append(entry)
+        heapq.heapify(kept)
+        self._later = kept
         for destination in self.destinations.values():
-            destination.queue = deque(job for job in destination.queue if job.mid not in mids)
-        gone = [entry for entry in self._later if entry[2].mid in mids]
-        for _, _, job in gone:
-            self.destination(job.host).waiting -= len(job.targets)
-        self._later = [entry for entry in self._later if entry[2].mid not in mids]
-        heapq.heapify(self._later)
+            jobs = [job for job in destination.queue if wanted(job)]
+            if jobs:
+                taken += jobs
+                destination.queue = deque(job for job in destination.queue if not wanted(job))
+                self._fair.due(destination.host, self._wanted(destination))
+        return taken
+
+    def put_back(self, job: Job) -> None:
+        """One that was taken out and not ended is due."""
+        self._enqueue(job)
+        self._serve()
+
+    def under_way(self) -> list[Job]:
+        return [session.job for session in self.sessions if session.job is not None]
+
+    def ended(self, job: Job, move: Settle, answers: tuple[Answered, ...], settled: Settled) -> None:
+        """A person ended one that was taken out; durable already."""
+        self._after(job, move, answers, move.spawned, settled, 0)
+
+    def redirect(self, wanted: Callable[[Job], bool], via: str) -> int:
+        """Those that wait go to `via` ("" = the usual way) and are due. How many messages; it is kept in the store
+        already."""
+        self._redirects = redirects(self.services.store.view)
+        jobs = self.take_out(lambda job: job.host != CANARY_HOST and wanted(job))
+        for job in jobs:
+            job.via = via
+            self._enqueue(job)
+        self._serve()
+        return len({job.mid for job in jobs})
 
     def use(self, routes: Routes) -> None:
         """Route by this table from the next connection on."""
@@ -203,6 +247,7 @@ class Deliverer:
         """One connection's life: route, dial, deliver until nothing is left."""
         try:
             destination.health.connections += 1
+            destination.health.active_ms = self.services.clock.now_ms()
             try:
                 hops = await self._hops(destination)
             except NoRoute as error:
@@ -223,6 +268,8 @@ class Deliverer:
 
     async def _hops(self, destination: Destination) -> tuple[Hop, ...] | None:
         """Addresses to try, in order; None = discard. Raises NoRoute with the reply that recipients get."""
+        if destination.via:
+            return await self._redirected(destination.via)
         route = self._routes.find(destination.host)
         if route.way is Way.DISCARD:
             return None
@@ -238,6 +285,13 @@ class Deliverer:
         except NoSuchDomain as error:
             raise NoRoute(Reply(0, "5.1.2", str(error))) from error
         except LookupFailed as error:
+            raise NoRoute(Reply(0, "4.4.3", str(error))) from error
+
+    async def _redirected(self, target: str) -> tuple[Hop, ...]:
+        """A host that a person named: what is wrong with its name is no reason to give mail up."""
+        try:
+            return await self._addresses((parse_hop(target),))
+        except (LookupFailed, NoSuchDomain) as error:
             raise NoRoute(Reply(0, "4.4.3", str(error))) from error
 
     def _chance(self) -> float:
@@ -262,6 +316,7 @@ class Deliverer:
         error: OSError | None = None
         dcid = 0
         for hop in hops:
+            destination.health.attempt(hop.host, hop.port)
             session = DeliverySession(self, destination, hop)
             dcid = session.dcid
             self.sessions.add(session)
@@ -411,21 +466,32 @@ class Deliverer:
         emit = self.services.telemetry.emit
         for line in attempt_lines(job, move.outcomes, answers, dcid):
             emit(line)
-        health = self.destination(job.host).health
+        health = self.destination(job.host, job.via).health
         again: dict[tuple[int, bool], list[Target]] = {}
         targets = {t.rid: t for t in job.targets}
+        failed = False
         for outcome in move.outcomes:
-            health.delivered += outcome.state == "DELIVERED"
-            if outcome.state == "DUE":
+            if outcome.state == "DELIVERED":
+                health.delivered += 1
+            elif outcome.state == "DUE":
                 health.soft_bounced += 1
+                health.last_error = outcome.reply
                 target = targets[outcome.rid]
                 target.warned = target.warned or outcome.delayed
                 again.setdefault((outcome.next_at, outcome.reply.startswith(IN_DOUBT)), []).append(target)
+            elif outcome.state == "CANCELLED":
+                health.deleted += 1
+            else:
+                failed = True
+        if failed:
+            _count_failed(health, move.outcomes, answers)
         for (at, doubtful), group in again.items():
             emit(pending_until(job, tuple(t.rid for t in group), at))
             if doubtful and not job.doubtful:
                 self._name_doubt(job, "the end was sent and no answer came")
-            later = Job(job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid, doubtful)
+            later = Job(
+                job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid, doubtful, via=job.via
+            )
             self._enqueue_at(later, at)
         if again:  # its time may have come while the outcome waited for the disk
             self._serve()
@@ -447,6 +513,11 @@ class Deliverer:
         self._suspended = False
         self._serve()
 
+    def break_off(self) -> None:
+        """Connections end now, but for messages whose end was sent."""
+        for session in list(self.sessions):
+            session.break_off()
+
     def stop(self) -> None:
         """Begin nothing new; sessions end after the message under way."""
         self._stopping = True
@@ -455,6 +526,15 @@ class Deliverer:
             self._timer.cancel()
         for session in list(self.sessions):
             session.finish()
+
+
+def _count_failed(health: Health, outcomes: tuple[Outcome, ...], answers: tuple[Answered, ...]) -> None:
+    for outcome, answer in zip(outcomes, answers, strict=False):  # a route that discards has no answers
+        if outcome.state == "FAILED":
+            kind = bounce.why_hard(answer.reply)
+            health.hard_bounced[kind] = health.hard_bounced.get(kind, 0) + 1
+            if kind is bounce.Hard.REFUSED:
+                health.last_5xx = str(answer.reply)
 
 
 def _in_doubt(job: Job, answer: Answered) -> bool:

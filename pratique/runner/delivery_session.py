@@ -241,6 +241,11 @@ class DeliverySession:
         self.pump.close()
 
     # --- helpers
+    @property
+    def job(self) -> Job | None:
+        """What is being sent."""
+        return self._job
+
     def _answer(self, job: Job, reply: Reply, *, in_doubt: bool) -> None:
         if reply.code >= 500:
             reply = Reply(451, "4.3.0", str(reply))  # the session was refused, not the recipients: try again
@@ -253,6 +258,11 @@ class DeliverySession:
         if self._job is None and self._usable:
             self._quit()
         elif not self._usable and self.pump is not None:
+            self.pump.abort()
+
+    def break_off(self) -> None:
+        """End now, but for a message whose end was sent: its answer is waited for, or it might be doubled."""
+        if self.pump is not None and not (self._job is not None and self._dot_sent):
             self.pump.abort()
 
     def _quit(self) -> None:

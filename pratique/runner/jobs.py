@@ -37,6 +37,7 @@ class Job:
         False  # an earlier attempt ended behind the dot without an answer: this one may double, and says so
     )
     in_dot: bool = False  # found in DOT at the start: that is durable already
+    via: str = ""  # a person redirected it there, host[:port]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class Worker(Protocol):
 
 @dataclass(slots=True)
 class Destination:
-    host: str
+    host: str  # of redirected mail "HOST via TARGET": it has connections of its own
+    via: str = ""
     queue: deque[Job] = field(default_factory=deque)
     health: Health = field(default_factory=Health)
     clear_until: float = 0.0

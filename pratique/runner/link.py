@@ -342,6 +342,8 @@ class Link:
         host, port = self._endpoint(peer)
         session = LinkSession(self, peer, host, port)
         self.health.connections += 1
+        self.health.active_ms = self.services.clock.now_ms()
+        self.health.attempt(host, port)
         try:
             self.session = session
             try:
@@ -358,6 +360,23 @@ class Link:
         """An operator says that waiting is over."""
         self._retry_now.set()
         self.wake()
+
+    def suspend(self) -> None:
+        """Nothing is dialled until `resume`; a session ends when what is under way was answered."""
+        self.suspended = True
+        self._readiness(False)
+        if self.session is not None:
+            self.session.finish()
+
+    def resume(self) -> None:
+        if self.suspended:
+            self.suspended = False
+            self.hello_again()
+
+    def break_off(self) -> None:
+        """The session under way ends now; what is in doubt is offered again by the next one."""
+        if self.session is not None and self.session.pump is not None:
+            self.session.pump.abort()
 
     def met(self) -> None:
         """The peer said hello: it can be reached again. A wait that this very instance asked for goes on, or two peers

@@ -1,6 +1,6 @@
 """The values that a link and its session share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pratique.transfer.messages import SealedGroup
 
@@ -29,8 +29,20 @@ class Health:
     last_error: str = ""
     next_attempt_ms: int = 0
     connections: int = 0
-    delivered: int = 0
-    soft_bounced: int = 0
+    active_ms: int = 0  # when the last attempt began
+    address: str = ""  # and where it went, host:port
+    delivered: int = 0  # recipients; of a peer: messages
+    soft_bounced: int = 0  # events
+    hard_bounced: dict[str, int] = field(default_factory=dict)  # recipients, by delivery.bounce.Hard
+    deleted: int = 0  # recipients, by a person or by a route to /dev/null
+    last_5xx: str = ""
+
+    def attempt(self, host: str, port: int) -> None:
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def forget_counts(self) -> None:
+        self.delivered = self.soft_bounced = self.deleted = 0
+        self.hard_bounced = {}
 
 
 @dataclass(frozen=True, slots=True)

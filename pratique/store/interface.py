@@ -23,6 +23,7 @@ from pratique.store.records import (
     Statement,
     Transfer,
     User,
+    Waiting,
 )
 
 
@@ -128,8 +129,17 @@ class View(Protocol):
     def deliveries(self, mid: int) -> tuple[Delivery, ...]: ...
     def transfer(self, cid: str, hop: int) -> Transfer | None: ...
     def search(self, query: Search) -> Found: ...
-    def due_deliveries(self, after: tuple[int, int], limit: int) -> Sequence[Delivery]:
-        """Open deliveries (DUE, DOT) with (mid, rid) > after, in that order."""
+    def due_deliveries(self, after: tuple[int, int], limit: int, *, host: str = "") -> Sequence[Delivery]:
+        """Open deliveries (DUE, DOT) with (mid, rid) > after, in that order; those to `host` when it is given (long:
+        it looks at all that are open)."""
+        ...
+
+    def waiting_for_host(self, host: str) -> Waiting:
+        """Open deliveries to `host`, "" = to all hosts. Long."""
+        ...
+
+    def waiting_for_peer(self, peer: str) -> Waiting:
+        """Open transfers (Q, X) to `peer`. Long."""
         ...
 
     def release_of(self, mid: int) -> Transfer | None:
@@ -260,6 +270,10 @@ class Store(Protocol):
         ...
 
     def next_mid(self) -> int: ...
+    def newest_mid(self) -> int:
+        """The highest that was given out."""
+        ...
+
     def next_seq(self) -> int:
         """The next number of our journal (cpq.md §0.6). Numbers commit in the order in which they were given out;
         a number whose move failed is a gap, which is allowed."""

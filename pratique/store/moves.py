@@ -152,11 +152,14 @@ class Retarget:
 @value
 class TakeBack:
     """Gateway: copy is LOC or Q -> ACTIVE with `deliveries` (a named actor, or the fallback policy). From Q the
-    transfer row becomes CANC: it was never offered. None."""
+    transfer row becomes CANC: it was never offered. With `outcomes` the deliveries end in the same commit, as by
+    Settle: at no instant may such a copy be delivered. None."""
 
     mid: int
     deliveries: tuple[NewDelivery, ...]
     audit: tuple[AuditEntry, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    spawned: tuple[NewCopy, ...] = ()
 
 
 # --- custody: the side that receives ---------------------------------------------------------------------------

@@ -149,6 +149,16 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for one destination: recipients of a host, or transfers to a peer."""
+
+    count: int = 0
+    attempted: int = 0  # of them: tried before, without a final answer
+    oldest_mid: int = 0  # 0 = nothing waits
+    next_at: int = 0  # of a host: when the first of them is due
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     cid: str
     hop: int

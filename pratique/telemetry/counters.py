@@ -30,6 +30,7 @@ RULES = (
     Rule(events.IcidTlsFailed, "tls_failed"),
     Rule(events.DcidTlsFailed, "tls_failed"),
     Rule(events.MidReady, "received"),  # messages
+    Rule(events.MidTo, "recipients"),
     Rule(events.RecipientRefused, "refused"),  # recipients
     Rule(events.Aborted, "aborted"),
     Rule(events.Generated, "generated"),
@@ -48,6 +49,11 @@ RULES = (
     Rule(events.ConnectionFailed, "connections_failed"),
     Rule(events.MessageDone, "delivered", "quarantine", False, amount="rids"),  # recipients, as are the next two
     Rule(events.Undelivered, "bounced", "what", "Bounced"),
+    Rule(events.Undelivered, "bounced_dns", "hard", "dns"),  # of those; this one and the next three
+    Rule(events.Undelivered, "bounced_5xx", "hard", "5xx"),
+    Rule(events.Undelivered, "bounced_expired", "hard", "expired"),
+    Rule(events.Undelivered, "bounced_other", "hard", "other"),
+    Rule(events.RecipientsDeleted, "recipients_deleted", amount="rids"),
     Rule(events.Undelivered, "delayed", "what", "Delayed"),
     Rule(events.MessageDone, "transferred", "quarantine", True),  # messages, to or from the central quarantine
     Rule(events.BounceGenerated, "bounces_made"),

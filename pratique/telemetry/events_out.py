@@ -195,6 +195,17 @@ class Undelivered(Event, frozen=True, kw_only=True):
     code: str
     reply: str
 
+    @property
+    def hard(self) -> str:
+        """Which count of hard bounces it belongs to (delivery.bounce.Hard), "" = none."""
+        if self.what != "Bounced":
+            return ""
+        if self.code[:1] == "5":
+            return "5xx"
+        if self.code != "000":
+            return "expired"
+        return {"5.1.2": "dns", "5.0.0": "other"}.get(self.enhanced, "expired")
+
     def text(self) -> str:
         quoted = log_text(self.reply).replace("'", "\\'")
         lines = f"['{quoted}']" if self.reply else "[]"
@@ -202,6 +213,16 @@ class Undelivered(Event, frozen=True, kw_only=True):
             f"{self.what}: DCID {self.dcid} MID {self.mid} to RID {self.rid} - {self.enhanced} - {self.phrase} "
             f"('{self.code}', {lines}) []"
         )
+
+
+class RecipientsDeleted(Event, frozen=True, kw_only=True):
+    mid: int
+    rids: tuple[int, ...]
+    host: str
+    actor: str
+
+    def text(self) -> str:
+        return f"MID {self.mid} to RID {list(self.rids)} at {log_text(self.host)}: deleted by {log_text(self.actor)}"
 
 
 class Pending(Event, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from pratique.store.moves import (
     Settled,
     TransfersAnswered,
 )
+from pratique.store.records import Waiting
 from tests.conformance.conftest import Bench
 from tests.conformance.samples import DAY, GATEWAY, MANAGER, MESSAGE, NOW, SEAL, delivery, entry
 
@@ -313,3 +314,21 @@ async def test_the_shadow_of_a_deleted_message_need_not_wait(gateway: Bench) -> 
     copy = await gateway.samples.accepted("X")
     await gateway.do(JournalIn(MANAGER, 0, 9, ((9, "DEL", copy.cid, 1, "-", NOW, "{}"),)))
     assert list(gateway.view.disposable(0, 10)) == [copy.mid]
+
+
+async def test_what_waits_for_a_host_is_found_and_counted(gateway: Bench) -> None:
+    both = (delivery(0, "a@slow.example", next_at=NOW + 9), delivery(1, "b@fast.example"))
+    one = await gateway.samples.accepted(deliveries=both)
+    two = await gateway.samples.accepted(deliveries=(delivery(0, "c@slow.example", next_at=NOW + 7),))
+    await gateway.do(Settle(one.mid, (Outcome(0, "DUE", "451 later", NOW + 8),), ()))
+
+    found = gateway.view.due_deliveries((0, -1), 10, host="slow.example")
+    assert [(due.mid, due.rid) for due in found] == [(one.mid, 0), (two.mid, 0)]
+    page = gateway.view.due_deliveries((one.mid, 0), 10, host="slow.example")
+    assert [due.mid for due in page] == [two.mid]
+    assert gateway.view.waiting_for_host("slow.example") == Waiting(2, 1, one.mid, NOW + 7)
+    assert gateway.view.waiting_for_host("fast.example") == Waiting(1, 0, one.mid, NOW)
+    assert gateway.view.waiting_for_host("idle.example") == Waiting()
+    assert gateway.view.waiting_for_host("") == Waiting(3, 1, one.mid, NOW)
+    await gateway.do(Settle(one.mid, (Outcome(0, "DELIVERED", ""),), ()))
+    assert gateway.view.waiting_for_host("slow.example") == Waiting(1, 0, two.mid, NOW + 7)

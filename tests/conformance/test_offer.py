@@ -11,12 +11,13 @@ from pratique.store.moves import (
     Intend,
     JournalIn,
     Judge,
+    Outcome,
     Retarget,
     TakeBack,
     TransfersAnswered,
     TransferStuck,
 )
-from pratique.store.records import NewCopy
+from pratique.store.records import NewCopy, Waiting
 from tests.conformance.conftest import Bench
 from tests.conformance.samples import GATEWAY, MANAGER, OTHER_GATEWAY, SEAL, delivery, entry
 
@@ -314,3 +315,55 @@ async def test_a_transfer_is_offered_once(gateway: Bench) -> None:
     other = gateway.samples.copy("Q")
     assert other.transfer is not None
     await gateway.refused(Accept((replace(other, transfer=replace(other.transfer, cid=copy.cid)),), ()))
+
+
+async def test_what_waits_for_a_peer_is_counted(gateway: Bench) -> None:
+    assert gateway.view.waiting_for_peer(MANAGER) == Waiting()
+    first = await gateway.samples.accepted("Q")
+    second = await gateway.samples.accepted("X")
+    await gateway.do(TransferStuck(second.cid, 1, "452 XQFULL", stuck=False))
+    third = await gateway.samples.accepted("X")
+    await gateway.do(answered(third.cid, 1, "ACC"))
+    assert gateway.view.waiting_for_peer(MANAGER) == Waiting(2, 1, first.mid)
+    assert gateway.view.waiting_for_peer(GATEWAY) == Waiting()
+
+
+@pytest.mark.parametrize("custody", ["Q", "LOC"])
+async def test_a_copy_that_is_given_up_is_never_due_in_between(gateway: Bench, custody: str) -> None:
+    copy = await gateway.samples.accepted("Q" if custody == "Q" else "X")
+    if custody == "LOC":
+        await gateway.do(answered(copy.cid, 1, "CANC"))
+    notice = gateway.samples.copy()
+    both = (delivery(0), delivery(1, "eve@example.com"))
+    outcomes = (Outcome(0, "CANCELLED", "by dora"), Outcome(1, "FAILED", "by dora"))
+    audit = (entry("delete-recipients", copy.mid, copy.cid, "dora"),)
+    await gateway.do(TakeBack(copy.mid, both, audit, outcomes, (notice,)))
+
+    after = gateway.view.copy(copy.mid)
+    assert after is not None and after.custody == "SETTLED"
+    assert [due.mid for due in gateway.view.due_deliveries((0, -1), 10)] == [notice.mid]
+    assert [d.state for d in gateway.view.deliveries(copy.mid)] == ["CANCELLED", "FAILED"]
+    transfer = gateway.view.transfer(copy.cid, 1)
+    assert transfer is not None and transfer.state == "CANC"
+    assert list(gateway.view.disposable(0, 10)) == [copy.mid]
+    assert (gateway.view.audit(0, 100)[-1].actor, gateway.view.audit(0, 100)[-1].mid) == ("dora", copy.mid)
+    await gateway.restart()
+
+
+async def test_a_copy_is_given_up_whole_or_not_at_all(gateway: Bench) -> None:
+    copy = await gateway.samples.accepted("Q")
+    before = gateway.view.copy(copy.mid)
+    await gateway.refused(TakeBack(copy.mid, (delivery(),), (entry("take back"),), (Outcome(7, "CANCELLED", ""),)))
+    assert gateway.view.copy(copy.mid) == before
+    assert list(gateway.view.due_deliveries((0, -1), 10)) == []
+
+
+async def test_giving_up_what_came_back_and_was_refused_a_second_hold_is_told_to_its_manager(gateway: Bench) -> None:
+    await gateway.samples.enrolled(MANAGER, role="manager")
+    copy = gateway.samples.copy("X", hop=2, cid="ab" * 16, transfer=gateway.samples.transfer("ab" * 16, 3))
+    await gateway.do(gateway.samples.receive(copy))
+    await gateway.do(answered(copy.cid, 3, "CANC"))
+    await gateway.do(TakeBack(copy.mid, (delivery(),), (entry("take back"),), (Outcome(0, "CANCELLED", "by dora"),)))
+    (row,) = gateway.view.journal(MANAGER, 0, 10)
+    assert (row.hop, row.state, json.loads(row.pairs)) == (2, "FIN", {"R": "dropped"})
+    await gateway.restart()

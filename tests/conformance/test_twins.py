@@ -215,6 +215,11 @@ class Twins(RuleBasedStateMachine):
     def take_back(self, pick: int) -> None:
         self.both(lambda samples: TakeBack(self.mid(pick), (delivery(5),), (entry("take back"),)))
 
+    @rule(pick=PICK, state=st.sampled_from(["FAILED", "CANCELLED"]), rid=st.integers(0, 1))
+    def give_up(self, pick: int, state: str, rid: int) -> None:
+        outcomes = (Outcome(rid, state, "given up"),)
+        self.both(lambda samples: TakeBack(self.mid(pick), (delivery(0),), (entry("give up"),), outcomes))
+
     @rule(picks=st.lists(PICK, min_size=1, max_size=2))
     def let_go(self, picks: list[int]) -> None:
         self.both(lambda samples: LetGo(tuple(self.mid(pick) for pick in picks)))

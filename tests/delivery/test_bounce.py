@@ -12,6 +12,7 @@ from pratique.delivery.bounce import (
     NO_SUCH_HOST,
     PHRASES,
     Attempted,
+    Hard,
     Notices,
     Result,
     carries_original,
@@ -19,6 +20,7 @@ from pratique.delivery.bounce import (
     log_code,
     notices_due,
     phrase_of,
+    why_hard,
 )
 from pratique.delivery.settings import BounceSettings
 from pratique.mail.reply import Reply
@@ -142,3 +144,18 @@ def test_recipients_of_one_kind_share_a_notice() -> None:
 )
 def test_small_originals_come_back_whole(ret: str, size: int, whole: bool) -> None:
     assert carries_original(ret, size) is whole
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(0, "5.1.2", "no such domain"), Hard.DNS),
+        (Reply(550, "5.1.1", "no such user"), Hard.REFUSED),
+        (Reply(556, "5.1.10", "null MX"), Hard.REFUSED),
+        (Reply(450, "4.2.0", "later"), Hard.EXPIRED),
+        (Reply(0, "4.4.1", "no connection"), Hard.EXPIRED),
+        (Reply(0, "5.4.7", "given up"), Hard.OTHER),
+    ],
+)
+def test_every_recipient_that_is_given_up_belongs_to_one_count(reply: Reply, kind: Hard) -> None:
+    assert why_hard(reply) is kind

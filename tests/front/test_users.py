@@ -32,7 +32,7 @@ def test_users_as_typed(manager: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == "anna (operator, sees Policy, Virus) may sign in\n"
     assert run_command(["user", "list", str(manager)]) == 0
     rows = [line.split(None, 3) for line in capsys.readouterr().out.splitlines()[1:]]
-    assert rows == [["admin", "administrator", "yes", "-"], ["anna", "operator", "yes", "Policy, Virus"]]
+    assert rows == [["admin", "administrator", "yes", "all"], ["anna", "operator", "yes", "Policy, Virus"]]
     assert run_command(["user", "disable", str(manager), "anna"]) == 0
     assert run_command(["user", "list", str(manager), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out.splitlines()[-1])

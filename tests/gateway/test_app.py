@@ -13,6 +13,7 @@ from pratique.gateway.app import routes_of
 from pratique.gateway.settings import HostAccess, RecipientAccess
 from pratique.policy.evaluate import Program
 from pratique.policy.settings import PolicySettings
+from pratique.runner.suspension import CPQ_LISTENER, Suspension
 from pratique.store.moves import PutPeer
 from tests.conformance.samples import GATEWAY, MANAGER, MESSAGE
 from tests.gateway.office import QUARANTINES, Office, infected, reception
@@ -149,7 +150,7 @@ async def test_two_appliances_that_both_wait_do_not_call_each_other_without_end(
     fleet = await Fleet(tmp_path, monkeypatch).made()
     (mid,) = await fleet.held()
     links = (fleet.office.gateway.link, fleet.manager.links[GATEWAY])
-    fleet.manager.suspend("offline")
+    fleet.manager.suspend(Suspension((CPQ_LISTENER,)))
     fleet.office.gateway.reinject.suspended = "service"
     for link in links:
         assert link is not None
@@ -159,7 +160,7 @@ async def test_two_appliances_that_both_wait_do_not_call_each_other_without_end(
     await fleet.office.send()
     await turns(3000)
     assert len(fleet.office.network.dialled) < 12
-    fleet.manager.resume()
+    fleet.manager.suspend(Suspension())
     fleet.office.gateway.reinject.suspended = ""
     for link in links:
         assert link is not None

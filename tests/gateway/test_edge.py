@@ -48,3 +48,12 @@ async def test_it_ends_when_its_sessions_have() -> None:
     await made.intake.start()
     await made.stop()
     assert not made.intake.busy
+
+
+async def test_an_edge_does_what_custody_says_of_suspended_listeners_and_the_work_queue() -> None:
+    made = role()
+    made.suspend(["InboundMail"], paused=True, close=True)
+    (door,) = made.intake.doors
+    assert (door.suspended, made.judging.paused) == (True, True)
+    made.suspend([], paused=False, close=False)
+    assert (door.suspended, made.judging.paused) == (False, False)

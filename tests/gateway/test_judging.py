@@ -9,6 +9,7 @@ import pytest
 
 from pratique.mail.reply import Reply
 from pratique.policy.facts import VirusResult
+from pratique.runner.suspension import Suspension
 from pratique.store.moves import StoreFailed
 from pratique.telemetry import events as log
 from tests.conformance.samples import MESSAGE
@@ -189,3 +190,18 @@ async def test_a_clean_verdict_is_logged(make: Make) -> None:
     office.gateway.judging.take(reception(office.node), answers)
     await until(lambda: office.hop.messages)
     assert office.lines("interim AV verdict using FAKE CLEAN") and office.lines("antivirus negative")
+
+
+async def test_while_the_work_queue_is_paused_mail_is_taken_and_waits_on_the_disk(make: Make) -> None:
+    office = await make(virus=True)
+    assert office.engine is not None
+    office.gateway.suspend(Suspension(work_queue="olga"))
+    assert (await office.send()).startswith("250")
+    (copy,) = office.copies("RECEIVED")
+    assert office.lines(f"MID {copy.mid} waits in the work queue, which is paused")
+    await office.gateway.judging.judge_queued(copy)
+    assert (office.engine.scanned, office.hop.messages) == ([], [])
+    office.gateway.suspend(Suspension())
+    await until(lambda: office.hop.messages)
+    assert office.engine.scanned == [MESSAGE]
+    assert not office.copies("RECEIVED")

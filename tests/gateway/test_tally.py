@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pratique.gateway.tally import OwnTally, SharedTally, Tally, clear_row, make_shared
+from pratique.gateway.tally import OwnTally, SharedTally, Tally, clear_row, make_shared, open_connections
 
 
 @pytest.fixture
@@ -60,3 +60,9 @@ def test_the_row_of_a_dead_process_is_cleared(table: int) -> None:
     dead.enter("192.0.2.1")
     clear_row(table, 0)
     assert living.enter("192.0.2.1") == (1, 1)
+
+
+def test_a_process_without_a_row_sees_all_connections(table: int) -> None:
+    shared(table, 0).enter("192.0.2.1")
+    shared(table, 1).enter("192.0.2.2")
+    assert open_connections(table, 2) == 2

@@ -10,6 +10,7 @@ import pytest
 
 from pratique.policy.decision import QuarantineWish
 from pratique.runner.readiness import Asker
+from pratique.runner.suspension import CPQ_LISTENER, Suspension
 from pratique.store.moves import PutPeer, PutQuarantine, Receive
 from pratique.transfer.messages import Keyword, Verdict
 from tests.conformance.samples import DAY, MESSAGE, NOW
@@ -160,9 +161,9 @@ async def test_without_space_nothing_is_taken_and_every_hello_says_so(make: Make
     desk.node.store.spool.capacity = 0
     assert desk.manager.reception.standing() == (Keyword.SUSPENDED, "full")
     assert _refusal(desk, offer) is Keyword.FULL
-    desk.manager.suspend("offline")
-    assert desk.manager.reception.standing() == (Keyword.SUSPENDED, "offline")
-    desk.manager.resume()
+    desk.manager.suspend(Suspension((CPQ_LISTENER,)))
+    assert desk.manager.reception.standing() == (Keyword.SUSPENDED, "operator")
+    desk.manager.suspend(Suspension())
 
 
 async def test_the_readiness_checks_have_their_fixed_names_and_each_no_has_its_cure(make: Make) -> None:
@@ -171,7 +172,7 @@ async def test_the_readiness_checks_have_their_fixed_names_and_each_no_has_its_c
     checks = desk.manager.reception.checks(asker)
     names = ["enrolled", "service", "accepting", "clock", "version", "space", "members"]
     assert checks == tuple((name, "YES", "") for name in names)
-    desk.manager.suspend("transfers")
+    desk.manager.suspend(Suspension(transfers=True))
     desk.node.store.spool.capacity = 0
     wrong = Asker(None, "7", clock_differs=True, members=(asker.members[0], "UNKNOWN0000000000001"), listening=True)
     checks = desk.manager.reception.checks(wrong)

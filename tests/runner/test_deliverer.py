@@ -436,3 +436,34 @@ async def test_a_stopped_deliverer_begins_nothing(make: Make) -> None:
     post.deliverer.resume()
     await turns()
     assert post.states(copy) == ["DUE"] and post.network.dialled == []
+
+
+# --- what operators see
+async def test_a_destination_counts_what_became_of_its_recipients(make: Make) -> None:
+    post = make(retry=RetrySettings(initial_s=60, queue_s_max=90, jitter_percent=0))
+    post.hop.script["RCPT"].extend(["450 4.2.0 later", "550 5.1.1 no such user", "250 ok", "450 4.2.0 still"])
+    copy = await post.sent("a@example.com", "b@example.com", "c@example.com")
+    await post.tried(copy)
+    health = post.deliverer.destinations["example.com"].health
+    assert (health.delivered, health.soft_bounced, health.hard_bounced) == (1, 1, {"5xx": 1})
+    assert (health.last_error, health.last_5xx) == ("450 4.2.0 later", "550 5.1.1 no such user")
+    assert (health.active_ms, health.address) == (NOW, "192.0.2.25:25")
+    post.at(100)
+    await post.settled(copy, "FAILED", "FAILED", "DELIVERED")
+    await until(lambda: health.hard_bounced == {"5xx": 1, "expired": 1})
+    health.forget_counts()
+    assert (health.delivered, health.soft_bounced, health.hard_bounced) == (0, 0, {})
+
+
+async def test_a_domain_that_does_not_exist_counts_as_a_dns_bounce(make: Make) -> None:
+    post = make()
+    copy = await post.sent("a@nowhere.example")
+    await post.settled(copy, "FAILED")
+    await until(lambda: post.deliverer.destinations["nowhere.example"].health.hard_bounced == {"dns": 1})
+
+
+async def test_mail_for_a_route_to_nowhere_counts_as_deleted(make: Make) -> None:
+    post = make(routes={"ALL": ["/dev/null"]})
+    copy = await post.sent()
+    await post.settled(copy, "CANCELLED")
+    await until(lambda: post.deliverer.destinations["example.com"].health.deleted == 1)

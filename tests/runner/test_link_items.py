@@ -17,3 +17,11 @@ def test_a_destination_that_was_never_tried_is_neither_up_nor_down() -> None:
 
 def test_an_end_is_no_refusal_unless_it_says_so() -> None:
     assert (Ended(good=False).refused, Ended(good=True).pause_seconds) == (False, 0.0)
+
+
+def test_an_address_is_written_so_that_its_port_can_be_told_from_it() -> None:
+    health = Health()
+    health.attempt("192.0.2.1", 7025)
+    assert health.address == "192.0.2.1:7025"
+    health.attempt("2001:db8::1", 25)
+    assert health.address == "[2001:db8::1]:25"

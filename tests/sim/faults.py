@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from pratique.runner.suspension import Suspension
 from pratique.store.moves import PutPeer, StoreFailed
 from pratique.transfer.messages import Limits
 from tests.sim.appliance import PORT
@@ -248,8 +249,8 @@ class Faults:
         if not manager.is_up or manager.life.role is None:
             return
         role = manager.life.role
-        role.suspend("transfers")
-        self._later(5.0, 20 * MINUTE, role.resume)
+        role.suspend(Suspension(transfers=True))
+        self._later(5.0, 20 * MINUTE, lambda: role.suspend(Suspension()))
 
     def _override(self) -> None:
         self._world.operators.override()
@@ -284,7 +285,7 @@ class Faults:
         role = appliance.life.role
         if appliance.role == "manager" and role is not None:
             role.cpq.limits = Limits()
-            role.resume()
+            role.suspend(Suspension())
 
 
 KINDS: dict[str, Callable[[Faults], None]] = {

@@ -18,8 +18,25 @@ from pratique.telemetry.counters import RULES, Counters
         (e.MessageDone(dcid=1, mid=1, rids=(0,), quarantine=True), {"transferred": 1}),
         (
             e.Undelivered(what="Bounced", dcid=1, mid=1, rid=0, enhanced="5.1.0", phrase="p", code="550", reply=""),
-            {"bounced": 1},
+            {"bounced": 1, "bounced_5xx": 1},
         ),
+        (
+            e.Undelivered(what="Bounced", dcid=1, mid=1, rid=0, enhanced="5.1.2", phrase="p", code="000", reply=""),
+            {"bounced": 1, "bounced_dns": 1},
+        ),
+        (
+            e.Undelivered(what="Bounced", dcid=1, mid=1, rid=0, enhanced="5.2.0", phrase="p", code="450", reply=""),
+            {"bounced": 1, "bounced_expired": 1},
+        ),
+        (
+            e.Undelivered(what="Bounced", dcid=1, mid=1, rid=0, enhanced="5.4.1", phrase="p", code="000", reply=""),
+            {"bounced": 1, "bounced_expired": 1},
+        ),
+        (
+            e.Undelivered(what="Bounced", dcid=0, mid=1, rid=0, enhanced="5.0.0", phrase="p", code="000", reply=""),
+            {"bounced": 1, "bounced_other": 1},
+        ),
+        (e.RecipientsDeleted(mid=1, rids=(0, 2), host="a.example", actor="olga"), {"recipients_deleted": 2}),
         (
             e.Undelivered(what="Delayed", dcid=1, mid=1, rid=0, enhanced="4.1.0", phrase="p", code="450", reply=""),
             {"delayed": 1},
@@ -44,7 +61,7 @@ def test_every_counter_is_there_from_the_start_so_that_a_graph_begins_at_zero() 
 
 def test_rules_name_fields_that_their_events_have() -> None:
     for rule in RULES:
-        assert {rule.field, rule.amount} - {""} <= set(rule.event.__struct_fields__), rule
+        assert {rule.field, rule.amount} - {""} <= {*rule.event.__struct_fields__, *vars(rule.event)}, rule
 
 
 def test_gauges_and_counters_without_an_event() -> None:

@@ -156,6 +156,10 @@ LINES = [
         "Delayed: DCID 5 MID 4 to RID 0 - 4.1.0 - Bad host ('000', []) []",
     ),
     (
+        e.RecipientsDeleted(mid=4, rids=(0, 2), host="slow.example", actor="olga"),
+        "MID 4 to RID [0, 2] at slow.example: deleted by olga",
+    ),
+    (
         e.Pending(mid=4, rids=(0,), until="Mon Mar 31 20:01:23 2003"),
         "Message 4 to RID [0] pending till Mon Mar 31 20:01:23 2003",
     ),

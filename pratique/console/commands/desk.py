@@ -5,7 +5,7 @@ registry checks the permission before it runs, so no face can forget to. Command
 or JSON lines, and never render: the faces do.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,21 +15,30 @@ from pratique.console.access.roles import Permission, Person, may, visible
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.runner.giving_up import Ended
+from pratique.runner.suspension import Suspension
 from pratique.store.interface import Store
 from pratique.store.moves import StoreFailed
 from pratique.store.records import AuditEntry, Quarantine
 from pratique.telemetry import events as log
 from pratique.telemetry.interface import Telemetry
+from pratique.telemetry.lives import Lives
 
 __all__ = [
     "COMMANDS",
     "Acts",
+    "Archive",
     "Clock",
     "Command",
     "CommandRefused",
     "Desk",
+    "Gauges",
+    "HostCounts",
     "LinkState",
     "Logs",
+    "Meters",
+    "NoQueues",
+    "Queues",
     "Why",
     "actor_of",
     "audit",
@@ -60,6 +69,28 @@ class CommandRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class HostCounts:
+    """Of one destination, since the process began or the counters were reset. Recipients, but `soft_bounced`: events;
+    of the quarantine's own destinations: messages."""
+
+    delivered: int = 0
+    soft_bounced: int = 0
+    dns: int = 0  # given up, and why: this one and the next three
+    refused: int = 0
+    expired: int = 0
+    other: int = 0
+    deleted: int = 0
+
+    @property
+    def hard_bounced(self) -> int:
+        return self.dns + self.refused + self.expired + self.other
+
+    @property
+    def completed(self) -> int:
+        return self.hard_bounced + self.delivered + self.deleted
+
+
+@dataclass(frozen=True, slots=True)
 class LinkState:
     """A destination as an operator sees it."""
 
@@ -71,6 +102,10 @@ class LinkState:
     next_attempt_ms: int  # 0 = none planned
     waiting: int  # recipients of a host; a peer's transfers are counted by the store
     connections: int = 0
+    active_ms: int = 0  # when the last attempt began, 0 = none yet
+    address: str = ""  # and where it went, host:port
+    last_5xx: str = ""
+    counts: HostCounts = HostCounts()
 
 
 class Acts(Protocol):
@@ -114,6 +149,103 @@ class Logs(Protocol):
         ...
 
 
+NOT_RUNNING = "the appliance does not run; start it first"
+
+
+class Queues(Protocol):
+    """What a running role does with its queues for a person."""
+
+    def wake(self, host: str) -> int:
+        """Try what waits for `host` ("" = all destinations) now. How many destinations were told."""
+        ...
+
+    async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
+        """Delete or bounce ordinary mail that waits: of `mids`; None: all that goes to `host` ("" = anywhere)."""
+        ...
+
+    async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        """Delete or bounce a message that waits for one of the quarantine's own destinations. Why not, "" = it is."""
+        ...
+
+    def redirect(self, host: str, mids: frozenset[int] | None, to: str) -> int:
+        """Ordinary mail that waits, picked as by end_waiting, goes to `to` ("" = the usual way). How many messages; it
+        is kept in the store already."""
+        ...
+
+    def listeners(self) -> tuple[str, ...]:
+        """Their names; the quarantine port is one of them."""
+        ...
+
+    def apply(self, now: Suspension) -> None:
+        """Let this be what is suspended, and nothing else. It is kept in the store already."""
+        ...
+
+    async def quiet(self, seconds: float, *, receiving: bool) -> None:
+        """Wait until what was suspended (receiving, or delivery) is quiet; after so many seconds break it off."""
+        ...
+
+
+class NoQueues:
+    """Of an appliance that does not run."""
+
+    def wake(self, host: str) -> int:
+        raise CommandRefused(Why.UNAVAILABLE, "the appliance does not run; what waits is tried when it starts")
+
+    async def end_waiting(self, host: str, mids: frozenset[int] | None, actor: str, *, bounced: bool) -> Ended:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    async def end_own(self, mid: int, actor: str, *, bounced: bool) -> str:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    def redirect(self, host: str, mids: frozenset[int] | None, to: str) -> int:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    def listeners(self) -> tuple[str, ...]:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    def apply(self, now: Suspension) -> None:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+    async def quiet(self, seconds: float, *, receiving: bool) -> None:
+        raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What is open at this moment, and the newest numbers."""
+
+    connections_in: int
+    connections_out: int
+    mid: int
+    icid: int
+    dcid: int
+
+
+class Meters(Protocol):
+    """The counters of a running appliance."""
+
+    @property
+    def lives(self) -> Lives: ...
+
+    def gauges(self) -> Gauges: ...
+
+    def clients(self) -> dict[tuple[str, str, str], int]:
+        """Open sessions by (name, address, listener); name and address are "" where another process has them."""
+        ...
+
+    async def reset(self, entry: AuditEntry) -> None:
+        """Counters begin anew. Durable on return."""
+        ...
+
+
+class Archive(Protocol):
+    """Where a person keeps messages as files."""
+
+    def keep(self, name: str, pieces: Iterable[bytes]) -> Path:
+        """A new file, whole or not at all. Raises OSError (FileExistsError: it is kept already). Blocking."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -126,6 +258,15 @@ class Desk:
     telemetry: Telemetry
     acts: Acts
     logs: Logs | None = None  # None: this appliance writes none
+    queues: Queues = NoQueues()
+    meters: Meters | None = None  # None: the appliance does not run
+    archive: Archive | None = None
+
+    def running(self) -> Meters:
+        """Raises CommandRefused when it does not run."""
+        if self.meters is None:
+            raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+        return self.meters
 
     def quarantines(self, person: Person) -> dict[str, Quarantine]:
         """Those that the person may see, by name."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, LinkState, Why, audit, command
 from pratique.mail.address import domain_of
+from pratique.runner.suspension import suspended
 from pratique.store.interface import View
-from pratique.store.moves import MoveRefused, Outcome, Settle, TakeBack
+from pratique.store.moves import MoveRefused, Outcome, TakeBack
 from pratique.store.records import Copy, NewDelivery
 
 SCANNED_MAX = 200_000  # copies looked at for a listing; a listing is for people
 LISTED_MAX = 1_000
-GIVE_UP_MS = 3_600_000  # how long a copy that is being given up waits, should the second step never come
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ async def health(desk: Desk, person: Person) -> Health:
     links = _with_transfers(desk.acts.links(), counts)
     reasons = ["no free space: new mail is refused"] if free <= 0 else []
     reasons += [f"{link.peer} is not reached: {link.last_error}" for link in links if link.serial and link.up is False]
+    reasons += [f"an operator has suspended {what}" for what in _suspended(desk)]
     seen = desk.quarantines(person)
     return Health(
         status="failed" if free <= 0 else "degraded" if reasons else "ok",
@@ -82,6 +83,14 @@ async def health(desk: Desk, person: Person) -> Health:
         quarantines={name: numbers for name, numbers in held.items() if name in seen},
         links=links,
     )
+
+
+def _suspended(desk: Desk) -> list[str]:
+    now = suspended(desk.store.view)
+    found = [f"receiving at {', '.join(now.listeners)}"] if now.listeners else []
+    found += ["delivery"] if now.delivery else []
+    found += ["transfers"] if now.transfers else []
+    return found + (["the work queue"] if now.work_queue else [])
 
 
 def _with_transfers(links: tuple[LinkState, ...], counts: dict[str, int]) -> tuple[LinkState, ...]:
@@ -148,14 +157,14 @@ async def give_up_own(desk: Desk, person: Person, mids: tuple[int, ...]) -> int:
     """Give up a gateway's own copies: they are delivered to nobody. Returns how many."""
     done = 0
     for copy in _local(desk, mids):
-        later = desk.clock.now_ms() + GIVE_UP_MS
-        deliveries = _deliveries(copy, later)
+        deliveries = _deliveries(copy, desk.clock.now_ms())
         detail = json.dumps({"recipients": [d.address for d in deliveries]})
-        entry = audit(person, "give-up-own", copy.mid, copy.cid, detail=detail)
-        if await _taken_back(desk, TakeBack(copy.mid, deliveries, (entry,))):
-            outcomes = tuple(Outcome(d.rid, "CANCELLED", f"given up by {person.name}") for d in deliveries)
-            cancelled = audit(person, "cancel", copy.mid, copy.cid)
-            await desk.store.submit(Settle(copy.mid, outcomes, (cancelled,)))
+        entries = (
+            audit(person, "give-up-own", copy.mid, copy.cid, detail=detail),
+            audit(person, "cancel", copy.mid, copy.cid),
+        )
+        outcomes = tuple(Outcome(d.rid, "CANCELLED", f"given up by {person.name}") for d in deliveries)
+        if await _taken_back(desk, TakeBack(copy.mid, deliveries, entries, outcomes)):
             done += 1
     return done
 

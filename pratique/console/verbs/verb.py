@@ -18,8 +18,10 @@ from pratique.console.commands.desk import CommandRefused, Desk
 
 __all__ = [
     "BOTH",
+    "FAILED",
     "GATEWAY",
     "MANAGER",
+    "MISUSED",
     "VERBS",
     "Call",
     "NoAnswer",

@@ -17,6 +17,7 @@ from pratique.store.memory.apply import (
     require,
     write_row,
 )
+from pratique.store.memory.mail import settle
 from pratique.store.moves import (
     Acknowledged,
     DelayExit,
@@ -27,6 +28,7 @@ from pratique.store.moves import (
     MoveRefused,
     Retarget,
     SendCopy,
+    Settle,
     TakeBack,
     TransfersAnswered,
     TransferStuck,
@@ -135,6 +137,8 @@ def take_back(tx: Tx, move: TakeBack) -> None:
         tx.rows.taken_back[move.mid] = True
     tx.change(copy, "ACTIVE")
     put_deliveries(tx, move.mid, move.deliveries)
+    if move.outcomes:
+        settle(tx, Settle(move.mid, move.outcomes, (), move.spawned))
     tx.record(move.audit)
 
 

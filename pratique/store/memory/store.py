@@ -37,6 +37,7 @@ from pratique.store.moves import (
     Reconcile,
     Settle,
     StoreFailed,
+    TakeBack,
     TransfersAnswered,
 )
 from pratique.store.records import Extent, NewCopy
@@ -46,7 +47,7 @@ Clock = Any  # the part of net.clock.Clock that is used: now_ms() and random(cou
 
 def copies_of(move: Move) -> tuple[NewCopy, ...]:
     match move:
-        case Accept(copies=copies) | Judge(copies=copies) | Settle(spawned=copies):
+        case Accept(copies=copies) | Judge(copies=copies) | Settle(spawned=copies) | TakeBack(spawned=copies):
             return copies
         case Receive(copy=copy):
             return (copy,)
@@ -121,6 +122,9 @@ class MemoryStore:
 
     def next_mid(self) -> int:
         self._mid += 1
+        return self._mid
+
+    def newest_mid(self) -> int:
         return self._mid
 
     def next_seq(self) -> int:
@@ -217,6 +221,8 @@ def _numbers_wanted(move: Move) -> int:
             return len(rows)
         case Adopt(shown=shown):
             return 1 + len(shown)
+        case TakeBack(outcomes=outcomes):
+            return 1 if outcomes else 0
         case Cancel() | EndDoubt() | ExitHold() | Reconcile() | Settle():
             return 1
         case _:

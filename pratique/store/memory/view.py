@@ -22,6 +22,7 @@ from pratique.store.records import (
     Statement,
     Transfer,
     User,
+    Waiting,
 )
 
 TESTS: dict[str, Callable[[str, str], bool]] = {
@@ -69,7 +70,7 @@ class MemoryView:
         page = [mid for _, mid in found[query.offset : query.offset + query.limit]]
         return Found(len(found), tuple((self._rows.copies[mid], self.holds(mid)) for mid in page))
 
-    def due_deliveries(self, after: tuple[int, int], limit: int) -> Sequence[Delivery]:
+    def due_deliveries(self, after: tuple[int, int], limit: int, *, host: str = "") -> Sequence[Delivery]:
         mids = sorted(mid for mid in self._rows.due if mid >= after[0])
         found: list[Delivery] = []
         for mid in mids:
@@ -78,7 +79,7 @@ class MemoryView:
             found += [
                 delivery
                 for delivery in self._rows.deliveries[mid]
-                if delivery.state in OPEN_DELIVERY and (mid, delivery.rid) > after
+                if delivery.state in OPEN_DELIVERY and (mid, delivery.rid) > after and host in ("", delivery.host)
             ]
         return found[:limit]
 
@@ -88,6 +89,16 @@ class MemoryView:
 
     def cancelled_targets(self, cid: str, hop: int) -> frozenset[str]:
         return frozenset(peer for known, at, peer in self._rows.cancelled if (known, at) == (cid, hop))
+
+    def waiting_for_host(self, host: str) -> Waiting:
+        found = self.due_deliveries((0, -1), 1 << 62, host=host)
+        attempted = sum(one.attempts > 0 for one in found)
+        return Waiting(len(found), attempted, found[0].mid, min(one.next_at for one in found)) if found else Waiting()
+
+    def waiting_for_peer(self, peer: str) -> Waiting:
+        found = self.open_transfers(peer, -1, 1 << 62)
+        attempted = sum(one.attempts > 0 for one in found)
+        return Waiting(len(found), attempted, min(one.mid for one in found)) if found else Waiting()
 
     def open_transfers(self, peer: str, after_seq: int, limit: int) -> Sequence[Transfer]:
         found = [

@@ -25,6 +25,7 @@ from pratique.store.remote.wire import (
     Listening,
     Stop,
     Submit,
+    Suspended,
     to_custody,
 )
 from pratique.store.sqlite.store import SqliteStore
@@ -150,6 +151,9 @@ class EdgePort(Stream):
     # --- to the edge
     def know(self, manager: str) -> None:
         self.say(Known(manager))
+
+    def suspend(self, listeners: Sequence[str], *, paused: bool, close: bool) -> None:
+        self.say(Suspended(list(listeners), paused, close))
 
     def stop(self) -> None:
         self.say(Stop())

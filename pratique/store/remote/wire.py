@@ -133,12 +133,21 @@ class Known(msgspec.Struct, array_like=True, tag="known", frozen=True):
     manager: str
 
 
+class Suspended(msgspec.Struct, array_like=True, tag="suspended", frozen=True):
+    """Listeners that take nothing (421 to whoever comes), and whether judging is paused. Said at the start and when it
+    changes. `close`: sessions of these listeners end now."""
+
+    listeners: list[str]
+    paused: bool
+    close: bool
+
+
 class Stop(msgspec.Struct, array_like=True, tag="stop", frozen=True):
     """Take nothing new, let sessions end, then end."""
 
 
 ToCustody = Submit | GiveBack | Counted | Listening
-ToEdge = Answered | Known | Stop
+ToEdge = Answered | Known | Suspended | Stop
 _encoder = msgspec.msgpack.Encoder()
 to_custody = msgspec.msgpack.Decoder(ToCustody)
 to_edge = msgspec.msgpack.Decoder(ToEdge)

@@ -61,6 +61,8 @@ def numbers_wanted(move: moves.Move) -> int:
         return len(move.rows)  # type: ignore[union-attr]
     if kind is moves.Adopt:
         return 1 + len(move.shown)  # type: ignore[union-attr]
+    if kind is moves.TakeBack:
+        return 1 if move.outcomes else 0  # type: ignore[union-attr]
     return 1 if kind in _NUMBERED else 0
 
 
@@ -74,6 +76,6 @@ def bodies_of(move: moves.Move) -> Sequence[Extent]:
         return (move.copy.extent,)  # type: ignore[union-attr]
     if kind is moves.Accept or kind is moves.Judge:
         return [copy.extent for copy in move.copies]  # type: ignore[union-attr]
-    if kind is moves.Settle:
+    if kind is moves.Settle or kind is moves.TakeBack:
         return [copy.extent for copy in move.spawned]  # type: ignore[union-attr]
     return ()

@@ -124,6 +124,13 @@ def settle(tx: Tx, items: Sequence[Item[Settle]]) -> list[Any]:
     return results
 
 
+def settle_alone(tx: Tx, move: Settle, within: Item[Any]) -> None:
+    """As part of the move `within`, whose number is for the row FIN."""
+    (result,) = settle(tx, [Item(move, within.future, within.number, within.seq, within.mid)])
+    if isinstance(result, MoveRefused):
+        raise result
+
+
 def _refusal(move: Settle, copy: Standing | None, way: dict[int, tuple[str, int, int, int]]) -> str:
     """Why the move cannot be applied, "" when it can."""
     if copy is None:

@@ -10,6 +10,7 @@ from pratique.store.moves import (
     Intend,
     MoveRefused,
     Retarget,
+    Settle,
     TakeBack,
     TransfersAnswered,
     TransferStuck,
@@ -28,6 +29,7 @@ from pratique.store.sqlite.copies import (
     touch,
 )
 from pratique.store.sqlite.item import Item
+from pratique.store.sqlite.mail import settle_alone
 from pratique.store.sqlite.tx import Among, Tx, blob, require
 
 # the word of an answer -> its event, what becomes of the transfer, the action in the audit
@@ -177,4 +179,6 @@ def take_back(tx: Tx, item: Item[TakeBack]) -> None:
         tx.run("INSERT OR IGNORE INTO taken_back VALUES (?)", move.mid)
     change(tx, move.mid, custody, "ACTIVE")
     put_deliveries(tx, move.mid, move.deliveries)
+    if move.outcomes:
+        settle_alone(tx, Settle(move.mid, move.outcomes, (), move.spawned), item)
     tx.audits += move.audit

@@ -177,6 +177,9 @@ class SqliteStore:
         if items:
             self._writer.put(items)
 
+    def newest_mid(self) -> int:
+        return self._mid
+
     def next_mid(self) -> int:
         self._mid += 1
         return self._mid

@@ -25,6 +25,7 @@ from pratique.store.records import (
     Statement,
     Transfer,
     User,
+    Waiting,
 )
 from pratique.store.sqlite import codec, search
 from pratique.store.sqlite.mail import PAST
@@ -177,13 +178,31 @@ class SqliteView:
     def deliveries(self, mid: int) -> tuple[Delivery, ...]:
         return tuple(codec.delivery_of(row) for row in self._all(_DELIVERY + "WHERE mid = ? ORDER BY rid", mid))
 
-    def due_deliveries(self, after: tuple[int, int], limit: int) -> Sequence[Delivery]:
+    def due_deliveries(self, after: tuple[int, int], limit: int, *, host: str = "") -> Sequence[Delivery]:
         rows = self._all(
-            _DELIVERY + "WHERE state IN ('DUE', 'DOT') AND (mid, rid) > (?, ?) ORDER BY mid, rid LIMIT ?",
+            _DELIVERY + "WHERE state IN ('DUE', 'DOT') AND (mid, rid) > (?, ?) AND ? IN ('', host) "
+            "ORDER BY mid, rid LIMIT ?",
             *after,
+            host,
             limit,
         )
         return [codec.delivery_of(row) for row in rows]
+
+    def waiting_for_host(self, host: str) -> Waiting:
+        row = self._one(
+            "SELECT count(*), total(attempts > 0), min(mid), min(next_at) FROM delivery INDEXED BY delivery_open "
+            "WHERE state IN ('DUE', 'DOT') AND ? IN ('', host)",
+            host,
+        )
+        return Waiting(row[0], int(row[1]), row[2], row[3]) if row[0] else Waiting()
+
+    def waiting_for_peer(self, peer: str) -> Waiting:
+        row = self._one(
+            "SELECT count(*), total(attempts > 0), min(mid) FROM transfer INDEXED BY transfer_open "
+            "WHERE state IN ('Q', 'X') AND peer = ?",
+            peer,
+        )
+        return Waiting(row[0], int(row[1]), row[2]) if row[0] else Waiting()
 
     def transfer(self, cid: str, hop: int) -> Transfer | None:
         key = _key(cid)

@@ -1,0 +1,321 @@
+"""status, status detail, rate, hostrate, topin, workqueue, resetcounters: the appliance in numbers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pratique.console.access.roles import Permission
+from pratique.console.commands import counting, hosts, suspension
+from pratique.console.commands.counting import OWN_HOST, Client, Figures, Oldest
+from pratique.console.verbs.shapes import date, iso, span, up_down
+from pratique.console.verbs.verb import GATEWAY, Call, Usage, verb
+from pratique.mail.text import log_text
+
+TOP = 20
+SECONDS_MIN, SECONDS_MAX = 1, 3_600
+_LABEL, _COLUMN = 34, 15
+# label with its indentation, and the counter; None: a heading
+_COUNTERS: tuple[tuple[str, str | None], ...] = (
+    ("  Receiving", None),
+    ("    Messages Received", "messages_received"),
+    ("    Recipients Received", "recipients_received"),
+    ("    Gen. Bounce Recipients", "bounces_generated"),
+    ("  Rejection", None),
+    ("    Rejected Recipients", "recipients_rejected"),
+    ("    Dropped Messages", "messages_dropped"),
+    ("  Queue", None),
+    ("    Soft Bounced Events", "soft_bounced_events"),
+    ("  Completion", None),
+    ("    Completed Recipients", "recipients_completed"),
+    ("      Hard Bounced Recipients", "hard_bounced"),
+    ("        DNS Hard Bounces", "hard_bounced_dns"),
+    ("        5XX Hard Bounces", "hard_bounced_5xx"),
+    ("        Expired Hard Bounces", "hard_bounced_expired"),
+    ("        Other Hard Bounces", "hard_bounced_other"),
+    ("      Delivered Recipients", "recipients_delivered"),
+    ("      Deleted Recipients", "recipients_deleted"),
+    ("  Quarantine", None),
+    ("    Messages Transferred", "messages_transferred"),
+    ("    Messages Returned", "messages_returned"),
+    ("    Messages Quarantined", "messages_held"),
+    ("    Messages Released", "messages_released"),
+    ("    Messages Deleted", "messages_deleted"),
+)
+_RATES = (
+    ("  Messages Received", "messages_received"),
+    ("  Recipients Received", "recipients_received"),
+    ("  Soft Bounced Events", "soft_bounced_events"),
+    ("  Completed Recipients", "recipients_completed"),
+    ("  Messages Transferred", "messages_transferred"),
+)
+
+
+@verb("status", Permission.STATUS, usage="status [detail] [--json]")
+async def status(call: Call) -> None:
+    """Show the state of the system, its counters and gauges; with `detail` rates per hour as well.
+
+    Reset: since `resetcounters`. Uptime: since the start. Lifetime: all that was counted. Oldest Message is of
+    ordinary mail; what waits for the appliance at the other end has a line of its own.
+    """
+    detail = call.words == ("detail",)
+    if call.words and not detail:
+        raise Usage("say nothing or detail")
+    found = await counting.figures(call.desk, call.person)
+    own = OWN_HOST[call.desk.role]
+    call.give(_as_json(found), lambda: status_text(found, own=own, detail=detail))
+
+
+def _as_json(found: Figures) -> dict[str, Any]:
+    return {
+        "as_of": iso(found.now),
+        "up_since": iso(found.started),
+        "last_reset": iso(found.reset),
+        "system_status": found.status,
+        "suspended": asdict(found.suspended),
+        "oldest_mid": found.oldest.mid,
+        "oldest_received": iso(found.oldest.at),
+        "oldest_transfer_mid": found.oldest_transfer.mid,
+        "oldest_transfer_received": iso(found.oldest_transfer.at),
+        "counters": {name: asdict(totals) for name, totals in found.counters.items()},
+        "rates_per_hour": {name: dict(zip(("1m", "5m", "15m"), r, strict=True)) for name, r in found.rates.items()},
+        "gauges": {
+            **asdict(found.gauges),
+            "active_recipients": found.active.count,
+            "attempted_recipients": found.active.attempted,
+            "active_transfers": found.transfers.count,
+            "work_queue": found.work_queue,
+            "free_bytes": found.free_bytes,
+        },
+        "quarantines": {name: {"messages": n, "bytes": octets} for name, (n, octets) in found.held.items()},
+    }
+
+
+def status_text(found: Figures, *, own: str, detail: bool = False) -> str:
+    lines = [] if detail else ['Enter "status detail" for more information.', ""]
+    lines += [
+        f"Status as of:                  {date(found.now)}",
+        f"Up since:                      {date(found.started)} ({span((found.now - found.started) // 1000)})",
+        f"Last counter reset:            {date(found.reset)}",
+        f"System status:                 {found.status}",
+        *_suspended(found),
+        f"Oldest Message:                {_age(found.oldest, found.now)}",
+        f"{f'Oldest for {own}:':<31}{_age(found.oldest_transfer, found.now)}",
+        "",
+        f"{'Counters:':<{_LABEL}}{'Reset':>{_COLUMN}}{'Uptime':>{_COLUMN}}{'Lifetime':>{_COLUMN}}",
+    ]
+    for label, name in _COUNTERS:
+        totals = found.counters[name] if name is not None else None
+        lines.append(label if totals is None else _row(label, totals.reset, totals.uptime, totals.lifetime))
+    lines += ["  Current IDs"]
+    lines += [_row("    Message ID (MID)", found.gauges.mid), _row("    Injection Conn. ID (ICID)", found.gauges.icid)]
+    lines += [_row("    Delivery Conn. ID (DCID)", found.gauges.dcid), "", *_rate_lines(found, detail)]
+    return "\n".join([*lines, *_gauges(found, own)])
+
+
+def _row(label: str, *numbers: int) -> str:
+    return f"{label:<{_LABEL}}" + "".join(f"{number:>{_COLUMN},}" for number in numbers)
+
+
+def _age(oldest: Oldest, now: int) -> str:
+    return f"MID {oldest.mid}, {span((now - oldest.at) // 1000)} old" if oldest.mid else "No Messages"
+
+
+def _suspended(found: Figures) -> Iterator[str]:
+    """What the one word of the status does not tell."""
+    now = found.suspended
+    if now.listeners:
+        yield f"Suspended listeners:           {', '.join(map(log_text, now.listeners))}"
+    if now.transfers:
+        yield "Transfers:                     Suspended"
+    if now.work_queue:
+        yield f"Work queue:                    Paused by {log_text(now.work_queue)}"
+
+
+def _rate_lines(found: Figures, detail: bool) -> list[str]:
+    if not detail:
+        return []
+    heads = "".join(f"{head:>{_COLUMN}}" for head in ("1-Minute", "5-Minutes", "15-Minutes"))
+    rows = [_row(label, *found.rates[name]) for label, name in _RATES]
+    return [f"{'Rates (Events Per Hour):':<{_LABEL}}{heads}", *rows, ""]
+
+
+def _gauges(found: Figures, own: str) -> list[str]:
+    active, gauges = found.active, found.gauges
+    messages = sum(count for count, _ in found.held.values())
+    kilobytes = sum(octets for _, octets in found.held.values()) // 1024
+    return [
+        f"{'Gauges:':<{_LABEL}}{'Current':>{_COLUMN}}",
+        "  Connections",
+        _row("    Current Inbound Conn.", gauges.connections_in),
+        _row("    Current Outbound Conn.", gauges.connections_out),
+        "  Queue",
+        _row("    Active Recipients", active.count),
+        _row("      Unattempted Recipients", active.count - active.attempted),
+        _row("      Attempted Recipients", active.attempted),
+        _row(f"    For {own}", found.transfers.count),
+        _row("    Messages In Work Queue", found.work_queue),
+        _row("    Kilobytes Free", max(0, found.free_bytes) // 1024),
+        "  Quarantine",
+        _row("    Messages In Quarantine", messages),
+        *[_row(f"      {log_text(name)}", count) for name, (count, _) in sorted(found.held.items())],
+        _row("    Kilobytes In Quarantine", kilobytes),
+    ]
+
+
+@verb("resetcounters", Permission.QUEUE)
+async def resetcounters(call: Call) -> None:
+    """Let the counters since the reset, and those of each destination, begin anew."""
+    at = await counting.reset_counters(call.desk, call.person)
+    call.give({"reset": iso(at)}, lambda: f"Counters reset: {date(at)}")
+
+
+@verb("topin", Permission.STATUS, places=GATEWAY, usage="topin [--json]")
+async def topin(call: Call) -> None:
+    """Show who has the most connections to the listeners.
+
+    With edge processes the connections of each listener are shown together.
+    """
+    found = (await counting.top_in(call.desk, call.person))[:TOP]
+    now = call.desk.clock.now_ms()
+    data = {"as_of": iso(now), "clients": [asdict(one) for one in found]}
+    call.give(data, lambda: topin_text(found, now))
+
+
+def topin_text(found: Sequence[Client], now_ms: int) -> str:
+    lines = [
+        f"{'Status as of:':<32}{date(now_ms)}",
+        "",
+        f"{'#':<5}{'Remote hostname':<30}{'Remote IP addr.':<18}{'listener':<20}{'Conn. In':>8}",
+        "",
+    ]
+    for number, one in enumerate(found, 1):
+        name, address = log_text(one.name) or "(edge processes)", one.address or "-"
+        lines.append(f"{number:<5}{name:<30}{address:<18}{log_text(one.listener):<20}{one.connections:>8,}")
+    return "\n".join(lines)
+
+
+# --- over time
+@verb("rate", Permission.STATUS, usage="rate [SECONDS]")
+async def rate(call: Call) -> None:
+    """Show connections, recipients and the queue again and again, every SECONDS (10), until Ctrl-C."""
+    seconds = await _seconds(call, 0)
+    call.talk.say(_RATE_HEAD)
+    before: tuple[int, int] | None = None
+    while True:
+        found = await counting.figures(call.desk, call.person)
+        now = _reckoned(found)
+        call.talk.say(rate_line(found, now, before or now))
+        before = now
+        if not await call.talk.pause(seconds):
+            return
+
+
+_RATE_HEAD = """\
+Type Ctrl-C to return to the main prompt.
+
+Time      Connections Recipients          Recipients          Queue
+            In    Out   Received    Delta  Completed    Delta  Active"""
+
+
+def _reckoned(found: Figures) -> tuple[int, int]:
+    return found.counters["recipients_received"].uptime, found.counters["recipients_completed"].uptime
+
+
+def rate_line(found: Figures, now: tuple[int, int], before: tuple[int, int]) -> str:
+    gauges = found.gauges
+    return (
+        f"{_clock(found.now)}{gauges.connections_in:>6}{gauges.connections_out:>7}{now[0]:>11}{now[0] - before[0]:>9}"
+        f"{now[1]:>11}{now[1] - before[1]:>9}{found.active.count + found.transfers.count:>8}"
+    )
+
+
+def _clock(at_ms: int) -> str:
+    return date(at_ms)[11:19]
+
+
+@verb("hostrate", Permission.STATUS, usage="hostrate HOST [SECONDS]")
+async def hostrate(call: Call) -> None:
+    """Show one destination again and again, every SECONDS (10), until Ctrl-C."""
+    host = await call.word(0, "Recipient host:\n[]>")
+    seconds = await _seconds(call, 1)
+    call.talk.say(_HOSTRATE_HEAD)
+    before: tuple[int, ...] | None = None
+    while True:
+        found = await hosts.host_status(call.desk, call.person, host)
+        active = sum(one.waiting.count for one in found)
+        counts = [one.state.counts for one in found]
+        now = (
+            active,
+            sum(c.delivered for c in counts),
+            sum(c.hard_bounced for c in counts),
+            sum(c.soft_bounced for c in counts),
+        )
+        deltas = [after - old for after, old in zip(now, before or now, strict=True)]
+        up = up_down(min((one.state.up for one in found), key=_worst))
+        out = sum(one.state.connections for one in found)
+        columns = f"{active:>9}" + "".join(f"{delta:>10}" for delta in deltas)
+        call.talk.say(f"{_clock(call.desk.clock.now_ms())}  {up:<7}{out:>9}{columns}")
+        before = now
+        if not await call.talk.pause(seconds):
+            return
+
+
+def _worst(up: bool | None) -> int:
+    return {False: 0, None: 1, True: 2}[up]
+
+
+_HOSTRATE_HEAD = """\
+Type Ctrl-C to return to the main prompt.
+
+Time      Host   CrtCncOut  ActvRcp   ActvRcp    DlvRcp HrdBncRcp SftBncEvt
+          Status                        Delta     Delta     Delta     Delta"""
+
+
+async def _seconds(call: Call, number: int) -> int:
+    text = call.words[number] if number < len(call.words) else "10"
+    if not text.isascii() or not text.isdigit() or not SECONDS_MIN <= int(text[:6]) <= SECONDS_MAX:
+        raise Usage(f"the seconds are a number from {SECONDS_MIN} to {SECONDS_MAX}")
+    return int(text)
+
+
+# --- the work queue
+@verb("workqueue", Permission.STATUS, places=GATEWAY, usage="workqueue [status | pause [REASON] | resume | rate]")
+async def workqueue(call: Call) -> None:
+    """Show the work queue: mail that was accepted and is not judged yet; pause and resume judging, watch it.
+
+    While it is paused mail is taken and waits on the disk; what the manager releases is not held up.
+    """
+    act = call.words[0].lower() if call.words else "status"
+    if act not in ("status", "pause", "resume", "rate"):
+        raise Usage("say status, pause, resume or rate")
+    if act == "pause":
+        reason = call.words[1] if len(call.words) > 1 else ""
+        await suspension.pause_work_queue(call.desk, call.person, reason)
+    elif act == "resume":
+        await suspension.resume_work_queue(call.desk, call.person)
+    elif act == "rate":
+        await _watch(call)
+        return
+    why, count = await counting.work_queue(call.desk, call.person)
+    now = call.desk.clock.now_ms()
+    data = {"as_of": iso(now), "paused_by": why or None, "messages": count}
+    call.give(data, lambda: workqueue_text(why, count, now))
+
+
+def workqueue_text(why: str, count: int, now_ms: int) -> str:
+    state = f"Paused by {log_text(why)}" if why else "Operational"
+    return f"Status as of: {date(now_ms)}\nStatus:   {state}\nMessages: {count}"
+
+
+async def _watch(call: Call) -> None:
+    call.talk.say("Type Ctrl-C to return to the main prompt.\n\nTime      Pending    In   Out")
+    before: tuple[int, int] | None = None
+    while True:
+        found = await counting.figures(call.desk, call.person)
+        arrived = found.counters["messages_received"].uptime
+        came = arrived - (before[1] if before else arrived)
+        left = came - (found.work_queue - (before[0] if before else found.work_queue))
+        call.talk.say(f"{_clock(found.now)}{found.work_queue:>9}{came:>6}{max(0, left):>6}")
+        before = found.work_queue, arrived
+        if not await call.talk.pause(10):
+            return
