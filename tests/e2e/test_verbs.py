@@ -130,3 +130,25 @@ def test_status_counts_over_a_restart_and_shows_who_is_connected(world: World) -
         assert "InboundMail                1" in said(world.gateway, "topin")
     assert "System status:                 Online" in said(world.gateway, "status detail")
     assert "System status:                 Online" in said(world.manager, "status")
+
+
+def test_a_paused_work_queue_takes_mail_and_judges_it_when_it_is_resumed(world: World) -> None:
+    """Through edge processes; what waits is durable and survives a restart."""
+    world.pair(gateway={"gateway.edges": "2", "gateway.policy.filters": ""})
+    world.start()
+    assert "Status:   Paused by local:" in said(world.gateway, "workqueue pause test")
+
+    def waits() -> bool:
+        assert world.gateway.send("a@partner.example", ["b@demo.example"], message("one")).startswith("250")
+        return world.gateway.count("copy WHERE custody = 'RECEIVED'") > 0
+
+    until(waits, what="edges have heard of it")
+    passed = len(world.hop.messages)
+    world.gateway.stop()
+    world.gateway.start()
+    waiting = world.gateway.count("copy WHERE custody = 'RECEIVED'")
+    assert waiting == data(world.gateway, "workqueue")["messages"] > 0
+    assert "System status:                 Work Queue Paused" in said(world.gateway, "status")
+    assert "Status:   Operational" in said(world.gateway, "workqueue resume")
+    until(lambda: world.gateway.count("copy WHERE custody = 'RECEIVED'") == 0, what="all is judged")
+    until(lambda: len(world.hop.messages) >= passed + waiting, what="and delivered")
