@@ -41,7 +41,7 @@ async def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 def desk_of(office: Office) -> Desk:
     gateway, node = office.gateway, office.node
     acts, queues = GatewayActs(gateway, Counters()), GatewayQueues(gateway)
-    return Desk("gw1.example", "gateway", "0.1.0", node.store, node.clock, node.log, acts, queues)
+    return Desk("gw1.example", "gateway", "0.1.0", node.store, node.clock, node.log, acts, queues=queues)
 
 
 async def said(desk: Desk, line: str) -> tuple[int, str, str]:
@@ -100,7 +100,7 @@ async def test_a_release_that_is_on_its_way_is_not_deleted_on_a_manager(
     await world.decide(mid)
     manager, node = world.manager, world.node
     acts, queues = ManagerActs(manager, Counters()), ManagerQueues(manager)
-    desk = Desk("sma.example", "manager", "0.1.0", node.store, node.clock, node.log, acts, queues)
+    desk = Desk("sma.example", "manager", "0.1.0", node.store, node.clock, node.log, acts, queues=queues)
     status, text, errors = await said(desk, "deleterecipients all yes")
     assert (status, text.split("\n")[-1]) == (1, "0 messages deleted.")
     assert errors.startswith(f"MID {mid}: not deleted: its release was offered to gateway.example.net")

@@ -17,6 +17,7 @@ from tests.conformance.samples import GATEWAY, MANAGER, NOW, SampleClock, Sample
 
 ADMIN = Person("admin", "administrator", "password")
 OPERATOR = Person("olga", "operator", "password", quarantines=("Policy",))
+load_verbs()
 
 
 class Listener:
@@ -139,7 +140,9 @@ class World:
         self.events: list[log.Event] = []
         acts: Any = self.acts
         queues: Any = self.queues
-        self.desk = Desk(f"{role}.example", role, "0.1.0", self.store, self.clock, self, acts, queues, self.meters)
+        self.desk = Desk(
+            f"{role}.example", role, "0.1.0", self.store, self.clock, self, acts, queues=queues, meters=self.meters
+        )
 
     def emit(self, event: log.Event) -> None:
         self.events.append(event)
