@@ -12,6 +12,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from pratique import __version__
 from pratique.front.loop import run_loop
+from pratique.front.users import pass_phrase
+from pratique.front.users import user as user_commands
 
 app = App(
     name="pratique",
@@ -19,6 +21,7 @@ app = App(
     help="Central quarantine for mail: held by many gateways, reviewed in one place, released once.",
     help_format="plaintext",
 )
+app.command(user_commands)
 
 
 class Refused(Exception):
@@ -398,23 +401,12 @@ def passwd(directory: Path, /, *, user: str = "admin", file: Path | None = None,
     generate
         Make one and print it. Also done when there is no terminal to ask at.
     """
-    import getpass
-    import secrets
-
     from pratique.front.local import set_password
 
-    made = ""
-    if file is not None:
-        password = file.read_text(encoding="utf-8").strip()
-    elif generate or not sys.stdin.isatty():
-        password = made = secrets.token_urlsafe(12)
-    else:
-        password = getpass.getpass(f"New pass phrase of {user}: ")
-        if getpass.getpass("Once more: ") != password:
-            raise Refused("the two are not the same; nothing was changed")
+    password, made = pass_phrase(user, file, generate=generate)
     _say(asyncio.run(set_password(directory, user, password)))
     if made:
-        _say(f"pass phrase: {made}   (shown this once)")
+        _say(f"pass phrase: {password}   (shown this once)")
     return 0
 
 

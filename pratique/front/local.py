@@ -130,9 +130,14 @@ async def change_peer(directory: Path, serial: str, action: str) -> str:
 
 async def set_password(directory: Path, user: str, password: str) -> str:
     """Raises LocalRefused also for a pass phrase that cannot be used."""
+    done = await ask(directory, "passwd", user=user, hash=hashed(password), create=ADMINISTRATOR)
+    still = "; it is disabled still, see `pratique user enable`" if done["disabled"] else ""
+    return f"{done['user']} ({done['role']}) has a new pass phrase; all its sessions ended{still}"
+
+
+def hashed(password: str) -> str:
+    """For the acts: the pass phrase itself stays in this process. Raises LocalRefused when it cannot be used."""
     try:
-        hashed = await asyncio.to_thread(hash_password, password)
+        return hash_password(password)
     except ValueError as error:
         raise LocalRefused(str(error)) from error
-    done = await ask(directory, "passwd", user=user, hash=hashed, create=ADMINISTRATOR)
-    return f"{done['user']} ({done['role']}) has a new pass phrase; all its sessions ended"

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pratique.console.access.roles import Person
-from pratique.console.commands import decide, details, doubt, search, status
+from pratique.console.commands import decide, details, doubt, search, status, users
 from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
@@ -183,8 +183,35 @@ async def _passwd(bench: Bench, person: Person, arguments: dict[str, Any]) -> An
         raise BadArguments(f"there is no user {name}; there are: {names}")
     user = known or User(name, "administrator", hashed, created_at=bench.desk.clock.now_ms())
     entry = audit(person, "set-password", detail=json.dumps({"user": name}))
-    await store.submit(PutUser(replace(user, password=hashed, disabled=False), (entry,)))
-    return {"user": name, "role": user.role}
+    await store.submit(PutUser(replace(user, password=hashed), (entry,)))
+    return {"user": name, "role": user.role, "disabled": user.disabled}
+
+
+async def _users(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    return [_shown(user) for user in await users.users(bench.desk, person)]
+
+
+async def _add_user(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    names = arguments.get("quarantines", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadArguments("quarantines must be a list of names")
+    name, role, hashed = (_text(arguments, key) for key in ("name", "role", "hash"))
+    made = await users.add_user(bench.desk, person, name, role=role, hashed=hashed, quarantines=tuple(names))
+    return _shown(made)
+
+
+async def _disable_user(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    return _shown(await users.disable_user(bench.desk, person, _text(arguments, "name")))
+
+
+async def _enable_user(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    name, hashed = _text(arguments, "name"), _text(arguments, "hash")
+    return _shown(await users.enable_user(bench.desk, person, name, hashed=hashed))
+
+
+def _shown(user: User) -> dict[str, Any]:
+    """All but the hash."""
+    return {name: getattr(user, name) for name in ("name", "role", "quarantines", "created_at", "disabled")}
 
 
 async def _enrol(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
@@ -258,6 +285,10 @@ LOCAL_ACTS: dict[str, Act] = {
     "retarget": _retarget,
     "resolve": _resolve,
     "passwd": _passwd,
+    "users": _users,
+    "add-user": _add_user,
+    "disable-user": _disable_user,
+    "enable-user": _enable_user,
     "enrol": _enrol,
     "change-peer": _change_peer,
     "health": _health,

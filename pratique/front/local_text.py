@@ -84,6 +84,14 @@ def message(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def people(found: list[dict[str, Any]]) -> str:
+    rows = [("Name", "Role", "Signs in", "Quarantines")]
+    for user in found:
+        names = ", ".join(user["quarantines"]) or "-"
+        rows.append((cut(user["name"], 64), user["role"], "no" if user["disabled"] else "yes", cut(names, 120)))
+    return table(rows) if found else "there are no users"
+
+
 def decided(word: str, done: dict[str, Any]) -> str:
     text = f"{done['acted']} {word}"
     if done["untouched"]:

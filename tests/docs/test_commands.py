@@ -18,6 +18,9 @@ def _commands() -> dict[str, App]:
 
 
 def _options(command: App) -> set[str]:
+    """Of a command, or of all its commands."""
+    if command.default_command is None:
+        return set().union(*(_options(command[name]) for name in command if not name.startswith("-")))
     arguments = command.assemble_argument_collection()
     made = ("--no-", "--empty-")  # cyclopts makes them beside the declared ones
     return {n for a in arguments for n in a.names if n.startswith("--") and not n.startswith(made)}
