@@ -35,7 +35,7 @@ from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
 from pratique.store.records import Quarantine
 from pratique.store.remote.fence import Fence
 from pratique.store.spool import FileSpool
-from pratique.store.sqlite.opening import Files
+from pratique.store.sqlite.opening import STORE_FILE, Files
 from pratique.store.sqlite.store import SqliteStore
 from pratique.telemetry import events as log
 from pratique.telemetry.counters import Counters
@@ -73,6 +73,8 @@ class Appliance:
         await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reserved)))
         await self.role.start()
         tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
+        place = self.directory / self.options.store.directory / STORE_FILE
+        tasks.spawn(recovery.prove_audit(self.services, place), "check of the audit")
         tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
 
     def reload(self) -> None:

@@ -19,15 +19,24 @@ from cryptography import x509
 
 from pratique.fleet.identity import Keys
 from pratique.front.check import Check, State
-from pratique.front.doctor_machine import check_corrupt, check_disks, check_ntp, check_peer_clocks, check_sync
+from pratique.front.doctor_machine import (
+    check_audit,
+    check_corrupt,
+    check_disks,
+    check_ntp,
+    check_peer_clocks,
+    check_sync,
+)
 from pratique.front.doctor_peers import check_peer, nobody_enrolled
 from pratique.front.files import BadConfiguration, read_options
+from pratique.front.fsck import Teller
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
 from pratique.front.patient import Patient, reachable
 from pratique.front.probe import ProbeFailed, banner
 from pratique.net.clock import SystemClock
 from pratique.store.moves import StoreFailed
+from pratique.store.sqlite.opening import STORE_FILE
 
 EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
@@ -53,6 +62,7 @@ async def examine(directory: Path) -> list[Check]:
     peers = told.peers if told is not None else []
     if told is not None:
         checks += [check_space(told.health), check_corrupt(told.corrupt)]
+        checks.append(await _audit(store_place / STORE_FILE))
         checks += check_links(told.health)
         checks += check_peer_clocks(told.health, peers)
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
@@ -146,6 +156,14 @@ async def check_store(patient: Patient) -> tuple[Check, Told | None]:
         return Check("store", State.FAILED, str(error), cure), None
     gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
     return Check("store", State.OK, f"opened: {gauges}"), Told(health, peers, corrupt)
+
+
+async def _audit(path: Path) -> Check:
+    teller = Teller()
+    try:
+        return await asyncio.to_thread(check_audit, path, teller)
+    finally:
+        teller.end()
 
 
 async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:

@@ -4,6 +4,7 @@ None changes anything; what cannot be known from inside a machine is a doubt (wa
 """
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from pratique.front.acts import CLOCK_GAUGE
 from pratique.front.check import Check, State
 from pratique.net.ntp import kernel_clock
 from pratique.runner.hello import CLOCK_DIFFERENCE_MS_MAX
+from pratique.store.fsck.database import newest_audit
+from pratique.store.fsck.findings import CURES, Kind, Progress
 from pratique.store.honesty import measure
 from pratique.store.segment import MESSAGE_BYTES_MAX, RESERVE_SHARE
 
 INODES_MIN = 1_000  # a segment, a log file and SQLite's files need one each; mail itself needs none
 INODES_LOW = 10_000
+AUDIT_ROWS_MAX = 200_000  # newest audit rows walked: some seconds
 CLOCK_NOTED_MS = 2_000  # a difference that is named
 STORE_BYTES_MIN = 268_435_456  # for the rows and their log, where they have a disk of their own
 _MIB = 1 << 20
@@ -108,3 +112,15 @@ def check_corrupt(listed: dict[str, str]) -> Check:
     text = f"known to be CORRUPT and never delivered: MID {', '.join(map(str, mids[:10]))}{more}"
     cure = "restore the spool, then `pratique fsck` proves it; or delete them and have the senders send again"
     return Check(name, State.FAILED, text, cure, required=False)
+
+
+def check_audit(path: Path, progress: Progress) -> Check:
+    """The newest rows of the audit chain; `path` is the store's file. For a thread: it reads and hashes."""
+    name, most = "audit", f"up to {AUDIT_ROWS_MAX} rows; `pratique fsck` walks all"
+    try:
+        wrong = newest_audit(str(path), rows=AUDIT_ROWS_MAX, progress=progress)
+    except sqlite3.Error as error:
+        return Check(name, State.FAILED, f"{path}: {error}", "`pratique fsck` checks the whole store")
+    if wrong:
+        return Check(name, State.FAILED, f"the chain is broken: {wrong}", f"{CURES[Kind.AUDIT]}; `pratique fsck`")
+    return Check(name, State.OK, f"the newest rows follow each other ({most})")

@@ -1,5 +1,5 @@
-"""What a start found, said in the log; and bodies proved: those known to be corrupt, and after an end that was not
-clean the newest.
+"""What a start found, said in the log; bodies proved: those known to be corrupt, and after an end that was not clean
+the newest; and the newest audit rows.
 
 The store is whole by itself when it opens: SQLite has replayed its log, and what no row names is free. This module
 changes nothing but the list of corrupt copies (store/corrupt.py). The lines come before the listeners; the proof reads
@@ -7,10 +7,14 @@ the disk in a thread beside them, so mail does not wait for it.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from pratique.runner.services import Services
 from pratique.store.corrupt import cleared, corrupt_copies, found
+from pratique.store.fsck.database import newest_audit
+from pratique.store.fsck.findings import CURES, Kind
 from pratique.store.interface import View
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent, Peer
@@ -21,6 +25,7 @@ VERIFY_BYTES_MAX = 268_435_456  # what a disk may have acknowledged and not kept
 VERIFY_BODIES_MAX = 100_000
 CHUNK_BYTES = 16_777_216  # read in one go of the thread: a shutdown waits no longer
 NAMED_MAX = 50  # MIDs in one line
+AUDIT_ROWS_MAX = 10_000  # newest audit rows walked beside the listeners; `pratique doctor` walks more, `fsck` all
 OVERDUE_MAX = 10_000  # passed exits that are counted; more are "or more"
 
 Body = tuple[int, Extent, str]
@@ -164,6 +169,21 @@ async def verify_newest(services: Services, store: SqliteStore) -> dict[int, str
     except StoreFailed as error:
         emit(log.Fault(error=f"store: {error}; the list of corrupt copies is made anew after the next crash"))
     return wrong
+
+
+# --- audit -------------------------------------------------------------------------------------------------------
+async def prove_audit(services: Services, path: Path) -> None:
+    """The newest audit rows of the store at `path` follow each other, or the log says which does not."""
+    emit = services.telemetry.emit
+    try:
+        wrong = await asyncio.to_thread(
+            newest_audit, str(path), rows=AUDIT_ROWS_MAX, progress=lambda what, done, total: None
+        )
+    except sqlite3.Error as error:
+        emit(log.Fault(error=f"check of the audit: {error}; `pratique fsck` checks the whole store"))
+        return
+    if wrong:
+        emit(log.Alarm(message=f"the audit chain is broken: {wrong}; {CURES[Kind.AUDIT]}. `pratique fsck` walks all"))
 
 
 def _chunks(bodies: Sequence[Body]) -> Iterator[list[Body]]:

@@ -1,11 +1,15 @@
 """What a start says: how the last end was, what waits, what is corrupt."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pratique.front import recovery
+from pratique.front.check import State
+from pratique.front.doctor_machine import check_audit
 from pratique.store.corrupt import cleared, corrupt_copies
 from tests.front.pair import Pair, pair, until
 
@@ -44,6 +48,23 @@ async def test_a_start_says_how_the_last_end_was(tmp_path: Path) -> None:
         await gateway.start()
         assert gateway.grep("Warning: started after an end that was not clean")
         await until(lambda: gateway.grep(r"the newest \d+ bodies \(\d+ B\) are what was accepted"))
+
+
+async def test_a_changed_audit_row_is_named_at_the_start_and_by_the_doctor(tmp_path: Path) -> None:
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await both.send("one")
+        await gateway.stop()
+        path = gateway.directory / "store" / "store.db"
+        assert check_audit(path, lambda what, done, total: None).state is State.OK
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("DROP TRIGGER audit_is_final_1")
+            db.execute("UPDATE audit SET actor = 'mallory' WHERE number = 2")
+        await gateway.start()
+        await until(lambda: gateway.grep("Critical: the audit chain is broken: audit row 2 does not follow.*fsck"))
+        found = check_audit(path, lambda what, done, total: None)
+        assert (found.failed, "audit row 2" in found.found, "copy of the store" in found.cure) == (True, True, True)
 
 
 async def test_a_body_that_the_disk_lost_is_named_kept_and_never_sent(tmp_path: Path) -> None:

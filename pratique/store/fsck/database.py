@@ -3,10 +3,12 @@
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 from pratique.store.audit import GENESIS, broken_at
 from pratique.store.fsck.findings import Finding, Kind, Progress
 from pratique.store.sqlite import codec
+from pratique.store.sqlite.opening import connect
 
 PROBLEMS_MAX = 100  # that SQLite names
 AUDIT_PAGE = 1_000
@@ -21,10 +23,11 @@ def check_files(db: sqlite3.Connection, what: str) -> Iterator[Finding]:
             yield Finding(kind, f"{what}: {problem}")
 
 
-def check_audit(db: sqlite3.Connection, progress: Progress) -> Iterator[Finding]:
-    """The chain from its first row to the one that the store says is the newest."""
-    newest, head = db.execute("SELECT audit_number, audit_hash FROM meta").fetchone()
-    after, previous = 0, GENESIS
+def check_audit(db: sqlite3.Connection, progress: Progress, *, newest: int = 0) -> Iterator[Finding]:
+    """The chain up to the row that the store says is the newest: from the first one, or only so many `newest` rows."""
+    last, head = db.execute("SELECT audit_number, audit_hash FROM meta").fetchone()
+    first = max(0, last - newest) if newest else 0
+    after, previous = first, _hash_of(db, first)
     while page := db.execute(_AUDIT + "WHERE number > ? ORDER BY number LIMIT ?", (after, AUDIT_PAGE)).fetchall():
         rows = [codec.audit_of(row) for row in page]
         broken = broken_at(rows, previous=previous, number=after + 1)
@@ -32,9 +35,26 @@ def check_audit(db: sqlite3.Connection, progress: Progress) -> Iterator[Finding]
             yield Finding(Kind.AUDIT, f"audit row {broken} does not follow the one before it")
             return
         after, previous = rows[-1].number, rows[-1].hash
-        progress("audit rows", after, newest)
-    if (after, previous) != (newest, bytes(head).hex()):
-        yield Finding(Kind.AUDIT, f"the newest audit row is {after}, the store has written {newest}")
+        progress("audit rows", after - first, last - first)
+    if (after, previous) != (last, bytes(head).hex()):
+        yield Finding(Kind.AUDIT, f"the newest audit row is {after}, the store has written {last}")
+
+
+def _hash_of(db: sqlite3.Connection, number: int) -> str:
+    """What the row after `number` builds on; a missing row has a hash that nothing follows."""
+    if not number:
+        return GENESIS
+    row = db.execute("SELECT hash FROM audit WHERE number = ?", (number,)).fetchone()
+    return bytes(row[0]).hex() if row is not None else ""
+
+
+def newest_audit(path: str, *, rows: int, progress: Progress) -> str:
+    """What is wrong with the `rows` newest audit rows of the store `path`, or "". Of a running appliance as well; for
+    a thread: it reads and hashes. Raises sqlite3.Error."""
+    with closing(connect(path, read_only=True)) as db:
+        db.execute("BEGIN")  # rows and the newest number of one instant
+        found = next(check_audit(db, progress, newest=rows), None)
+        return found.what if found is not None else ""
 
 
 def check_search(path: str, db: sqlite3.Connection) -> Iterator[Finding]:

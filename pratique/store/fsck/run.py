@@ -18,7 +18,7 @@ from pratique.store.fsck.findings import DERIVED, Finding, Kind, Progress, Repor
 from pratique.store.moves import PutSetting, StoreFailed
 from pratique.store.records import AuditEntry
 from pratique.store.sqlite.migrations import VERSION
-from pratique.store.sqlite.opening import connect
+from pratique.store.sqlite.opening import STORE_FILE, connect
 from pratique.store.sqlite.schema import APPLICATION_ID
 from pratique.store.sqlite.tx import Tx
 from pratique.store.sqlite.view import SqliteView
@@ -32,7 +32,7 @@ class Checked:
         self._directory = directory
         self._spool = spool
         self._role = role
-        path = os.path.join(directory, "store.db")
+        path = os.path.join(directory, STORE_FILE)
         if not os.path.exists(path):
             raise StoreFailed(f"there is no store in {directory}: it was never run, or the disk is not there")
         self._lock = os.open(os.path.join(directory, "store.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -81,7 +81,7 @@ class Checked:
     def _rows(self, report: Report, progress: Progress) -> Iterator[Finding]:
         db = self._db
         progress("files of the store", 0, 0)
-        yield from database.check_files(db, "store.db")
+        yield from database.check_files(db, STORE_FILE)
         files = bodies.look(self._spool)  # after the rows: a segment that they name was there then
         report.copies, report.bodies, report.octets = db.execute(
             "SELECT count(*), count(segment), coalesce(sum(iif(segment IS NULL, 0, length)), 0) FROM copy"
@@ -134,7 +134,7 @@ class Checked:
         report.repaired = report.repaired or bool(repair and derived)
 
     def _transaction(self, report: Report, derived: dict[Kind, int], actor: str, now: int) -> None:
-        db = connect(os.path.join(self._directory, "store.db"), read_only=False)
+        db = connect(os.path.join(self._directory, STORE_FILE), read_only=False)
         try:
             db.execute("BEGIN IMMEDIATE")
             inc, number, head = db.execute("SELECT inc, audit_number, audit_hash FROM meta").fetchone()

@@ -18,6 +18,7 @@ from pratique.store.segment import make_directory
 from pratique.store.sqlite.migrations import migrate
 from pratique.store.sqlite.search import has_text
 
+STORE_FILE = "store.db"
 CACHE_KIB = 65_536  # pages of the writer in memory: the upper levels of every index at a million rows
 READ_CACHE_KIB = 16_384
 CHECKPOINT_PAGES = 16_000  # 64 MB of log before its pages are carried over (design/performance.md §3.2)
@@ -38,7 +39,7 @@ class Reached:
 class Files:
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self.database = os.path.join(directory, "store.db")
+        self.database = os.path.join(directory, STORE_FILE)
         self.index = os.path.join(directory, "search.db")
         self._witness = os.path.join(directory, "witness")
         make_directory(directory)

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from pratique.store.fsck.database import newest_audit
 from tests.store.fsck.conftest import Place, silent
 
 
@@ -24,6 +25,21 @@ async def test_a_chain_that_was_changed_is_named_at_its_row(gateway: Place, stat
     ((kind, _, text),) = gateway.found()
     assert kind == "audit"
     assert what in text
+
+
+async def test_the_newest_rows_are_walked_alone(gateway: Place) -> None:
+    for trigger in ("audit_is_final_1", "audit_is_final_2"):
+        gateway.sql(f"DROP TRIGGER {trigger}")
+    path = str(gateway.directory / "store.db")
+    ((newest,),) = gateway.rows("SELECT max(number) FROM audit")
+    gateway.sql("UPDATE audit SET actor = 'nobody' WHERE number = 3")
+    seen: list[tuple[int, int]] = []
+    assert newest_audit(path, rows=newest - 3, progress=lambda what, done, total: seen.append((done, total))) == ""
+    assert seen == [(newest - 3, newest - 3)]
+    assert "audit row 3 does not follow" in newest_audit(path, rows=newest - 2, progress=silent)
+    assert "audit row 3 does not follow" in newest_audit(path, rows=newest * 2, progress=silent)
+    gateway.sql("DELETE FROM audit WHERE number = ?", newest - 1)  # what the walk begins at
+    assert f"audit row {newest} does not follow" in newest_audit(path, rows=1, progress=silent)
 
 
 async def test_an_index_that_lacks_a_row_is_named(gateway: Place) -> None:
