@@ -75,6 +75,10 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
     "Outbreak": ({"mid": 41, "verdict": "positive"}, "The verdict of the outbreak rules"),
     "AttachmentSeen": ({"mid": 41, "name": "invoice.exe"}, "The name of an attachment"),
     "CustomEntry": ({"mid": 41, "entry": "hold_programs: invoice.exe"}, "A filter's `log-entry`"),
+    "BouncedBy": (
+        {"mid": 41, "by": "message filter 'x'", "table": "inbound"},
+        "A filter had the message returned to its sender, on record; a `Bounced` line for each recipient follows",
+    ),
     "Dropped": (
         {"mid": 41, "by": "message filter 'x'", "table": "inbound"},
         "A filter or a policy dropped the message, on record",

@@ -62,6 +62,7 @@ class Way(StrEnum):
 class Hop:
     host: str  # a name, or an address without brackets
     port: int = SMTP_PORT
+    name: str = ""  # whose address `host` is, once it was looked up
 
 
 @dataclass(frozen=True, slots=True)

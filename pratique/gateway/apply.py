@@ -133,17 +133,20 @@ class Planner:
             plan.lines.append(log.Finished(mid=mid, cid=cid))
         elif disposition.outcome == "bounce":
             self._end(plan, share, "bounce")
+            plan.lines.append(log.BouncedBy(mid=mid, by=disposition.by, table=table, cid=cid))
             plan.bounced.append((plan.copies[-1], disposition))
         elif disposition.quarantines:
             self._hold(plan, share, disposition.quarantines, duplicate=False)
         else:
             self._deliver(plan, share)
         for wish in disposition.duplicates:
-            self._hold(plan, self._duplicate(plan, share), (wish,), duplicate=True)
+            self._hold(plan, self._duplicate(plan, share, wish), (wish,), duplicate=True)
 
-    def _duplicate(self, plan: Plan, share: _Share) -> _Share:
+    def _duplicate(self, plan: Plan, share: _Share, wish: QuarantineWish) -> _Share:
         mid, cid = self._services.store.next_mid(), self._new_cid(share.reception)
-        plan.lines.append(log.Generated(mid=mid, parent=share.mid, by="message filter", cid=cid))
+        kind, _, name = wish.reasons[0].partition(":")  # "message filter:x"
+        by = f"{kind} {name}"
+        plan.lines.append(log.Generated(mid=mid, parent=share.mid, by=by, cid=cid))
         return replace(share, mid=mid, cid=cid)
 
     def _hold(self, plan: Plan, share: _Share, wishes: tuple[QuarantineWish, ...], *, duplicate: bool) -> None:

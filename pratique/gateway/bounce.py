@@ -3,7 +3,16 @@
 import json
 from dataclasses import replace
 
-from pratique.delivery.bounce import Attempted, Notices, Result, carries_original, classify, log_code, notices_due
+from pratique.delivery.bounce import (
+    EXPIRED,
+    Attempted,
+    Notices,
+    Result,
+    carries_original,
+    classify,
+    log_code,
+    notices_due,
+)
 from pratique.delivery.settings import BounceSettings
 from pratique.gateway.apply import Plan, deliveries_for
 from pratique.mail.dsn import FailedRecipient, bounce
@@ -30,19 +39,24 @@ class Bouncer:
     def add_bounces(self, plan: Plan) -> None:
         """A filter said bounce(): the notice goes into the same commit as the verdict. Raises StoreFailed, OSError."""
         for copy, _ in plan.bounced:
-            recipients = enumerate(copy.envelope.recipients)
-            attempted = [Attempted(rid, Result.FAILED, r.notify) for rid, r in recipients]
-            due = notices_due(copy.envelope.sender, attempted, self._settings)
-            if not due.failed:
-                continue
-            failed = tuple(
-                FailedRecipient(r.address, status="5.7.1", orcpt=r.orcpt, diagnostic=str(REFUSED_BY_POLICY))
-                for r in (copy.envelope.recipients[rid] for rid in due.failed)
-            )
-            made = self._make(copy.envelope, copy.extent, failed)
-            plan.copies.append(made)
-            plan.audit.append(audit("system", "notice", made.mid, made.cid, detail=json.dumps({"of": copy.mid})))
-            plan.lines.append(log.BounceGenerated(mid=made.mid, parent=copy.mid, cid=made.cid))
+            plan.lines += (_refused(copy, rid) for rid in range(len(copy.envelope.recipients)))
+            self._add_notice(plan, copy)
+            plan.lines.append(log.Finished(mid=copy.mid, cid=copy.cid))
+
+    def _add_notice(self, plan: Plan, copy: NewCopy) -> None:
+        recipients = enumerate(copy.envelope.recipients)
+        attempted = [Attempted(rid, Result.FAILED, r.notify) for rid, r in recipients]
+        due = notices_due(copy.envelope.sender, attempted, self._settings)
+        if not due.failed:
+            return
+        failed = tuple(
+            FailedRecipient(r.address, status="5.7.1", orcpt=r.orcpt, diagnostic=str(REFUSED_BY_POLICY))
+            for r in (copy.envelope.recipients[rid] for rid in due.failed)
+        )
+        made = self._make(copy.envelope, copy.extent, failed)
+        plan.copies.append(made)
+        plan.audit.append(audit("system", "notice", made.mid, made.cid, detail=json.dumps({"of": copy.mid})))
+        plan.lines.append(log.BounceGenerated(mid=made.mid, parent=copy.mid, cid=made.cid))
 
     def notices(self, copy: Copy, answers: tuple[Answered, ...], due: Notices) -> tuple[NewCopy, ...]:
         """One notice for all failed recipients of the attempt, one for all delayed, one for all relayed. Raises
@@ -111,15 +125,33 @@ class Bouncer:
             raise
 
 
+def _refused(copy: NewCopy, rid: int) -> log.Undelivered:
+    """The line of a recipient whom no connection was made for."""
+    enhanced, phrase, code = log_code(REFUSED_BY_POLICY)
+    reply = REFUSED_BY_POLICY.text
+    return log.Undelivered(
+        what="Bounced",
+        dcid=0,
+        mid=copy.mid,
+        rid=rid,
+        enhanced=enhanced,
+        phrase=phrase,
+        code=code,
+        reply=reply,
+        cid=copy.cid,
+    )
+
+
 def _failed(answer: Answered, action: str) -> FailedRecipient:
+    expired = action == "failed" and classify(answer.reply) is Result.DEFERRED
     enhanced, phrase, _ = log_code(answer.reply)
-    result = classify(answer.reply)
-    status = enhanced if result is not Result.DEFERRED or action == "delayed" else "5.4.7"
     diagnostic = str(answer.reply) if answer.reply.code else f"{phrase}: {answer.reply.text}"
     return FailedRecipient(
         address=answer.target.address,
         orcpt=answer.target.orcpt,
         action=action,
-        status=status,
+        status=EXPIRED.enhanced if expired else enhanced,
         diagnostic=diagnostic,
+        remote_mta=answer.remote if answer.reply.code else "",
+        expired=expired,
     )

@@ -61,8 +61,9 @@ class FailedRecipient:
     action: str = "failed"  # or "delayed", "relayed"
     status: str = ""  # RFC 3463; what is none becomes the action's own
     orcpt: str = ""  # as it stood on the wire: "rfc822;" and xtext; "" = none
-    diagnostic: str = ""  # the reply that decided it, e.g. "550 5.1.1 no such user"
+    diagnostic: str = ""  # the reply that decided it, e.g. "550 5.1.1 no such user"; its lines parted by "\n"
     remote_mta: str = ""  # the host that gave it; "" = we did
+    expired: bool = False  # given up because the time for delivery ran out; `diagnostic` is the last answer
 
 
 def bounce(
@@ -150,9 +151,11 @@ def _notice(reporting_mta: str, recipients: Sequence[FailedRecipient], *, whole:
 
 def _told(recipient: FailedRecipient) -> list[str]:
     told = [f"  {log_text(recipient.address)}"]
+    if recipient.expired:
+        told.append("    the time for its delivery ran out; the last attempt:")
     if recipient.diagnostic:
         who = f"{_printable(recipient.remote_mta)} said" if recipient.remote_mta else "because"
-        told += _wrapped(f"    {who}: {_printable(recipient.diagnostic)}", "      ")
+        told += _lines(f"    {who}: ", recipient.diagnostic, "      ")
     return told
 
 
@@ -178,7 +181,7 @@ def _status(
         if recipient.remote_mta:
             lines += _field("Remote-MTA", f"dns; {recipient.remote_mta}")
         if recipient.diagnostic:
-            lines += _field("Diagnostic-Code", f"smtp; {recipient.diagnostic}")
+            lines += _lines("Diagnostic-Code: smtp; ", recipient.diagnostic, "\t")
         if retry_until and recipient.action == "delayed":
             lines += _field("Will-Retry-Until", retry_until)
     return "\r\n".join(lines) + "\r\n"
@@ -204,6 +207,15 @@ def _ascii_address(address: str) -> str:
 def _field(name: str, value: str) -> list[str]:
     """The lines of one field, folded."""
     return _wrapped(f"{name}: {_printable(value)}", "\t")
+
+
+def _lines(head: str, text: str, indent: str) -> list[str]:
+    """A text of several lines below `head`: each begins anew, behind the indent, and none is empty."""
+    first, *more = [_printable(line.strip()) for line in text[:FIELD_CHARS_MAX].split("\n") if line.strip()] or [""]
+    lines = _wrapped(head + first, indent)
+    for line in more:
+        lines += _wrapped(indent + line, indent)
+    return lines
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

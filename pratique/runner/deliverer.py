@@ -251,7 +251,7 @@ class Deliverer:
                 found.append(hop)
                 continue
             try:
-                found += [Hop(a, hop.port) for a in await self._resolver.addresses(hop.host)]
+                found += [Hop(a, hop.port, hop.host) for a in await self._resolver.addresses(hop.host)]
             except (LookupFailed, NoSuchDomain) as error:
                 failure = error
         if not found:
@@ -260,8 +260,10 @@ class Deliverer:
 
     async def _dial_any(self, destination: Destination, hops: tuple[Hop, ...]) -> None:
         error: OSError | None = None
+        dcid = 0
         for hop in hops:
             session = DeliverySession(self, destination, hop)
+            dcid = session.dcid
             self.sessions.add(session)
             try:
                 await dial(session.new_pump, hop.host, hop.port, source=self.settings.interface_ip)
@@ -281,7 +283,7 @@ class Deliverer:
             return
         destination.health.up = False
         destination.health.last_error = str(error)
-        self._fail_all(destination, Reply(0, "4.4.1", str(error)))
+        self._fail_all(destination, Reply(0, "4.4.1", str(error)), dcid=dcid)
 
     def starttls_for(self, destination: Destination) -> str:
         if self.settings.tls == "may" and destination.clear_until > self.services.clock.monotonic():
@@ -293,12 +295,13 @@ class Deliverer:
         destination.clear_until = self.services.clock.monotonic() + CLEAR_SECONDS
 
     # --- outcomes
-    def _fail_all(self, destination: Destination, reply: Reply) -> None:
-        """Nobody could be reached: one attempt is counted for every job that waits."""
+    def _fail_all(self, destination: Destination, reply: Reply, *, dcid: int = 0) -> None:
+        """Nobody could be reached: one attempt is counted for every job that waits. `dcid`: of the last connection
+        that was tried, 0 = none was."""
         jobs, destination.queue = list(destination.queue), deque()
         self._fair.due(destination.host, 0)
         for job in jobs:
-            self.settle(job, tuple(Answered(t, reply) for t in job.targets), dcid=0)
+            self.settle(job, tuple(Answered(t, reply) for t in job.targets), dcid=dcid)
 
     def _discard_all(self, destination: Destination) -> None:
         while (job := self.next_job(destination)) is not None:
@@ -340,7 +343,7 @@ class Deliverer:
             Outcome(o.rid, o.state, o.reply, o.next_at, o.rid in delayed) if o.rid in delayed else o for o in outcomes
         )
         entries = tuple(
-            audit("system", "deliver" if o.state == "DELIVERED" else "bounce", job.mid, copy.cid, detail=_detail(a))
+            audit("system", "deliver" if o.state == "DELIVERED" else "bounce", job.mid, copy.cid, detail=_detail(a, o))
             for a, o in zip(answers, outcomes, strict=True)
             if o.state != "DUE"
         )
@@ -467,5 +470,7 @@ def _result_of(outcome: Outcome) -> Result:
     return {"DELIVERED": Result.DELIVERED, "FAILED": Result.FAILED}.get(outcome.state, Result.DEFERRED)
 
 
-def _detail(answer: Answered) -> str:
-    return json.dumps({"rid": answer.target.rid, "reply": str(answer.reply)[:200]})
+def _detail(answer: Answered, outcome: Outcome) -> str:
+    expired = outcome.state == "FAILED" and bounce.classify(answer.reply) is Result.DEFERRED
+    detail = {"rid": answer.target.rid, "reply": str(answer.reply)[:200]}
+    return json.dumps({**detail, "expired": True} if expired else detail)

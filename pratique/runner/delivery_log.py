@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from pratique.delivery.bounce import log_code
+from pratique.delivery.bounce import EXPIRED, Result, classify, log_code
 from pratique.mail.reply import Reply
 from pratique.runner.jobs import Answered, Job
 from pratique.store.moves import Outcome
@@ -29,8 +29,11 @@ def attempt_lines(
 
 
 def _trouble(job: Job, outcome: Outcome, reply: Reply, dcid: int) -> log.Undelivered:
+    """A failure whose last answer was temporary is the end of the stay, not what that answer was about."""
     enhanced, phrase, code = log_code(reply)
     failed = outcome.state == "FAILED"
+    if failed and classify(reply) is Result.DEFERRED:
+        enhanced, phrase, _ = log_code(EXPIRED)
     return log.Undelivered(
         what="Bounced" if failed else "Delayed",
         dcid=dcid,

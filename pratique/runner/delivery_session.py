@@ -49,6 +49,7 @@ class DeliverySession:
         self._services = deliverer.services
         self._destination = destination
         self._hop = hop
+        self._remote = hop.name or f"[{hop.host}]"
         self.dcid = next(self._services.numbers.dcid)
         self._core = ClientConnection(helo=self._services.name, starttls=deliverer.starttls_for(destination))
         self.pump: Pump | None = None
@@ -223,7 +224,7 @@ class DeliverySession:
         assert job is not None and self.pump is not None
         self.pump.expect_within(REPLY_SECONDS)
         answers = tuple(
-            Answered(t, reply, relayed_dsn=self._speaks_dsn)
+            Answered(t, reply, relayed_dsn=self._speaks_dsn, remote=self._remote)
             for t, reply in zip(job.targets, event.recipients, strict=True)
         )
         self._deliverer.settle(job, answers, dcid=self.dcid)
@@ -243,7 +244,7 @@ class DeliverySession:
     def _answer(self, job: Job, reply: Reply, *, in_doubt: bool) -> None:
         if reply.code >= 500:
             reply = Reply(451, "4.3.0", str(reply))  # the session was refused, not the recipients: try again
-        answers = tuple(Answered(t, reply, in_doubt=in_doubt) for t in job.targets)
+        answers = tuple(Answered(t, reply, in_doubt=in_doubt, remote=self._remote) for t in job.targets)
         self._deliverer.settle(job, answers, dcid=self.dcid)
 
     def finish(self) -> None:

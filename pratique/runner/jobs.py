@@ -56,6 +56,7 @@ class Answered:
     reply: Reply
     in_doubt: bool = False  # the end was sent and no answer came: the host may have the message (RFC 1047)
     relayed_dsn: bool = False
+    remote: str = ""  # the host that gave it, as it stands in a notice: a name, or "[192.0.2.1]"
 
 
 class Mailroom(Protocol):

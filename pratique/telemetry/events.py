@@ -12,6 +12,7 @@ from pratique.telemetry.event import Event
 from pratique.telemetry.events_in import (
     Aborted,
     AttachmentSeen,
+    BouncedBy,
     CustomEntry,
     Dropped,
     FinishedAborted,
@@ -68,6 +69,7 @@ __all__ = [
     "AllEnded",
     "AttachmentSeen",
     "BounceGenerated",
+    "BouncedBy",
     "CanaryLost",
     "CanaryReturned",
     "ConnectionFailed",

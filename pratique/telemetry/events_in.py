@@ -238,6 +238,17 @@ class Dropped(Event, frozen=True, kw_only=True):
         return f"MID {self.mid} Dropped by {log_text(self.by)} in the {self.table} table"
 
 
+class BouncedBy(Event, frozen=True, kw_only=True):
+    """by: "message filter 'x'". The Bounced lines of its recipients follow."""
+
+    mid: int
+    by: str
+    table: str
+
+    def text(self) -> str:
+        return f"MID {self.mid} Bounced by {log_text(self.by)} in the {self.table} table"
+
+
 class NotJudgedInTime(Event, frozen=True, kw_only=True):
     level: ClassVar[str] = "Warning"
     mid: int

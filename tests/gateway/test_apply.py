@@ -138,7 +138,7 @@ async def test_a_duplicate_goes_to_quarantine_and_the_original_goes_on() -> None
     assert duplicate.transfer is not None
     metadata = decode(duplicate.transfer.metadata, hop=1)
     assert metadata.copy
-    assert f"MID {duplicate.mid} was generated based on MID {original.mid} by message filter" in _texts(
+    assert f"MID {duplicate.mid} was generated based on MID {original.mid} by message filter big" in _texts(
         plan, duplicate.mid
     )
     await desk.node.store.submit(Accept(tuple(plan.copies), tuple(plan.audit)))

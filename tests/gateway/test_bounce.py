@@ -83,9 +83,15 @@ async def test_a_filters_bounce_tells_the_sender_about_all_recipients_in_the_sam
     assert message.get_content_type() == "multipart/report"
     status = _parts(message)[1].as_string()
     assert status.count("Action: failed") == 2 and status.count("Status: 5.7.1") == 2
-    assert [line.text() for line in plan.lines][
-        -1
-    ] == f"MID {notice.mid} was generated for bounce of MID {original.mid}"
+    mid = original.mid
+    refused = "5.7.1 - Delivery not authorized, message refused ('550', ['message refused by policy']) []"
+    assert [line.text() for line in plan.lines][-5:] == [
+        f"MID {mid} Bounced by message filter 'no' in the inbound table",
+        f"Bounced: DCID 0 MID {mid} to RID 0 - {refused}",
+        f"Bounced: DCID 0 MID {mid} to RID 1 - {refused}",
+        f"MID {notice.mid} was generated for bounce of MID {mid}",
+        f"Message finished MID {mid} done",
+    ]
     assert plan.audit[-1].action == "notice" and str(original.mid) in plan.audit[-1].detail
     await desk.node.store.submit(Accept(tuple(plan.copies), tuple(plan.audit)))
 
@@ -94,6 +100,7 @@ async def test_a_filters_bounce_tells_the_sender_about_all_recipients_in_the_sam
 async def test_nobody_is_told_who_is_not_there_or_does_not_want_to_know(sender: str, notify: str) -> None:
     plan = Desk().plan(sender=sender, notify=notify)
     assert len(plan.copies) == 1
+    assert plan.lines[-1].text() == f"Message finished MID {plan.copies[0].mid} done"
 
 
 async def test_failures_of_one_attempt_share_a_notice_and_each_kind_has_its_own() -> None:
@@ -114,9 +121,13 @@ async def test_failures_of_one_attempt_share_a_notice_and_each_kind_has_its_own(
 async def test_giving_up_after_delays_is_said_as_such() -> None:
     desk = Desk()
     copy = await desk.copy()
-    (notice,) = desk.bouncer.notices(copy, _answered(Reply(451, "4.3.0", "busy")), Notices(failed=(0,)))
-    status = _parts(desk.text(notice))[1].as_string()
-    assert "Status: 5.4.7" in status and "busy" in status
+    (last,) = _answered(Reply(451, "4.3.0", "busy"))
+    (notice,) = desk.bouncer.notices(copy, (replace(last, remote="mx.example.com"),), Notices(failed=(0,)))
+    told, status, _ = (part.as_string() for part in _parts(desk.text(notice)))
+    assert "Status: 5.4.7" in status and "Diagnostic-Code: smtp; 451 4.3.0 busy" in status
+    assert "Remote-MTA: dns; mx.example.com" in status
+    assert "the time for its delivery ran out; the last attempt:" in told
+    assert "mx.example.com said: 451 4.3.0 busy" in told
 
 
 async def test_a_host_that_never_answered_is_named_in_words() -> None:

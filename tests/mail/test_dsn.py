@@ -91,6 +91,15 @@ def test_machines_are_told_in_fields():
     )
 
 
+def test_each_line_of_an_answer_is_a_line_and_none_is_a_field():
+    answer = "550 5.1.1 no such user\n\n  see https://example.com/\nSubject: x\x00"
+    octets = report((FailedRecipient("x@y.example", diagnostic=answer),))
+    text, status = (part.raw for part in read_parts(octets, read_headers(octets)).parts[:2])
+    assert b"    because: 550 5.1.1 no such user\r\n      see https://example.com/\r\n      Subject: x?\r\n" in text
+    assert b"Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\tsee https://example.com/\r\n\tSubject: x?\r\n" in status
+    assert [name for name, _ in status_fields(octets)[1]] == ["Final-Recipient", "Action", "Status", "Diagnostic-Code"]
+
+
 def test_a_delay_says_so_and_until_when():
     octets = report((DELAYED,), retry_until="Thu, 27 Nov 2025 04:00:00 +0000")
     assert parsed(octets)["Subject"] == "Your message is delayed"

@@ -139,7 +139,9 @@ async def test_after_too_many_tries_the_sender_is_told(make: Make) -> None:
         post.at(at)
     await post.settled(copy, "FAILED")
     assert post.mailroom.noticed == [("failed", (0,))]
-    assert post.node.log.lines("Bounced: ", "- 5.2.0 - ")
+    assert post.node.log.lines("Bounced: ", "- 5.4.7 - Delivery expired (message too old) ('450', ['later'])")
+    (row,) = [row for row in post.node.store.view.audit(0, 1_000) if row.action == "bounce"]
+    assert '"expired": true' in row.detail
 
 
 async def test_after_too_long_a_stay_the_sender_is_told(make: Make) -> None:
@@ -210,6 +212,8 @@ async def test_nobody_reachable_is_one_attempt_for_all_that_wait(make: Make) -> 
         (row,) = post.node.store.view.deliveries(copy.mid)
         assert (row.state, row.attempts) == ("DUE", 1)
         assert "Connection refused" in row.reply
+    assert not post.node.log.lines("Delayed: DCID 0 ")
+    assert post.node.log.lines("Delayed: DCID ", "- 4.4.1 - ")
     health = post.deliverer.destinations["example.com"].health
     assert health.up is False and "Connection refused" in health.last_error
     post.listen("192.0.2.25", post.hop)

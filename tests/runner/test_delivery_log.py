@@ -40,9 +40,9 @@ def test_each_other_recipient_has_a_line_of_its_own() -> None:
     ]
 
 
-def test_a_delay_that_lasted_too_long_is_a_bounce_in_class_5() -> None:
+def test_a_delay_that_lasted_too_long_is_an_expiry_with_the_last_answer() -> None:
     (line,) = _lines(("FAILED", Reply(451, "4.3.0", "busy")))
-    assert line.startswith("Bounced: DCID 12 MID 7 to RID 0 - 5.3.0 - ")
+    assert line == "Bounced: DCID 12 MID 7 to RID 0 - 5.4.7 - Delivery expired (message too old) ('451', ['busy']) []"
 
 
 def test_a_cancelled_recipient_has_no_line() -> None:

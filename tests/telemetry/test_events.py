@@ -73,6 +73,10 @@ LINES = [
     (e.AttachmentSeen(mid=7, name="x.zip"), "MID 7 attachment 'x.zip'"),
     (e.CustomEntry(mid=7, entry="seen"), "MID 7 Custom Log Entry: seen"),
     (
+        e.BouncedBy(mid=7, by="message filter 'x'", table="inbound"),
+        "MID 7 Bounced by message filter 'x' in the inbound table",
+    ),
+    (
         e.Dropped(mid=7, by="content filter 'x'", table="inbound"),
         "MID 7 Dropped by content filter 'x' in the inbound table",
     ),
