@@ -133,6 +133,7 @@ def mail_log_of(
         rollover_bytes=options.log.rollover_bytes,
         keep_files=options.log.keep_files,
         json=options.log.json,
+        debug=options.log.debug,
         lag_ms=lag_ms,
     )
 

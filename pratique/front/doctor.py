@@ -35,6 +35,7 @@ from pratique.front.options import GatewayOptions, Options
 from pratique.front.patient import Patient, reachable
 from pratique.front.probe import ProbeFailed, banner
 from pratique.net.clock import SystemClock
+from pratique.runner.refusals import cure_of
 from pratique.store.moves import StoreFailed
 from pratique.store.sqlite.opening import STORE_FILE
 
@@ -63,7 +64,7 @@ async def examine(directory: Path) -> list[Check]:
     if told is not None:
         checks += [check_space(told.health), check_corrupt(told.corrupt)]
         checks.append(await _audit(store_place / STORE_FILE))
-        checks += check_links(told.health)
+        checks += check_links(told.health, options.appliance.serial)
         checks += check_peer_clocks(told.health, peers)
     checks += await asyncio.gather(*(call(patient) for call in _ports(options)))
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
@@ -191,7 +192,7 @@ def check_space(health: dict[str, Any]) -> Check:
     return Check("space", state, f"{free / (1 << 20):.0f} MiB above the reserve", cure)
 
 
-def check_links(health: dict[str, Any]) -> list[Check]:
+def check_links(health: dict[str, Any], own: str) -> list[Check]:
     """What the running appliance itself says of its links."""
     checks = []
     for link in health["links"]:
@@ -200,7 +201,8 @@ def check_links(health: dict[str, Any]) -> list[Check]:
         name = f"link {link['peer']}"
         if link["up"] is False:
             found = f"{link['waiting']} transfers wait: {link['last_error'] or 'no connection'}"
-            checks.append(Check(name, State.FAILED, found, "see the checks of this peer below", required=False))
+            cure = cure_of(link["last_error"] or "", peer=link["peer"], own=own) or "see the checks of this peer below"
+            checks.append(Check(name, State.FAILED, found, cure, required=False))
         else:
             state = "up" if link["up"] else "not needed yet"
             checks.append(Check(name, State.OK, f"{state}, {link['waiting']} transfers wait", required=False))

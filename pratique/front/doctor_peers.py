@@ -8,6 +8,7 @@ from pratique.front.check import Check, State
 from pratique.front.patient import Patient
 from pratique.front.probe import ProbeFailed, banner, quarantine_port
 from pratique.net.tls import pinned_context
+from pratique.runner.refusals import cure_of, tls_cure
 
 PAGE = 'docs/operate/troubleshooting.md, "A store was put back from a copy"'
 
@@ -61,12 +62,19 @@ async def _reached(patient: Patient, peer: dict[str, Any], name: str) -> list[Ch
     try:
         certificate = await quarantine_port(host, port, context)
     except ProbeFailed as error:
-        cure = "one side does not know the other's present certificate: exchange `pratique enroll DIR --show` anew"
-        return [*checks, Check(f"{name} tls", State.FAILED, str(error), cure)]
+        return [*checks, Check(f"{name} tls", State.FAILED, str(error), _tls_cure(patient, peer, str(error)))]
     if fingerprint(certificate) != peer["fingerprint"]:
         cure = "another appliance answers there: correct the address, or enrol the one that is meant"
         return [*checks, Check(f"{name} tls", State.FAILED, "the certificate is not the enrolled one", cure)]
     return [*checks, Check(f"{name} tls", State.OK, f"TLS 1.3, certificate {peer['fingerprint'][:16]}... as enrolled")]
+
+
+def _tls_cure(patient: Patient, peer: dict[str, Any], error: str) -> str:
+    if cure := cure_of(error, peer=peer["name"], own=patient.options.appliance.serial):
+        return cure
+    if "protocol" in error or "version" in error:
+        return tls_cure(error)
+    return "one side does not know the other's present certificate: exchange `pratique enroll DIR --show` anew"
 
 
 def _endpoint(peer: dict[str, Any]) -> tuple[str, int]:

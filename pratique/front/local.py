@@ -96,6 +96,7 @@ async def stopped_bench(directory: Path, options: Options) -> AsyncIterator[Benc
             rollover_bytes=options.log.rollover_bytes,
             keep_files=options.log.keep_files,
             json=options.log.json,
+            debug=options.log.debug,
         )
         tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {error}")))
         services = Services(settings.name, store, mail_log, clock, tasks, Numbers())

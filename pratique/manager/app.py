@@ -220,8 +220,9 @@ class Manager:
 
     def _journal_heard(self, peer: Peer, rows: tuple[Row, ...]) -> None:
         for row in rows:
+            said = " ".join(f"{name}={value}" for name, value in row.pairs)
             self.services.telemetry.emit(
-                log.DebugNote(message=f"{peer.name}: {row.state} {row.xid} {dict(row.pairs)}", cid=row.xid[:32])
+                log.DebugNote(message=f"{peer.name}: {row.state} {row.xid} {said}", cid=row.xid[:32])
             )
 
     # --- canaries

@@ -30,6 +30,7 @@ from pratique.transfer.metadata import Metadata, QuarantineRef
 
 UNCLASSIFIED = "Unclassified"
 HEAD_BYTES_MAX = 262_144
+UNKNOWN_MAX = 1_000  # names that are remembered as said, so that nothing a gateway sends fills the log or the memory
 
 
 @dataclass(slots=True)
@@ -42,11 +43,13 @@ class Reception:
     canary_held: Callable[[NewCopy], None] = lambda copy: None  # a message that proves the round trip is ours
     suspended: str = ""
     quarantines: dict[str, Quarantine] = field(default_factory=dict)
+    unknown: set[tuple[str, str]] = field(default_factory=set)  # (serial, name) that the log was told of
     wrong_clocks: set[str] = field(default_factory=set)  # gateways whose clock is not ours: no timer acts (I13)
 
     def refresh(self) -> None:
         """Quarantines were made, changed or dropped."""
         self.quarantines = {q.name: q for q in self.services.store.view.quarantines()}
+        self.unknown.clear()
         self.pool.placed(0)  # one may free space now
 
     def standing(self) -> tuple[Keyword, str]:
@@ -114,7 +117,10 @@ class Reception:
 
     def _hold(self, wanted: QuarantineRef, offer: Offer) -> NewHold:
         """A name that is unknown here goes to Unclassified (facts/pvo.md §3.1)."""
-        known = self.quarantines.get(wanted.name) or self.quarantines[UNCLASSIFIED]
+        known = self.quarantines.get(wanted.name)
+        if known is None:
+            self._name_unknown(wanted.name, offer.peer)
+            known = self.quarantines[UNCLASSIFIED]
         received = self.services.clock.now_ms()
         return NewHold(
             quarantine=known.name,
@@ -125,6 +131,18 @@ class Reception:
             default_action=wanted.default or known.default_action,
             matched=json.dumps([{"part": m.part, "text": m.text} for m in wanted.matched]) if wanted.matched else "[]",
             outbreak=json.dumps({"id": wanted.outbreak.id, "level": wanted.outbreak.level}) if wanted.outbreak else "",
+        )
+
+    def _name_unknown(self, name: str, peer: Peer) -> None:
+        """Once for each name and gateway, until the quarantines change."""
+        if (peer.serial, name) in self.unknown or len(self.unknown) >= UNKNOWN_MAX:
+            return
+        self.unknown.add((peer.serial, name))
+        self.services.telemetry.emit(
+            log.Trouble(
+                message=f'{peer.name} ({peer.serial}) holds mail for the quarantine "{name}", which is not here: '
+                f"it goes to {UNCLASSIFIED}. Make that quarantine here (docs/rest.md), or correct the gateway's filters"
+            )
         )
 
     def _move(self, offer: Offer, cid: str, hop: int, metadata: Metadata, holds: tuple[NewHold, ...]) -> Receive:

@@ -14,6 +14,7 @@ from pratique.net.tls import TlsInfo
 from pratique.runner.cpq_parts import Offer, Port, verdict_of, wire_row
 from pratique.runner.hello import Compared, Memory, clocks_differ, compare, held_as, set_back_text, taken_from
 from pratique.runner.readiness import Asker
+from pratique.runner.refusals import tls_cure
 from pratique.runner.services import audit
 from pratique.store.interface import BodyWriter
 from pratique.store.moves import (
@@ -71,6 +72,7 @@ class CpqSession:
         self._writers: dict[int, BodyWriter | None] = {}  # None: the store refused the body
         self._run_due = False
         self._quit = False
+        self._said_why = False  # in the log: one line for one refusal
 
     # --- Handler
     def opened(self, pump: Pump) -> None:
@@ -121,7 +123,7 @@ class CpqSession:
             log.IcidTlsFailed(
                 icid=self.icid,
                 address=self._pump.peer[0],
-                reason=f"{reason}; only enrolled appliances are let in, see `pratique enroll`",
+                reason=f"{reason}; {tls_cure(reason)}",
             )
         )
 
@@ -390,7 +392,7 @@ class CpqSession:
 
     def _ended(self, event: cpq.ServerEnded) -> None:
         self._quit = event.clean
-        if event.reason and not event.clean:
+        if event.reason and not event.clean and not self._said_why:
             self._refused(event.reason)
         assert self._pump is not None
         self._pump.close()
@@ -432,6 +434,7 @@ class CpqSession:
 
     def _refused(self, why: str) -> None:
         assert self._pump is not None
+        self._said_why = True
         self._log(log.IcidRefused(icid=self.icid, address=self._pump.peer[0], reason=why))
 
     def _no_stranger(self) -> None:

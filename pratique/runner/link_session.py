@@ -23,6 +23,7 @@ from pratique.runner.link_journal import JournalPush
 from pratique.runner.link_parts import LinkOwner, Unit, delayed
 from pratique.runner.reactions import REACTIONS, React
 from pratique.runner.recovery import Questions
+from pratique.runner.refusals import cure_of, tls_cure, told
 from pratique.runner.services import audit
 from pratique.store.interface import Submitted
 from pratique.store.moves import TransferStuck
@@ -124,7 +125,7 @@ class LinkSession:
     def tls_failed(self, reason: str) -> None:
         self._fail(f"TLS: {reason}")
         self._refused = True
-        self._log(log.DcidTlsFailed(dcid=self.dcid, reason=f"{reason}; is this appliance enrolled there?"))
+        self._log(log.DcidTlsFailed(dcid=self.dcid, reason=f"{reason}; {tls_cure(reason)}"))
 
     def timed_out(self, what: str) -> None:
         assert self.pump is not None
@@ -269,12 +270,13 @@ class LinkSession:
 
     def _client_ended(self, event: cpq.ClientEnded) -> None:
         if event.keyword or not self._quit_sent:
-            self._fail(" ".join(filter(None, (event.keyword, event.reason))))
+            self._fail(told(event.keyword, event.reason))
         self._refused = event.refused
         if not self._secure:
             self._log(log.DcidTlsFailed(dcid=self.dcid, reason=self._failure))
         elif event.keyword in (Keyword.FRAME, Keyword.FENCED, Keyword.DENIED, Keyword.NOT_ENROLLED):
-            self._alarm(self._failure)
+            own = self._services.store.identity.serial
+            self._alarm(f"{self._failure}: {cure_of(event.keyword, peer=self._peer.name, own=own)}")
         assert self.pump is not None
         self.pump.close()
 

@@ -65,6 +65,7 @@ class MailLog:
         rollover_bytes: int = ROLLOVER_BYTES,
         keep_files: int = KEEP_FILES,
         json: bool = True,
+        debug: bool = False,
         lag_ms: int = 0,
     ) -> None:
         """`lag_ms`: lines are written so much later, so that those of other processes, which come first in a message's
@@ -75,6 +76,7 @@ class MailLog:
             )
         self._clock = clock
         self._lag_ms = lag_ms
+        self._debug = debug
         self._counters = counters
         self._queue: list[tuple[Event, int]] = []
         self._texts = TextFormat()
@@ -91,7 +93,10 @@ class MailLog:
             self._outputs.append((make, LogFile(where, "mail.json", header=lambda _: b"", **limits)))
 
     def emit(self, event: Event) -> None:
-        """Queue one event; written with the next flush. Never blocks (but for a full queue), never raises."""
+        """Queue one event; written with the next flush. Never blocks (but for a full queue), never raises. Debug lines
+        are nobody's business unless they were asked for."""
+        if event.level == "Debug" and not self._debug:
+            return
         self._queue.append((event, self._clock()))
         if len(self._queue) > QUEUED_EVENTS_MAX:
             self._flush(0)

@@ -14,4 +14,5 @@ class LogSettings:
     directory: str = option("log", "Where logs are written, relative to the appliance's directory.")
     rollover_bytes: int = option(104_857_600, "Size at which mail.current is rolled over.", min=4096)
     keep_files: int = option(10, "Rolled files that are kept.", min=1)
+    debug: bool = option(False, "Write Debug lines, too: detail for fault finding.")
     json: bool = option(True, "Write the same events as JSON lines to mail.json.current.")

@@ -37,7 +37,10 @@ def test_a_cloned_gateway_locks_its_identity_until_an_administrator_unlocks_it(w
     gateway.send("a@partner.example", ["two@demo.example"], message("two"))
     (alarm,) = manager.logged(rf"Critical: appliance gw2\.test \({serial}\) is locked: two machines use this identity")
     assert "pratique enroll" in alarm and "--unlock" in alarm
-    gateway.logged(r"Critical: the\.cpq\.host .*XQFENCED")
+    fenced = gateway.logged(r"Critical: the\.cpq\.host .*XQFENCED")[-1]
+    assert "XQFENCED 554 XQFENCED" not in fenced
+    assert f"another machine has said hello to {manager.name} with this appliance's identity" in fenced
+    assert f"on {manager.name} `pratique enroll DIR --unlock {serial}`" in fenced
     clone.send("a@partner.example", ["three@demo.example"], message("three"))
     manager.logged(rf"refused: appliance {serial} is locked")
     assert len(manager.held()) == 1

@@ -128,10 +128,12 @@ def test_space_and_links() -> None:
     assert doctor.check_space({"free_bytes": 1 << 20}).state is State.WARNING
     assert doctor.check_space({"free_bytes": 1 << 40}).state is State.OK
     link = {"serial": "S", "peer": "gw", "waiting": 3, "last_error": "refused"}
-    states = [doctor.check_links({"links": [link | {"up": up}]})[0] for up in (True, None, False)]
+    states = [doctor.check_links({"links": [link | {"up": up}]}, "OWN")[0] for up in (True, None, False)]
     assert [check.state for check in states] == [State.OK, State.OK, State.FAILED]
     assert "3 transfers wait: refused" in states[2].found
-    assert doctor.check_links({"links": [link | {"serial": ""}]}) == []
+    assert doctor.check_links({"links": [link | {"serial": ""}]}, "OWN") == []
+    fenced = {"links": [link | {"up": False, "last_error": "554 XQFENCED"}]}
+    assert "on gw `pratique enroll DIR --unlock OWN`" in doctor.check_links(fenced, "OWN")[0].cure
     assert not states[2].failed  # the peer's own checks tell what is required
 
 

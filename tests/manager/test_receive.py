@@ -66,6 +66,20 @@ async def test_a_name_that_is_unknown_goes_to_unclassified_and_two_of_them_make_
     assert sorted(hold.quarantine for hold in move.copy.holds) == ["Policy", "Unclassified"]
 
 
+async def test_a_name_that_is_unknown_is_said_once_with_gateway_and_cure(make: Make) -> None:
+    desk = await make()
+    gone = QuarantineWish("Gone", "policy", ("f:1",))
+    for _ in range(3):
+        desk.decided(desk.offer(gone))
+    (told,) = desk.lines("Gone")
+    start = f'gateway.example.net ({desk.sender.serial}) holds mail for the quarantine "Gone", which is not here'
+    assert told.startswith(start)
+    assert "it goes to Unclassified. Make that quarantine here" in told
+    desk.manager.reception.refresh()  # a quarantine was made, another one
+    desk.decided(desk.offer(gone))
+    assert len(desk.lines("Gone")) == 2
+
+
 async def test_the_log_leads_from_the_gateways_number_to_ours(make: Make) -> None:
     desk = await make()
     mid = await desk.held()

@@ -295,6 +295,18 @@ def test_an_event_of_the_wrong_type_costs_only_its_own_line(tmp_path: Path, cloc
     assert texts[2] == "Info: Message finished MID 9 done"
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_debug_lines_are_written_where_they_are_wanted(tmp_path: Path, clock: Clock, debug: bool) -> None:
+    counters = Counters()
+    log = make(tmp_path, clock, debug=debug, counters=counters)
+    log.emit(e.DebugNote(message="detail"))
+    log.emit(CLOSE)
+    log.close()
+    texts = [row.split(" 2013 ")[1] for row in rows(tmp_path)][3:]
+    assert texts == [*(["Debug: detail"] if debug else []), "Info: DCID 12345 close"]
+    assert ("detail" in (tmp_path / "mail.json.current").read_text()) == debug
+
+
 def test_queue_is_bounded(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail_log, "QUEUED_EVENTS_MAX", 10)
     log = make(tmp_path, clock)
