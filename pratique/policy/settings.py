@@ -22,8 +22,8 @@ class VirusPolicy:
         choices=("quarantine", "drop", "deliver"),
     )
     encrypted: str = option(
-        "deliver",
-        "What an encrypted attachment meets: quarantine, drop, deliver.",
+        "quarantine",
+        "What an attachment meets that only a password opens, so no engine read it: quarantine, drop, deliver.",
         choices=("quarantine", "drop", "deliver"),
     )
     unscannable: str = option(

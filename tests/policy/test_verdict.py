@@ -53,6 +53,8 @@ def test_the_worst_answer_counts_and_no_answer_is_never_clean(found, finding):
 
 
 def test_each_result_has_its_own_action():
+    default = [virus_action(VirusPolicy(), VirusFinding(r, ())) for r in ("infected", "encrypted", "unscannable")]
+    assert default == ["quarantine"] * 3  # what was not read is not called clean
     policy = VirusPolicy(infected="drop", encrypted="deliver", unscannable="quarantine")
     actions = [virus_action(policy, VirusFinding(r, ())) for r in ("infected", "encrypted", "unscannable")]
     assert actions == ["drop", "deliver", "quarantine"]
