@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 from pratique import __version__
 from pratique.front.loop import run_loop
@@ -36,6 +36,9 @@ def run_command(tokens: list[str]) -> int:
     """Parse and run; returns the exit code. No traceback reaches the user."""
     try:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except UnknownCommandError as error:
+        _complain(_unknown(error))
+        return 2
     except CycloptsError as error:
         _complain(f"{error}\nTry `pratique --help`, or `pratique COMMAND --help`.")
         return 2
@@ -46,6 +49,14 @@ def run_command(tokens: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last door: what goes through it becomes words, never a traceback
         return _refused(error)
     return result if isinstance(result, int) else 0
+
+
+def _unknown(error: UnknownCommandError) -> str:
+    """With all commands there are: a list that ends in dots helps nobody."""
+    asked = error.unused_tokens[0] if error.unused_tokens else ""
+    known = error.app or app
+    names = ", ".join(sorted(name for name in known if not name.startswith("-")))
+    return f'there is no command "{asked}"; the commands are: {names}\nTry `pratique --help`.'
 
 
 def _refused(error: Exception) -> int:
@@ -105,7 +116,7 @@ def init(
     /,
     *,
     name: str = "",
-    set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     admin_password_file: Path | None = None,
 ) -> int:
     """Write a working configuration, keys and an administrator into DIRECTORY.
@@ -146,7 +157,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 @app.command
 def run(directory: Path, /) -> int:
-    """Run the appliance of DIRECTORY in the foreground. SIGTERM ends it cleanly, SIGHUP reloads."""
+    """Run the appliance of DIRECTORY in the foreground. SIGTERM ends it cleanly, SIGHUP reloads.
+
+    Parameters
+    ----------
+    directory
+        The appliance, as `pratique init` made it.
+    """
     from pratique.front.run import run as run_appliance
 
     return run_loop(run_appliance(directory))
@@ -154,7 +171,15 @@ def run(directory: Path, /) -> int:
 
 @app.command(name="check-config")
 def check_config(directory: Path, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
-    """Check the configuration of DIRECTORY; every problem with file, line and cure."""
+    """Check the configuration of DIRECTORY; every problem with file, line and cure.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    json_
+        Print JSON.
+    """
     from pratique.front.files import BadConfiguration, read_options
 
     try:
@@ -276,7 +301,17 @@ def list_(
 
 @app.command
 def show(directory: Path, mid: int, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
-    """Show one held message: where it is held and why, its header, its parts."""
+    """Show one held message: where it is held and why, its header, its parts.
+
+    Parameters
+    ----------
+    directory
+        The manager that holds it.
+    mid
+        The message's MID, as `pratique list` shows it.
+    json_
+        Print JSON.
+    """
     from pratique.front.local import ask
     from pratique.front.local_text import message
 
@@ -490,7 +525,15 @@ def restore(source: Path, directory: Path, /, *, verify: bool = False) -> int:
 
 @app.command
 def doctor(directory: Path, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
-    """Run the live checks of an appliance; each failure comes with its cure. Ends with 1 when a required one fails."""
+    """Run the live checks of an appliance; each failure comes with its cure. Ends with 1 when a required one fails.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    json_
+        Print JSON.
+    """
     from pratique.front.doctor import examine, rendered
 
     checks = asyncio.run(examine(directory))

@@ -28,6 +28,7 @@ from pratique.front.doctor_machine import (
     check_sync,
 )
 from pratique.front.doctor_peers import check_peer, nobody_enrolled
+from pratique.front.failures import of_file
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.fsck import Teller
 from pratique.front.local import LocalRefused, ask
@@ -82,8 +83,10 @@ def rendered(checks: list[Check]) -> str:
         lines.append(f"{check.state.upper():8} {check.name}: {check.found}")
         if check.cure and check.state in (State.FAILED, State.WARNING):
             lines.append(f"         cure: {check.cure}")
-    failed = sum(check.failed for check in checks)
-    lines.append("all required checks passed" if not failed else f"{failed} required checks failed")
+    required = sum(check.failed for check in checks)
+    others = sum(check.state is State.FAILED for check in checks) - required
+    ended = f"{required} required checks failed" if required else "all required checks passed"
+    lines.append(f"{ended}, {others} that are not required failed" if others else ended)
     return "\n".join(lines)
 
 
@@ -153,8 +156,9 @@ async def check_store(patient: Patient) -> tuple[Check, Told | None]:
     try:
         health, peers, corrupt = [await ask(patient.directory, act) for act in ("health", "peers", "corrupt")]
     except (LocalRefused, StoreFailed, OSError, ValueError) as error:
-        cure = "see the mail log; a full or broken disk must be cured first, nothing is lost meanwhile"
-        return Check("store", State.FAILED, str(error), cure), None
+        text = of_file(error) if isinstance(error, OSError) else str(error)
+        found, _, cure = text.rpartition("; ")  # why; what to do
+        return Check("store", State.FAILED, found or text, cure if found else "see the mail log"), None
     gauges = ", ".join(f"{name} {count}" for name, count in health["gauges"].items()) or "empty"
     return Check("store", State.OK, f"opened: {gauges}"), Told(health, peers, corrupt)
 

@@ -27,7 +27,7 @@ from pratique.manager.release import Releaser
 from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.runner.services import Numbers, Services
-from pratique.store.moves import StoreFailed
+from pratique.store.moves import StoreFailed, StoreInUse
 from pratique.telemetry import events as log
 from pratique.telemetry.mail_log import MailLog
 
@@ -53,8 +53,10 @@ async def ask(directory: Path, command: str, **arguments: Any) -> Any:
         raise LocalRefused(refused.text) from refused
     except BadArguments as error:
         raise LocalRefused(str(error)) from error
-    except StoreFailed as error:
+    except StoreInUse as error:
         raise LocalRefused(f"{error}; if the appliance is just starting, try again in a moment") from error
+    except StoreFailed as error:
+        raise LocalRefused(str(error)) from error
 
 
 async def _ask_running(directory: Path, command: str, arguments: dict[str, Any]) -> Any:

@@ -61,7 +61,7 @@ def _text(arguments: dict[str, Any], name: str) -> str:
 def _number(arguments: dict[str, Any], name: str, default: int) -> int:
     value = arguments.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise BadArguments(f"{name} must be a number")
+        raise BadArguments(f"{name} must be a number, 0 or more")
     return value
 
 
@@ -76,6 +76,8 @@ async def _list(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
     """On a manager the held messages, on a gateway its queue."""
     desk = bench.desk
     if desk.role == "gateway":
+        if arguments.get("quarantine") or arguments.get("offset"):
+            raise BadArguments("a gateway has no quarantines: --quarantine and --offset are for its manager")
         queue = await status.queue(desk, person)
         return {"role": desk.role, **asdict(queue)}
     name = _text(arguments, "quarantine")

@@ -30,6 +30,10 @@ class StoreFailed(Exception):
         self.fatal = fatal
 
 
+class StoreInUse(StoreFailed):
+    """Another process has it open."""
+
+
 # --- a gateway's mail ------------------------------------------------------------------------------------------
 @value
 class Accept:

@@ -60,6 +60,21 @@ async def test_details_have_exactly_the_contracts_shape(rest: RestWorld) -> None
     assert ("administrator", "view", copy.mid) in rest.audited()
 
 
+async def test_a_part_without_a_name_gets_one_that_opens_it(rest: RestWorld) -> None:
+    octets = (
+        b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nhello\r\n--b\r\nContent-Type: message/rfc822'
+        b"\r\n\r\nSubject: inner\r\n\r\nx\r\n--b\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n"
+    )
+    copy = await rest.held(octets)
+    details = await rest.call("GET", f"/quarantine/messages/details?mid={copy.mid}&quarantineType=pvo")
+    names = []
+    for part in details.json()["data"]["attributes"]["messagePartDetails"]:
+        path = f"/quarantine/messages/attachment?mid={copy.mid}&attachmentId={part['attachmentId']}"
+        names.append((await rest.call("GET", path)).headers["content-disposition"].partition("=")[2])
+    assert names[:2] == ['"part-1.txt"', '"part-2.eml"']
+    assert names[-1] == '"part-3.bin"'
+
+
 async def test_a_part_comes_as_base64_text_under_a_safe_name(rest: RestWorld) -> None:
     copy = await rest.held(MESSAGE)
     answer = await rest.call("GET", f"/quarantine/messages/attachment?mid={copy.mid}&attachmentId=2&quarantineType=pvo")

@@ -1,12 +1,14 @@
 """The command line in this process: exit codes, words for people, JSON for programs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from pratique import __version__
-from pratique.front.command import run_command
+from pratique.front.command import app, run_command
 
 
 def _run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -43,6 +45,27 @@ def test_wrong_usage_is_2_and_names_the_help(capsys: pytest.CaptureFixture[str],
     code, out, err = _run(capsys, *words)
     assert (code, out) == (2, "")
     assert err.startswith("pratique: ") and "--help" in err
+
+
+@pytest.mark.parametrize(("words", "known"), [(["nonsense"], app), (["user", "eat"], app["user"])])
+def test_an_unknown_command_is_told_all_there_are(
+    capsys: pytest.CaptureFixture[str], words: list[str], known: App
+) -> None:
+    _, _, err = _run(capsys, *words)
+    assert err.startswith(f'pratique: there is no command "{words[-1]}"; the commands are: ')
+    assert set(err.split("are: ")[1].split("\n")[0].split(", ")) == {n for n in known if not n.startswith("-")}
+
+
+def test_every_argument_has_a_text_and_no_switch_is_without_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [[name] for name in app if not name.startswith("-") and name != "user"]
+    commands += [["user", name] for name in app["user"] if not name.startswith("-")]
+    assert len(commands) > 15
+    for words in commands:
+        _, out, _ = _run(capsys, *words, "--help")
+        assert "--empty" not in out
+        entries = [line[1:-1].rstrip() for line in out.splitlines() if re.match("│ .*[A-Z]", line)]
+        bare = [line for line in entries if re.fullmatch(r" [* ] +([A-Z-]+|--\S+( [A-Z]+)*)( +\[.*\])*", line)]
+        assert not bare, (words, bare)
 
 
 def test_refusals_are_1_and_say_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

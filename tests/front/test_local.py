@@ -67,6 +67,7 @@ async def test_what_cannot_be_done_says_why(manager: Path, is_running: bool) -> 
     await fill(manager)
     wrong = [
         ("list", {"quarantine": "NoSuch"}, "there is no quarantine NoSuch; there are: "),
+        ("list", {"offset": -5}, "offset must be a number, 0 or more"),
         ("show", {"mid": 4}, "no such message is held"),
         ("release", {"mids": []}, "name at least one MID"),
         ("release", {"mids": ["x"]}, "MID must be a number"),
@@ -302,3 +303,5 @@ def test_a_gateways_queue_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == (
         "Host         Waiting  State      Last error\nexample.com  1        not tried  -\n"
     )
+    assert run_command(["list", str(directory), "--quarantine", "Policy"]) == 1
+    assert "--quarantine and --offset are for its manager" in capsys.readouterr().err

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pratique.front.doctor import examine
 from pratique.front.files import read_options
 from pratique.front.init import initialise
+from pratique.front.local import LocalRefused, ask
 from pratique.front.stopped import opened
 from pratique.store.moves import PutSetting, StoreFailed
 
@@ -33,6 +35,19 @@ async def test_two_do_not_open_one_store(directory: Path) -> None:
                 pass
     async with opened(directory, options) as store:  # the lock is free again
         assert store.identity.role == "manager"
+
+
+async def test_a_damaged_store_says_the_same_everywhere_and_sends_nobody_in_a_circle(directory: Path) -> None:
+    with (directory / "store" / "store.db").open("r+b") as file:
+        file.write(bytes(8_192))
+    with pytest.raises(StoreFailed, match=r"file is not a database\); it is damaged: keep the file"):
+        async with opened(directory, read_options(directory)):
+            pass
+    with pytest.raises(LocalRefused, match="put the store back from a copy") as refused:
+        await ask(directory, "health")
+    assert "pratique doctor" not in str(refused.value) and "just starting" not in str(refused.value)
+    (store,) = [check for check in await examine(directory) if check.name == "store"]
+    assert store.found.endswith("(file is not a database)") and store.cure.startswith("it is damaged: keep the file")
 
 
 async def test_an_error_inside_leaves_the_store_closed(directory: Path) -> None:

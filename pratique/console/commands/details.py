@@ -33,6 +33,7 @@ BODY_BYTES_MAX = 102_400  # of a text that is shown (facts/pvo.md §3.7)
 HEADER_BYTES_MAX = 102_400
 PARTS_SHOWN_MAX = 250
 BODY_NAME = "[message body]"
+_ENDINGS = {"message/rfc822": "eml", "text/plain": "txt", "text/html": "html", "application/pdf": "pdf"}
 T = TypeVar("T")
 
 
@@ -136,7 +137,7 @@ def _read_part(octets: bytes, number: int) -> Content | None:
     if not 1 <= number <= len(parts):
         return None
     part = parts[number - 1]
-    return Content(name_of(part, is_body=number - 1 == body_index(parts)), part.decoded(MESSAGE_BYTES_MAX))
+    return Content(file_name_of(part), part.decoded(MESSAGE_BYTES_MAX))
 
 
 def body_index(parts: tuple[Part, ...]) -> int:
@@ -157,6 +158,11 @@ def name_of(part: Part, *, is_body: bool) -> str:
     if is_body:
         return BODY_NAME
     return part.filename or f"[part {part.path}: {part.mime_type}]"
+
+
+def file_name_of(part: Part) -> str:
+    """What a download is called: a part without a name gets one that a system opens with the right program."""
+    return part.filename or f"part-{part.path}.{_ENDINGS.get(part.mime_type, 'bin')}"
 
 
 def base64_size(part: Part) -> int:

@@ -18,7 +18,7 @@ from pratique.store.fsck.findings import DERIVED, Finding, Kind, Progress, Repor
 from pratique.store.moves import PutSetting, StoreFailed
 from pratique.store.records import AuditEntry
 from pratique.store.sqlite.migrations import VERSION
-from pratique.store.sqlite.opening import STORE_FILE, connect
+from pratique.store.sqlite.opening import STORE_FILE, connect, unreadable
 from pratique.store.sqlite.schema import APPLICATION_ID
 from pratique.store.sqlite.tx import Tx
 from pratique.store.sqlite.view import SqliteView
@@ -28,13 +28,16 @@ class Checked:
     """One store and its spool, open for a check. `stopped`: we have its lock."""
 
     def __init__(self, directory: str, spool: str, *, role: str) -> None:
-        """Raises StoreFailed when there is no store that this version reads."""
+        """Raises StoreFailed when there is no store that this version reads, OSError when we may not read it."""
         self._directory = directory
         self._spool = spool
         self._role = role
         path = os.path.join(directory, STORE_FILE)
-        if not os.path.exists(path):
-            raise StoreFailed(f"there is no store in {directory}: it was never run, or the disk is not there")
+        try:
+            os.stat(path)
+        except FileNotFoundError as error:
+            why = f"there is no store in {directory}: it was never run, or the disk is not there"
+            raise StoreFailed(why) from error
         self._lock = os.open(os.path.join(directory, "store.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.stopped = _locked(self._lock)
         try:
@@ -42,7 +45,7 @@ class Checked:
             self._prove_ours(path)
         except sqlite3.DatabaseError as error:
             os.close(self._lock)
-            raise StoreFailed(f"{path} cannot be read ({error}); put the store back from a copy") from error
+            raise StoreFailed(unreadable(path, error)) from error
         except StoreFailed:
             self.close()
             raise

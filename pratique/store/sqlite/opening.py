@@ -13,7 +13,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from pratique.store.moves import StoreFailed
+from pratique.store.moves import StoreFailed, StoreInUse
 from pratique.store.segment import make_directory
 from pratique.store.sqlite.migrations import migrate
 from pratique.store.sqlite.search import has_text
@@ -49,7 +49,7 @@ class Files:
         except OSError as error:
             os.close(self._lock_fd)
             why = f"another process has the store in {directory} open; stop it first"
-            raise StoreFailed(why, fatal=True) from error
+            raise StoreInUse(why, fatal=True) from error
 
     def unlock(self) -> None:
         os.close(self._lock_fd)
@@ -109,6 +109,26 @@ def connect(path: str, *, read_only: bool, index: str | None = None) -> sqlite3.
     db.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged commits on power loss (custody.md §0.6)
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return db
+
+
+_DAMAGED = (
+    "it is damaged: keep the file for whoever looks into it, and put the store back from a copy (docs/operate/"
+    'troubleshooting.md, "A store was put back from a copy")'
+)
+_CURES = {
+    "SQLITE_NOTADB": _DAMAGED,
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_CANTOPEN": "give the user that runs this the right to the file and its directory",
+    "SQLITE_READONLY": "give the user that runs this the right to write the file and its directory",
+    "SQLITE_FULL": "make room on its disk",
+    "SQLITE_BUSY": "another program has it open; end that first",
+}
+
+
+def unreadable(path: str, error: sqlite3.Error) -> str:
+    """Why the store cannot be used, and what to do."""
+    name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])  # without the detail: SQLITE_IOERR_READ
+    return f"cannot open {path} ({error}); {_CURES.get(name, 'look after its disk')}"
 
 
 def identify(db: sqlite3.Connection, path: str, *, role: str, serial: str) -> Meta:

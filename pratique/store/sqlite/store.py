@@ -33,7 +33,7 @@ from pratique.store.spool import FileSpool, SegmentState
 from pratique.store.sqlite.families import bodies_of, numbers_wanted
 from pratique.store.sqlite.index import SearchIndex
 from pratique.store.sqlite.item import Item
-from pratique.store.sqlite.opening import Files, Meta, Reached, connect, identify
+from pratique.store.sqlite.opening import Files, Meta, Reached, connect, identify, unreadable
 from pratique.store.sqlite.view import SqliteView
 from pratique.store.sqlite.writer import Done, Head, Writer
 
@@ -75,8 +75,7 @@ class SqliteStore:
             store = cls(files, db, meta, identity, spool, clock, loop or asyncio.get_running_loop())
         except sqlite3.Error as error:
             files.unlock()
-            why = f"cannot open {files.database} ({error}); run `pratique doctor`"
-            raise StoreFailed(why, fatal=True) from error
+            raise StoreFailed(unreadable(files.database, error), fatal=True) from error
         except BaseException:
             files.unlock()
             raise

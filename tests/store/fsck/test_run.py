@@ -135,7 +135,7 @@ def test_what_is_no_store_of_ours_is_refused_with_a_cure(tmp_path: Path) -> None
     with pytest.raises(StoreFailed, match="there is no store"):
         Checked(str(tmp_path), str(tmp_path / "spool"), role="gateway")
     (tmp_path / "store.db").write_bytes(b"nonsense" * 1000)
-    with pytest.raises(StoreFailed, match="cannot be read"):
+    with pytest.raises(StoreFailed, match="it is damaged: keep the file"):
         Checked(str(tmp_path), str(tmp_path / "spool"), role="gateway")
     (tmp_path / "store.db").write_bytes(b"")
     with pytest.raises(StoreFailed, match="not a store of this version"):

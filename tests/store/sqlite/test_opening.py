@@ -41,7 +41,7 @@ async def test_a_store_belongs_to_one_appliance(opener: Opener) -> None:
 async def test_a_file_that_is_no_database_is_named(opener: Opener, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "store.db").write_bytes(b"something else entirely, " * 200)
-    with pytest.raises(StoreFailed, match="doctor"):
+    with pytest.raises(StoreFailed, match="it is damaged: keep the file"):
         await opener()
 
 
