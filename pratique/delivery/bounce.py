@@ -14,7 +14,7 @@ from pratique.delivery.settings import BounceSettings
 from pratique.mail.reply import Reply
 
 DEFAULT = BounceSettings()
-DELAY_WARNING_ATTEMPT = 2  # sent at the second failed attempt (facts/pvo.md §5.2)
+DELAY_WARNING_ATTEMPT = 2  # sent at the second failed attempt (docs/options.md)
 
 # Code 0 = nobody answered; the log shows it as '000'.
 NO_CONNECTION = Reply(0, "4.4.1", "")

@@ -1,4 +1,4 @@
-"""The hand-off of a copy between appliances, as tables (design/custody.md §2, docs/cpq.md §4, §6).
+"""The hand-off of a copy between appliances, as tables (docs/custody.md, docs/cpq.md §4, §6).
 
 Everything here is a lookup: what the receiver of a transfer answers and commits, and what the sender makes of an
 answer. A pair that is missing from a table is a defect of ours and raises KeyError: custody is never guessed.

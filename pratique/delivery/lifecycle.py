@@ -3,7 +3,7 @@ KeyError.
 
 SMTP to a foreign host cannot be exactly once: when the reply to the final dot is lost, nobody can know (RFC 1047).
 So DOT is durable *before* the dot is sent: after a crash only the recipients in DOT are in doubt, and each of them is
-named in the log (design/custody.md §0.1, §2.2 "Border"). Hence nothing becomes DELIVERED that was not in DOT.
+named in the log (docs/custody.md). Hence nothing becomes DELIVERED that was not in DOT.
 """
 
 from collections.abc import Iterable

@@ -38,7 +38,7 @@ def next_attempt(
     """When to try again, or None: give up and bounce. The last attempt falls on the end of the stay, not behind it."""
     wanted = now + delivery_delay_ms(attempts, jitter, settings)
     if is_virtual(host):
-        return wanted  # mail for the quarantine waits as long as it must (facts/pvo.md §3.14)
+        return wanted  # mail for the quarantine waits as long as it must (docs/operate/quarantine.md)
     end = accepted_at + settings.queue_s_max * 1000
     if attempts >= settings.tries_max or now >= end:
         return None

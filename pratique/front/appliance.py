@@ -266,7 +266,7 @@ def _manager(options: ManagerOptions, services: Services, keys: Keys, trust: Tru
 
 
 async def _make_quarantines(store: SqliteStore, now_ms: int) -> None:
-    """The quarantines that every manager has (facts/pvo.md §3.1)."""
+    """The quarantines that every manager has (docs/operate/quarantine.md)."""
     known = {q.name for q in store.view.quarantines()}
     for kind in SYSTEM_MADE.values():
         if kind.name not in known:

@@ -174,7 +174,7 @@ class Reinject:
 
     def _hold_again(self, move: Receive, offer: Offer, metadata: Metadata, judged: Judged) -> Receive:
         """A new verdict may send the message back to quarantine: the next odd hop of the same copy. What a reviewer has
-        seen and released is not held again for the same finding (facts/pvo.md §3.13): policy knows the reasons."""
+        seen and released is not held again for the same finding (docs/operate/quarantine.md)."""
         found = judged.decision.dispositions
         wishes = {wish.name: wish for one in found for wish in one.quarantines}
         if any(one.outcome == "drop" for one in found):

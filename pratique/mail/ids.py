@@ -1,7 +1,7 @@
 """Identifiers of custody: the copy's id (cid) and a transfer's id (xid = cid.hop).
 
 A cid is 128 bits: 48 bits of milliseconds since 1970, then 80 random bits, as 32 lower-case hex digits.
-Time-ordered keys are cheap to insert; 80 random bits make a guess useless (design/custody.md §1).
+Time-ordered keys are cheap to insert; 80 random bits make a guess useless (docs/internals.md, "Numbers").
 Clock and randomness are arguments: this room has neither.
 """
 

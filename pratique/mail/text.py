@@ -1,4 +1,4 @@
-"""The one escaper for text that came from mail and goes to a log, a terminal or a page (design/threats.md §2.3).
+"""The one escaper for text that came from mail and goes to a log, a terminal or a page (docs/rest.md, "Messages").
 
 What it returns shows every character it holds, in order, on one line: no control (ESC and C1 drive terminals), no
 direction or invisible character, no lone surrogate (which no file can hold). A backslash is doubled, so that an escape

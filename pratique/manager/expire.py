@@ -92,7 +92,7 @@ class Expirer:
         return done + await self._make_room()
 
     async def _make_room(self) -> int:
-        """First in, first out, until the pool is below its limit (facts/pvo.md §3.3)."""
+        """First in, first out, until the pool is below its limit (docs/operate/quarantine.md)."""
         done, view = 0, self._services.store.view
         while (over := self._pool.refresh(view)) > 0:
             holds = await self._services.store.read(lambda view: tuple(view.oldest_holds(BATCH)))

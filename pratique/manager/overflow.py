@@ -1,6 +1,6 @@
 """The pool that all quarantines share: how full it is, who is told, what is done to a message that has to leave early.
 
-Decided where the sources differ: facts/pvo.md §3.3 and quarantine/retention.py. This module reads and tells; the exits
+The rules: docs/operate/quarantine.md, quarantine/retention.py. This module reads and tells; the exits
 themselves are the expirer's.
 """
 
@@ -20,7 +20,7 @@ CRITICAL_PERCENT = 95  # of POOL_ALERT_PERCENTS: from here on somebody must act
 
 
 def early_release(quarantine: Quarantine | None) -> EarlyRelease:
-    """What a quarantine's settings say of messages that overflow releases (contract/rest.md §8)."""
+    """What a quarantine's settings say of messages that overflow releases (docs/rest.md)."""
     if quarantine is None:
         return EarlyRelease()
     fields = json.loads(quarantine.overflow)

@@ -116,7 +116,7 @@ class Reception:
         return transfer.peer == peer.serial
 
     def _hold(self, wanted: QuarantineRef, offer: Offer) -> NewHold:
-        """A name that is unknown here goes to Unclassified (facts/pvo.md §3.1)."""
+        """A name that is unknown here goes to Unclassified (docs/operate/quarantine.md)."""
         known = self.quarantines.get(wanted.name)
         if known is None:
             self._name_unknown(wanted.name, offer.peer)

@@ -3,7 +3,7 @@ facts give the same decision, with the lines that explain it.
 
 Order: message filters on the whole message, then the mail policy of each recipient, then under it the virus verdict
 and the outbreak rules. Flags for quarantines are collected and count only when the message reaches the end: a drop or
-bounce later on takes them back (facts/pvo.md §3.1). `deliver()` ends all judging, `skip-filters()` the filters only.
+bounce later on takes them back (docs/operate/quarantine.md). `deliver()` ends all, `skip-filters()` the filters.
 A block whose condition is unknown does not run, and neither does its `else` where one of the two would decide the
 message's fate: nothing is dropped or let through on a guess; `on_unknown` says what happens instead.
 """

@@ -17,7 +17,7 @@ import re2
 from pratique.policy.facts import Unknown
 from pratique.policy.syntax import Where
 
-SET_MEMORY_BYTES = 64 * 1024 * 1024  # contract/filters.md: the automata of one set
+SET_MEMORY_BYTES = 64 * 1024 * 1024  # docs/decisions/0016-re2-only.md: the automata of one set
 PATTERN_CHARS_MAX = 4_096  # longer alternatives belong into a dictionary
 PATTERNS_MAX = 20_000  # over all fields: bounds what a commit may cost
 COUNT_MAX = 1_000_000

@@ -1,4 +1,4 @@
-"""The kinds of quarantine and what each comes with (facts/pvo.md §3.1, §3.2).
+"""The kinds of quarantine and what each comes with (docs/operate/quarantine.md).
 
 Five quarantines are made by the system; all others are of kind policy and made by administrators.
 """

@@ -1,4 +1,4 @@
-"""The marks of a message in its quarantines, and what follows for the message (facts/pvo.md §3.6).
+"""The marks of a message in its quarantines, and what follows for the message (docs/operate/quarantine.md).
 
 A message may lie in several quarantines. Each gives it a mark of its own; it leaves for delivery only when every
 mark is RELEASED, and it is never delivered once one mark is DELETED. A mark once given is not taken back.

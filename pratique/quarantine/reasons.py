@@ -1,7 +1,7 @@
 """Why a message is in a quarantine and why it left, as the texts that stand in the log's parentheses.
 
 `quarantined to "Policy" (message filter:hold_exe)`, `(Outbreak rule:OR-7)`, `(antivirus:EICAR-AV-Test)`. The reference
-system's words for filters and outbreak rules are kept (facts/pvo.md §5.3). For virus verdicts, whose token it does not
+system's words for filters and outbreak rules are kept (docs/operate/logs.md). For virus, whose token it does not
 show, ours is "antivirus:" with the name the engine gave, or with ENCRYPTED or UNSCANNABLE where there is no name.
 For the end by a reviewer, unseen as well, it is "manual".
 """

@@ -1,4 +1,4 @@
-"""How long a message stays and how it leaves by itself (facts/pvo.md §3.3): at its scheduled exit, or earlier when the
+"""How long a message stays and how it leaves (docs/operate/quarantine.md): at its scheduled exit, or earlier when the
 space that all quarantines share runs out. Pure: times are ms since 1970, and nothing here reads a clock.
 
 Decided where the sources differ: on overflow the oldest go first, not those closest to their exit; a message in several
@@ -13,8 +13,8 @@ from pratique.quarantine.lifecycle import Mark
 
 RETENTION_S_MIN = MINUTE_S  # below it a message is gone before anybody looks
 RETENTION_S_MAX = 3_650 * DAY_S  # ten years: more is an archive, not a quarantine
-POOL_ALERT_PERCENTS = (75, 85, 95)  # facts/pvo.md §3.5, tested when a message is placed
-OUTBREAK_ALERT_PERCENTS = (5, 50, 75, 95)  # facts/pvo.md §3.4
+POOL_ALERT_PERCENTS = (75, 85, 95)  # docs/operate/quarantine.md, tested when a message is placed
+OUTBREAK_ALERT_PERCENTS = (5, 50, 75, 95)  # docs/operate/quarantine.md
 SUBJECT_ACTIONS = ("", "prepend", "append", "set")
 _BREAKS = str.maketrans("\r\n\0", "   ")
 

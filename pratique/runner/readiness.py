@@ -1,6 +1,6 @@
 """What XQSTAT is answered: one line for each thing that can be found out now, none with a fixed answer.
 
-docs/cpq.md, "Checks of XQSTAT", says what each name means. A check is its cure: without one it is passed, so that no NO
+docs/cpq.md, section 6, says what each name means. A check is its cure: without one it is passed, so that no NO
 goes without. What an appliance has no notion of (staged changes, a migration, a backup) has no line.
 """
 

@@ -1,4 +1,4 @@
-"""The hash chain of the audit log (design/custody.md §1, I8): one form for every backend and for the verifier.
+"""The hash chain of the audit log (docs/internals.md, "Audit"): one form for every backend and for the verifier.
 
 A row's hash covers the hash before it and every field of the row, so a row that is changed, removed or put elsewhere
 is found by `broken_at`. A chain that was wholly made anew is found only by an anchor kept outside (cpq.md §2, AH).

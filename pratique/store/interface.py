@@ -84,7 +84,7 @@ class Spool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TextTest:
-    """how: contains, starts_with, ends_with, matches_exactly and their negations (contract/rest.md §3).
+    """how: contains, starts_with, ends_with, matches_exactly and their negations (docs/rest.md, "Messages").
     Case does not matter."""
 
     how: str

@@ -393,7 +393,7 @@ class DelayExit:
 @value
 class MoveHold:
     """HELD in `source` -> HELD in `target`, exit and reasons kept; an entry already in `target` is overwritten by the
-    moved one (facts/pvo.md §3.7). None."""
+    moved one (docs/rest.md). None."""
 
     mid: int
     source: str

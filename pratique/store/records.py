@@ -233,7 +233,7 @@ class Quarantine:
     kind: str
     retention_s: int
     default_action: str  # release, delete
-    overflow: str = "{}"  # JSON: free_space, subject, header, strip (contract/rest.md §8)
+    overflow: str = "{}"  # JSON: free_space, subject, header, strip (docs/rest.md)
     created_by: str = "system"
     created_at: int = 0
     suspended: bool = False

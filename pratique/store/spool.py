@@ -1,13 +1,13 @@
 """The spool: bodies of messages in append-only segment files. Knows no rows, no states, no SQL.
 
 A segment is a file of 64 MiB whose blocks are allocated beforehand; small bodies are appended one behind the other, so
-that one fdatasync makes many of them durable (design/performance.md §2). A body over `MEMORY_BYTES` gets a file of its
+that one fdatasync makes many of them durable (docs/internals.md). A body over `MEMORY_BYTES` gets a file of its
 own and is written in pieces. Either way a body is one contiguous Extent.
 
 Invariants
 * An extent is durable only after `sync()` of its segment; the store calls it before the commit that names the extent.
 * A failed fdatasync is never retried: the kernel may report success the second time with the data lost
-  (design/custody.md §0.5). After it the spool takes nothing more.
+  (docs/internals.md, "Group commit"). After it the spool takes nothing more.
 * A segment that is used again gets a new number: an old extent never reads the octets of another message.
 * A body is live from `finish()` to `drop()`; one whose move fails is dropped by the store. A segment without live
   bodies is used again once the rows agree. What no row names after a crash is free space.

@@ -1,4 +1,4 @@
-"""Replies in wire order, and the window: which units are open, how many octets they hold (docs/cpq.md, "Windows").
+"""Replies in wire order, and the window: which units are open, how many octets they hold (docs/cpq.md, section 5).
 
 Units are opened in wire order and decided in any order. What a unit says leaves only when every unit before it has
 been decided; so the plain replies of a group wait behind an undecided group too. A unit counts against the window

@@ -1,4 +1,4 @@
-"""The replies that decide a unit, as octets and back (docs/cpq.md, "Deciding replies").
+"""The replies that decide a unit, as octets and back (docs/cpq.md, section 7).
 
 One table says which keyword may decide which verb and with which codes; what is not in it comes from a broken peer.
 The plain replies carry no keyword and mean nothing for custody.

@@ -1,4 +1,4 @@
-"""Searching what is held: who sees what, text tests with negations, order, pages, totals (contract/rest.md §3)."""
+"""Searching what is held: who sees what, text tests with negations, order, pages, totals (docs/rest.md, "Messages")."""
 
 from typing import Any
 

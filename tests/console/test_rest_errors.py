@@ -1,4 +1,4 @@
-"""Errors are JSON of one shape whatever goes wrong, and hostile input never makes a 5xx (contract/rest.md §2)."""
+"""Errors are JSON of one shape whatever goes wrong, and hostile input never makes a 5xx (docs/rest.md, "Errors")."""
 
 import json
 from typing import Any

@@ -48,6 +48,32 @@ def test_no_left_over_words() -> None:
     assert not found
 
 
+def test_sources_name_only_pages_that_a_clone_has() -> None:
+    """A page, by its path or below docs, is one of ours; a heading named with it is one of its."""
+    named = re.compile(r'([\w./-]+\.md)(?:, "([^"\n]+)")?')
+    pages = {p.relative_to(ROOT).as_posix(): p.read_text(encoding="utf-8") for p in (ROOT / "docs").rglob("*.md")}
+    wrong, seen = [], 0
+    for path in [ROOT / name for name in _tracked() if name.endswith(".py") and "/docs/" not in name]:
+        for name, heading in named.findall(_comments(path)):
+            page = pages.get(name) or pages.get(f"docs/{name}") or ((ROOT / name).exists() and " ")
+            seen += 1
+            if not page or (heading and not re.search(rf"^#+ .*{re.escape(heading)}", page, re.MULTILINE)):
+                wrong.append(f"{path.relative_to(ROOT)}: {name} {heading}")
+    assert seen > 80
+    assert not wrong
+
+
+def _comments(path: Path) -> str:
+    """Docstrings and comments, one a line."""
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    owners = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    docs = [" ".join((ast.get_docstring(owner) or "").split()) for owner in owners]
+    return "\n".join([*docs, *re.findall(r"#.*", text)])
+
+
 def test_every_pure_file_has_its_own_test_file() -> None:
     """The tests mirror the source (house rule 23) where no socket stands in the way."""
     rooms = ("mail", "smtp", "delivery", "quarantine", "transfer", "policy", "gateway", "manager", "runner", "net")

@@ -1,6 +1,6 @@
 """Pass phrases: argon2id, in a thread of a small pool, because each check costs memory and time by design.
 
-Unknown users cost the same as known ones, so that timing does not tell who exists (design/threats.md §2.4).
+Unknown users cost the same as known ones, so that timing does not tell who exists (docs/rest.md, "Sign-in").
 """
 
 import asyncio

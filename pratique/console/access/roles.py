@@ -1,4 +1,4 @@
-"""Roles, what each may do, and which quarantines a person sees (facts/pvo.md §3.9).
+"""Roles, what each may do, and which quarantines a person sees (docs/rest.md).
 
 One table; what is not in it is denied, and so is a role that it does not name. Who may not see a quarantine gets no
 trace of it: it is treated as one that does not exist. Not here: proving who somebody is (signin, passwords, sessions).

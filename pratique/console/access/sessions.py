@@ -1,4 +1,4 @@
-"""Sessions: signed tokens (JWT, HS256) that a client sends instead of its pass phrase (contract/rest.md §1).
+"""Sessions: signed tokens (JWT, HS256) that a client sends instead of its pass phrase (docs/rest.md, "Sign-in").
 
 A token names the user and a fingerprint of the stored pass phrase, nothing else that counts: role and quarantines are
 read from the store at each call, so a change takes effect at once, and a new pass phrase ends all sessions.

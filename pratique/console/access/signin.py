@@ -1,6 +1,6 @@
 """Who is it? From a Basic credential or a token to a Person, or the reason why not.
 
-Clients send Basic with each call (contract/rest.md §1); argon2 costs tens of milliseconds by design, so a check that
+Clients send Basic with each call (docs/rest.md); argon2 costs tens of milliseconds by design, so a check that
 succeeded is remembered for some seconds, under a keyed hash: neither pass phrase nor a plain digest of it is kept.
 An unknown user, a disabled one and a wrong pass phrase are told apart by nobody, neither by text nor by time.
 """

@@ -1,4 +1,4 @@
-"""How fast pass phrases may be guessed: back-off per account, a bucket per address (design/threats.md §2.4).
+"""How fast pass phrases may be guessed: back-off per account, a bucket per address (docs/rest.md, "Sign-in").
 
 An account is never locked, else strangers could lock out its owner: after failures guesses wait 1, 2, 4 ... 60 s, and
 from an address where the owner signed in before, only failures from that address count. A guess is charged before it

@@ -1,7 +1,7 @@
 """What a reviewer does with held messages: release, delete, delay, move, send a copy; and where a release goes.
 
 Each acts on many messages in one quarantine and says on how many it really acted: a message that is unknown, decided
-already, or in a quarantine that the person may not see is none (contract/rest.md §6, facts/pvo.md §3.6). Marks are
+already, or in a quarantine that the person may not see is none (docs/rest.md). Marks are
 given by Acts.decide alone, with actor and audit row in the same commit.
 """
 

@@ -1,7 +1,7 @@
 """Reading one held message: its header, its text made safe, its parts, and one part's content.
 
 A message from outside is hostile: it is read in a thread (the loop goes on), READERS at a time, at most
-MESSAGE_BYTES_MAX of it; its HTML loses everything that could load, run or navigate (design/threats.md §2.3).
+MESSAGE_BYTES_MAX of it; its HTML loses everything that could load, run or navigate (docs/rest.md, "Messages").
 Each reading is audited: the content of mail is nobody's business without a record.
 """
 
@@ -29,7 +29,7 @@ from pratique.store.records import Copy, Hold
 
 MESSAGE_BYTES_MAX = 134_217_728  # more than any listener takes
 READERS = 2  # messages in memory at once
-BODY_BYTES_MAX = 102_400  # of a text that is shown (facts/pvo.md §3.7)
+BODY_BYTES_MAX = 102_400  # of a text that is shown (docs/rest.md)
 HEADER_BYTES_MAX = 102_400
 PARTS_SHOWN_MAX = 250
 BODY_NAME = "[message body]"

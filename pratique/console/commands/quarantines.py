@@ -1,4 +1,4 @@
-"""The quarantines themselves: listed, made, changed, dropped (contract/rest.md §8, facts/pvo.md §3.1–3.3).
+"""The quarantines themselves: listed, made, changed, dropped (docs/rest.md, docs/operate/quarantine.md).
 
 A quarantine cannot be renamed. A changed retention concerns new mail only. Dropping one that holds mail applies its
 default action to each message first; the system's own quarantines stay.

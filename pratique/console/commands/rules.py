@@ -1,5 +1,5 @@
 """Managing outbreak mail by the rule that caught it: a summary, its messages, one decision for all of a rule
-(contract/rest.md §7, facts/pvo.md §3.4).
+(docs/rest.md, docs/operate/quarantine.md).
 
 A rule is known by the reason that it gave, for instance `Outbreak rule:OR-7`. Counted are the messages of outbreak
 quarantines that the person may see.

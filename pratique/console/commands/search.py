@@ -1,7 +1,7 @@
 """Finding held messages: the list that reviewers and connectors page through.
 
 What is found are messages that are still held in a quarantine that the asker may see; names, reasons and times of
-other quarantines are left out, as if they did not exist (facts/pvo.md §3.6, §3.9).
+other quarantines are left out, as if they did not exist (docs/rest.md).
 """
 
 import re

@@ -1,1 +1,1 @@
-"""The REST API (contract/rest.md), a face over the commands."""
+"""The REST API (docs/rest.md), a face over the commands."""

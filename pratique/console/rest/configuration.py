@@ -1,4 +1,4 @@
-"""The quarantines' configuration (contract/rest.md §8)."""
+"""The quarantines' configuration (docs/rest.md)."""
 
 from typing import Any
 

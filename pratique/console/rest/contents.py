@@ -1,4 +1,4 @@
-"""One message: its details, and one of its parts as a download (contract/rest.md §4, §5)."""
+"""One message: its details, and one of its parts as a download (docs/rest.md, "Messages")."""
 
 import base64
 import html

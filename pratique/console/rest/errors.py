@@ -1,4 +1,4 @@
-"""Errors of the REST API: one JSON shape, a code as text, the status's long text (contract/rest.md §2).
+"""Errors of the REST API: one JSON shape, a code as text, the status's long text (docs/rest.md, "Errors").
 
 What went wrong inside is for the log; the client gets the bland text of its status.
 """

@@ -1,4 +1,4 @@
-"""/login: credentials in, a token out (contract/rest.md §1)."""
+"""/login: credentials in, a token out (docs/rest.md, "Sign-in")."""
 
 from pratique.console.rest.errors import RestError
 from pratique.console.rest.request import Answer, Call, answer, from_base64, with_password

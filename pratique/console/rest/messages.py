@@ -1,4 +1,4 @@
-"""/quarantine/messages: the list, and what is done to its messages (contract/rest.md §3, §6)."""
+"""/quarantine/messages: the list, and what is done to its messages (docs/rest.md, "Messages")."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """From a request's query text and JSON body to typed values, and the exact refusals when that fails.
 
-Lenient where clients are known to differ (contract/rest.md §3, §6): dates and commas literal or encoded, a name as text
+Lenient where clients are known to differ (docs/rest.md): dates and commas literal or encoded, a name as text
 or in a one-element list, numbers as text. Strict on what would be ignored silently: an unknown attribute is refused.
 Pure: nothing here reads a socket or a store.
 """

@@ -1,6 +1,6 @@
 """The routes of the REST API in one table.
 
-Both roles serve the same tree (contract/rest.md). The description of the API and the tests of who may do what are
+Both roles serve the same tree (docs/rest.md). The description of the API and the tests of who may do what are
 derived from ROUTES; a route that is not in it does not exist.
 """
 

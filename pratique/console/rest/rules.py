@@ -1,4 +1,4 @@
-"""Outbreak mail by rule (contract/rest.md §7). The contract has two spellings of paths and fields; both are taken."""
+"""Outbreak mail by rule (docs/rest.md). Clients know two spellings of paths and fields; both are taken."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The JSON of the answers, to the letter of contract/rest.md: names, order, dates, sizes.
+"""The JSON of the answers, to the letter of docs/rest.md: names, order, dates, sizes.
 
 Written by the standard library's `json` with its default separators, `meta` in front of `data`: operators cut these
 texts with grep and awk (§10), so spaces and order are part of the contract.

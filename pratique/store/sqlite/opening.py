@@ -21,7 +21,7 @@ from pratique.store.sqlite.search import has_text
 STORE_FILE = "store.db"
 CACHE_KIB = 65_536  # pages of the writer in memory: the upper levels of every index at a million rows
 READ_CACHE_KIB = 16_384
-CHECKPOINT_PAGES = 16_000  # 64 MB of log before its pages are carried over (design/performance.md §3.2)
+CHECKPOINT_PAGES = 16_000  # 64 MB of log before its pages are carried over (docs/internals.md, "Group commit")
 BUSY_S = 5.0  # only a backup tool can hold the database against us
 STATEMENTS = 512  # prepared statements kept: every statement in all its sizes
 

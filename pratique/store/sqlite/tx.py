@@ -2,7 +2,7 @@
 
 Audit rows, tallies and segment counts are gathered in memory and flushed before the commit; `mark` and `rewind` take
 them back when a move rolls back alone. Rows go in by multi-row statements: each step of a statement releases and takes
-the interpreter lock again, so one step for many rows is what keeps the writer cheap (design/performance.md §3.2).
+the interpreter lock again, so one step for many rows is what keeps the writer cheap (docs/internals.md).
 """
 
 import sqlite3

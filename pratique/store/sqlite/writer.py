@@ -1,4 +1,4 @@
-"""The one writer: whatever queued up while the last commit ran goes into the next (design/performance.md §3.2).
+"""The one writer: whatever queued up while the last commit ran goes into the next (docs/internals.md, "Group commit").
 
 A batch is applied in the loop's thread and committed in the writer's: the statements are many and short, and a second
 thread that runs them trades the interpreter lock at every step, which costs more than they do; the sync and the commit
