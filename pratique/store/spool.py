@@ -141,13 +141,15 @@ class FileSpool:
         return self._room.free_bytes()
 
     def append(self, chunks: list[bytes], size: int) -> Extent:
-        """A small body behind the others of the current segment."""
+        """A small body behind the others of the current segment. An empty one takes an octet, too: its place is how
+        rows name it, and the next body must have another."""
+        taken = max(size, 1)
         segment = self._current
-        if segment is None or segment.used + size > segment.capacity:
-            segment = self._turn(size)
+        if segment is None or segment.used + taken > segment.capacity:
+            segment = self._turn(taken)
         offset = segment.used
         self.write_at(segment, offset, chunks, size)
-        segment.used = offset + size
+        segment.used = offset + taken
         segment.live += 1
         self._pending.add((segment.number, offset))
         return Extent(segment.number, offset, size)
@@ -243,7 +245,7 @@ class FileSpool:
         segment = self._segments.get(extent.segment)
         if segment is None or not segment.lent:
             raise StoreFailed(f"segment {extent.segment} is not lent to anybody")
-        end = extent.offset + extent.length
+        end = extent.offset + (max(extent.length, 1) if segment.shared else extent.length)
         if not segment.shared:
             segment.capacity = os.fstat(self._handles.of(segment).fd).st_size
         if extent.offset < 0 or extent.length < 0 or end > segment.capacity:

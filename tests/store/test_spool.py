@@ -80,6 +80,9 @@ def test_an_empty_body_has_a_place(spool: FileSpool) -> None:
     assert stored.extent.length == 0
     assert text(spool, stored) == b""
     assert spool.verify(stored.extent, stored.sha256)
+    following = put(spool, b"more")
+    assert following.extent.offset != stored.extent.offset  # rows name a body by its place
+    assert text(spool, following) == b"more"
 
 
 def test_many_small_chunks_are_one_body(spool: FileSpool) -> None:

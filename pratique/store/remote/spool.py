@@ -48,12 +48,12 @@ class LentSpool:
         return self._room.free_bytes()
 
     def append(self, chunks: list[bytes], size: int) -> Extent:
-        segment = self._current
-        if segment.used + size > segment.capacity:
+        segment, taken = self._current, max(size, 1)  # an empty body, too, has a place of its own
+        if segment.used + taken > segment.capacity:
             segment = self._turn()
         offset = segment.used
         self.write_at(segment, offset, chunks, size)
-        segment.used = offset + size
+        segment.used = offset + taken
         return self._begun(segment, offset, size)
 
     def _turn(self) -> Segment:

@@ -2,10 +2,13 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from pratique.store.fsck import counts
+from pratique.store.moves import Accept, LetGo, Outcome, Settle
+from tests.conformance.samples import Samples, entry
 from tests.store.fsck.conftest import Place
 
 WRONG = {
@@ -55,3 +58,27 @@ async def test_an_end_that_is_higher_than_the_last_body_is_no_fault_and_stays(ga
         counts.repair(db)
         db.commit()
     assert gateway.rows("SELECT number, used FROM segment ORDER BY number") == before
+
+
+async def test_an_empty_body_is_counted_apart_from_the_next_one(tmp_path: Path) -> None:
+    """RFC 5321 lets a message be empty. Its extent must not be mistaken for that of the body behind it."""
+    place = Place(tmp_path / "gateway", "gateway")
+    store = await place.open()
+    samples = Samples(store)
+    copies = []
+    for octets in (b"", b"Subject: x\r\n\r\nx\r\n"):
+        body = samples.body(octets)
+        copies += [samples.copy("ACTIVE", body=body), samples.copy("ACTIVE", body=body)]
+        await store.submit(Accept(tuple(copies[-2:]), (entry("accept"),)))
+    await store.close()
+    assert place.found() == []
+    assert place.rows("SELECT rows FROM shared_body") == [(2,), (2,)]
+    store = await place.open()
+    for copy in copies:
+        done = tuple(Outcome(d.rid, "DELIVERED", "250 ok") for d in copy.deliveries)
+        await store.submit(Settle(copy.mid, done, (entry("deliver", copy.mid, copy.cid),)))
+    gone = [await store.submit(LetGo((copy.mid,))) for copy in copies]
+    assert [len(extents) for extents in gone] == [0, 1, 0, 1]
+    await store.close()
+    assert place.rows("SELECT * FROM shared_body") == []
+    assert place.rows("SELECT live FROM segment WHERE live <> 0") == []

@@ -58,6 +58,11 @@ def test_what_was_written_is_read(spool: LentSpool) -> None:
     assert spool.read(first.extent, 1, 100) == b"ne"
 
 
+def test_an_empty_body_has_a_place_of_its_own(spool: LentSpool) -> None:
+    empty, following = put(spool, b""), put(spool, b"more")
+    assert empty.extent.offset != following.extent.offset
+
+
 def test_a_full_segment_goes_back_when_its_last_body_is_settled(spool: LentSpool, custody: Custody) -> None:
     first, second = put(spool, b"x" * 3000), put(spool, b"y" * 3000)
     assert second.extent.segment == 2 and custody.given_back == []
