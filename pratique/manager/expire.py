@@ -5,7 +5,7 @@ five minutes since the start stops them until an administrator has looked and re
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from pratique.manager.overflow import OVERFLOW_POLICY, Pool
 from pratique.manager.release import Actor, Decided
@@ -17,6 +17,7 @@ from pratique.store.records import Hold
 from pratique.telemetry import events as log
 
 BATCH = 200
+LEFT_MAX = 10_000  # undecided holds that one round looks behind: each page reads them again
 JUMP_MS_MAX = 300_000
 TIMER = Actor("policy:retention@1", "timer", "timer")
 OVERFLOW = Actor(OVERFLOW_POLICY, "timer", "timer")
@@ -82,25 +83,31 @@ class Expirer:
         """One round; returns how many marks were given."""
         if not self.clock_trusted() or self._wrong_clocks():
             return 0
-        done = 0
         now = self._services.clock.now_ms()
-        while holds := await self._services.store.read(lambda view: tuple(view.expired_holds(now, BATCH))):
-            given = await self._exit_all(holds, Cause.EXPIRED, TIMER)
-            done += given
-            if not given:
-                break  # all of them meet other changes: next round
+        left = _Left()
+
+        def page(view: View) -> tuple[Hold, ...]:
+            return left.fresh(view.expired_holds(now, left.wanted))
+
+        done = 0
+        while holds := await self._services.store.read(page):
+            done += await self._exit_all(holds, Cause.EXPIRED, TIMER, left)
         return done + await self._make_room()
 
     async def _make_room(self) -> int:
         """First in, first out, until the pool is below its limit (docs/operate/quarantine.md)."""
-        done, view = 0, self._services.store.view
+        done, view, left = 0, self._services.store.view, _Left()
+
+        def page(view: View) -> tuple[Hold, ...]:
+            return left.fresh(view.oldest_holds(left.wanted))
+
         while (over := self._pool.refresh(view)) > 0:
-            holds = await self._services.store.read(lambda view: tuple(view.oldest_holds(BATCH)))
-            given = await self._exit_all(_enough(view, holds, over), Cause.QUEUE_FULL, OVERFLOW)
-            done += given
-            if not given:
-                self._no_room()
+            holds = await self._services.store.read(page)
+            if not holds:
+                if not left.ended:
+                    self._no_room()
                 break
+            done += await self._exit_all(_enough(view, holds, over), Cause.QUEUE_FULL, OVERFLOW, left)
         return done
 
     def _no_room(self) -> None:
@@ -115,7 +122,8 @@ class Expirer:
                 )
             )
 
-    async def _exit_all(self, holds: tuple[Hold, ...], cause: Cause, actor: Actor) -> int:
+    async def _exit_all(self, holds: tuple[Hold, ...], cause: Cause, actor: Actor, left: "_Left") -> int:
+        """How many were decided; those that were not are in `left` from then on."""
         given = 0
         for hold in holds:
             mark = Mark.RELEASED if hold.default_action == "release" else Mark.DELETED
@@ -125,9 +133,35 @@ class Expirer:
                 if error.fatal:
                     raise
                 self._services.telemetry.emit(log.Fault(error=f"scheduled exits: {error}; tried again later"))
+                left.ended = True
                 return given
             given += decided.done
+            if not decided.done:
+                left.add(hold)
         return given
+
+
+class _Left:
+    """Holds of one round that nothing was decided about: corrupt, or changed by somebody else meanwhile. They come
+    first in each page, and must not keep those behind them from leaving."""
+
+    def __init__(self) -> None:
+        self._keys: set[tuple[int, str]] = set()
+        self.ended = False  # the store refused: no more in this round
+
+    @property
+    def wanted(self) -> int:
+        """How long a page must be to have BATCH others."""
+        return len(self._keys) + BATCH
+
+    def add(self, hold: Hold) -> None:
+        self._keys.add((hold.mid, hold.quarantine))
+
+    def fresh(self, holds: Sequence[Hold]) -> tuple[Hold, ...]:
+        """Those that were not tried yet; none when the round is over."""
+        if self.ended or len(self._keys) >= LEFT_MAX:
+            return ()
+        return tuple(hold for hold in holds if (hold.mid, hold.quarantine) not in self._keys)
 
 
 def _enough(view: View, holds: tuple[Hold, ...], over: int) -> tuple[Hold, ...]:

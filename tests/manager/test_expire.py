@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from pratique.manager import expire
 from pratique.manager.expire import BATCH, JUMP_MS_MAX
 from pratique.policy.decision import QuarantineWish
+from pratique.store.corrupt import found
 from pratique.store.moves import PutQuarantine, StoreFailed
 from tests.conformance.samples import NOW
 from tests.manager.fleet import POLICY, Desk
@@ -99,8 +101,6 @@ async def test_timers_wait_while_a_gateways_clock_differs(make: Make) -> None:
 
 
 async def test_more_than_a_batch_leaves_in_one_round(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pratique.manager import expire
-
     monkeypatch.setattr(expire, "BATCH", 3)
     assert BATCH > 3
     desk = await make()
@@ -108,6 +108,33 @@ async def test_more_than_a_batch_leaves_in_one_round(make: Make, monkeypatch: py
         await desk.held()
     desk.node.clock.now = NOW + HOUR
     assert await desk.manager.expirer.sweep() == 8
+
+
+async def test_what_cannot_be_decided_keeps_nothing_behind_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy whose body is corrupt is not released. It stays first in every page of what has expired."""
+    monkeypatch.setattr(expire, "BATCH", 3)
+    desk = await make()
+    mids = [await desk.held(OUTBREAK) for _ in range(9)]
+    await desk.node.store.submit(found(desk.node.store.view, dict.fromkeys(mids[:4], "rotten")))
+    desk.node.clock.now = NOW + HOUR
+    assert await desk.manager.expirer.sweep() == 5
+    assert [desk.custody(mid) for mid in mids] == ["HELD"] * 4 + ["REL"] * 5
+
+
+async def test_room_is_made_behind_what_cannot_be_decided(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expire, "BATCH", 2)
+    desk = await make(pool_bytes=250)
+    quarantine = {q.name: q for q in desk.node.store.view.quarantines()}["Policy"]
+    freeing = replace(quarantine, default_action="release", overflow='{"free_space": true}')
+    await desk.node.store.submit(PutQuarantine(freeing, ()))
+    desk.manager.reception.refresh()
+    release = replace(POLICY, retention_s=0)
+    mids = [await desk.held(release) for _ in range(5)]
+    await desk.node.store.submit(found(desk.node.store.view, dict.fromkeys(mids[:2], "rotten")))
+    await desk.manager.expirer._make_room()
+    assert [desk.custody(mid) for mid in mids[:2]] == ["HELD", "HELD"]
+    assert desk.custody(mids[2]) == "REL"
+    assert not desk.lines("the quarantines are full")
 
 
 async def test_over_the_pool_the_oldest_leave_early(make: Make) -> None:
