@@ -63,6 +63,7 @@ class Appliance:
     role: Gateway | Manager
     store: SqliteStore
     closers: list[Callable[[], None]]
+    proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
 
     async def start(self) -> None:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
@@ -72,7 +73,7 @@ class Appliance:
         recovery.report(self.services, self.store)
         await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reserved)))
         await self.role.start()
-        tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
+        self.proof = tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
         place = self.directory / self.options.store.directory / STORE_FILE
         tasks.spawn(recovery.prove_audit(self.services, place), "check of the audit")
         tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
@@ -103,15 +104,23 @@ class Appliance:
 
     async def stop(self, *, started: bool = True) -> None:
         """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given. After a start that
-        failed the next one finds what this one found: it was no crash, and proved nothing of an earlier one."""
+        failed, or that did not come to the end of its check of bodies, the next one finds what this one found."""
         await self.role.stop()
         for close in self.closers:
             close()
         with suppress(StoreFailed):  # a store that failed leaves the gap that a crash leaves
             await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reached)))
-        await self.store.close(in_order=started or self.store.clean)
+        proved = self.store.clean or _succeeded(self.proof)
+        await self.store.close(in_order=proved)
+        if started and not proved:
+            why = "the bodies of the life before were not all checked; the next start checks them again"
+            self.mail_log.emit(log.Note(message=why))
         self.mail_log.emit(log.Note(message="stopped" if started else "could not start"))
         self.mail_log.close()
+
+
+def _succeeded(task: asyncio.Task[None] | None) -> bool:
+    return task is not None and task.done() and not task.cancelled() and task.exception() is None
 
 
 async def _flush(mail_log: MailLog) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +49,34 @@ async def test_a_start_says_how_the_last_end_was(tmp_path: Path) -> None:
         await gateway.start()
         assert gateway.grep("Warning: started after an end that was not clean")
         await until(lambda: gateway.grep(r"the newest \d+ bodies \(\d+ B\) are what was accepted"))
+
+
+async def test_a_check_that_a_stop_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice: the second life, too, ends before it has looked at the bodies of the first."""
+    async with pair(tmp_path) as both:
+        gateway = both.gateway
+        await gateway.start()
+        await both.send("good", "bad")
+        mids = [mid for mid, _, _ in gateway.view.live_bodies()]
+        _damage(both, mids[1])
+        await _crash(both)
+        go_on = threading.Event()
+        with monkeypatch.context() as slow:
+            slow.setattr(recovery, "_prove", lambda verify, chunk: go_on.wait(60) and {})
+            for count in (1, 2):
+                await gateway.start()
+                await gateway.stop()
+                assert len(gateway.grep("the bodies of the life before were not all checked; the next start")) == count
+            go_on.set()
+        assert not gateway.grep("CORRUPT")
+        await gateway.start()
+        assert len(gateway.grep("Warning: started after an end that was not clean")) == 3
+        await until(lambda: gateway.grep(f"Critical: MID {mids[1]} is CORRUPT: its stored body does not match"))
+        await until(lambda: corrupt_copies(gateway.view))
+        await until(lambda: gateway.appliance.proof is not None and gateway.appliance.proof.done())
+        await gateway.stop()
+        await gateway.start()
+        assert gateway.grep("started after a clean end")
 
 
 async def test_a_changed_audit_row_is_named_at_the_start_and_by_the_doctor(tmp_path: Path) -> None:

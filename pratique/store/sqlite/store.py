@@ -111,7 +111,8 @@ class SqliteStore:
         self.mid_before = min(self._witness.mid, meta.mid)  # the highest MID when the last life began
         self._seq = meta.seq
         self._mid = max(meta.mid, self._witness.mid) + (0 if self.clean else MID_SKIP)
-        files.testify(Reached(meta.inc, meta.seq, mid=meta.mid), identity.nonce)
+        since = meta.mid if self.clean else self.mid_before  # what was not proved yet is proved by the next life
+        files.testify(Reached(meta.inc, meta.seq, mid=since), identity.nonce)
         # Only a manager holds messages, so only a manager searches.
         self._index = SearchIndex(files.index, files.database) if identity.role == "manager" else None
         self._view = self._open_view()
