@@ -47,6 +47,48 @@ async def test_all_kinds_of_errors_are_json(rest: RestWorld) -> None:
     assert is_error(await rest.call("GET", "/quarantine/messages", user="technician"), 403)
 
 
+async def test_a_method_that_is_not_there_is_told_those_that_are(rest: RestWorld) -> None:
+    answer = await rest.call("PATCH", "/quarantine/messages")
+    assert is_error(answer, 405)
+    assert {name.strip() for name in answer.headers["allow"].split(",")} >= {"GET", "HEAD", "POST", "DELETE"}
+
+
+async def test_head_is_get_without_the_body(rest: RestWorld) -> None:
+    for path in ("/health", "/quarantine/messages", "/openapi.json"):
+        head, get = await rest.call("HEAD", path), await rest.call("GET", path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
+    assert (await rest.call("HEAD", "/login")).status_code == 405
+    assert (await rest.call("HEAD", "/quarantine/messages", user="")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("", 200),
+        ("*/*", 200),
+        ("text/html, application/*;q=0.1", 200),
+        ("application/json;q=0.5, */*;q=0", 200),
+        ("text/html, */*;q=0.8", 200),
+        ("nonsense", 200),
+        ("application/xml", 406),
+        ("application/json;q=0, */*", 406),
+        ("text/*", 406),
+    ],
+)
+async def test_who_takes_no_json_is_told_so(rest: RestWorld, accept: str, status: int) -> None:
+    answer = await rest.call("GET", "/quarantine/messages", headers={"accept": accept})
+    assert answer.status_code == status
+    assert status == 200 or is_error(answer, 406)
+
+
+async def test_a_range_of_sizes_needs_its_end(rest: RestWorld) -> None:
+    path = "/quarantine/messages?attachmentSizeFilterBy=range&attachmentSizeFromValue=5"
+    answer = await rest.call("GET", path)
+    assert is_error(answer, 400)
+    assert answer.json()["error"]["message"] == "attachmentSizeFilterBy=range needs attachmentSizeToValue."
+
+
 async def test_a_defect_is_told_to_the_log_and_not_to_the_client(
     rest: RestWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Clock, CommandRefused, Desk, Why
+from pratique.console.rest.accept import takes_json
 from pratique.console.rest.description import PATH, describe
 from pratique.console.rest.errors import RestError
 from pratique.console.rest.reading import BODY_BYTES_MAX, URI_BYTES_MAX, Query
@@ -58,6 +59,8 @@ def _handler(base: str, route: Route, desk: Desk, signin: SignIn) -> HTTPRouteHa
         headers = _headers(request)
         if route.method != "GET":
             _check_origin(headers)
+        if not route.file and not takes_json(headers.get("accept", "")):
+            raise RestError(406, "The answer is JSON, which the request does not accept.")
         call = Call(
             method=route.method,
             path={name: str(value) for name, value in request.path_params.items()},
@@ -76,7 +79,8 @@ def _handler(base: str, route: Route, desk: Desk, signin: SignIn) -> HTTPRouteHa
 
     path = base + route.path.replace("}", ":str}")
     handle.__name__ = f"{route.method.lower()}{route.path}"
-    return HTTPRouteHandler(path, http_method=HttpMethod(route.method), status_code=200)(handle)
+    methods = [HttpMethod.GET, HttpMethod.HEAD] if route.method == "GET" else [HttpMethod(route.method)]
+    return HTTPRouteHandler(path, http_method=methods, status_code=200)(handle)  # HEAD: RFC 9110 §9.3.2
 
 
 def _headers(request: AnyRequest) -> dict[str, str]:

@@ -63,6 +63,8 @@ def _attachment_sizes(query: Query) -> tuple[int, int]:
     low, high = query.number("attachmentSizeFromValue", 0), query.number("attachmentSizeToValue", 0)
     match how:
         case "range":
+            if not query.text("attachmentSizeToValue"):
+                raise RestError(400, "attachmentSizeFilterBy=range needs attachmentSizeToValue.")
             if high < low:
                 raise RestError(400, "attachmentSizeToValue is below attachmentSizeFromValue.")
             return low * KIB, min(high * KIB, UNBOUNDED)

@@ -24,6 +24,7 @@ class Route:
     handler: Handler
     commands: tuple[str, ...]
     query: tuple[str, ...] = ()  # for the description; the handler checks them
+    file: bool = False  # the answer is no JSON
 
 
 _SEARCH = (
@@ -65,6 +66,7 @@ ROUTES = (
         contents.get_attachment,
         ("attachment",),
         ("mid", "attachmentId", "quarantineType"),
+        file=True,
     ),
     *(
         route
