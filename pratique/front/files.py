@@ -111,7 +111,8 @@ def compile_program(directory: Path, options: GatewayOptions) -> Program:
     """Filters, mail policies and outbreak rules, compiled. Raises ProgramError, OSError."""
     names = frozenset((*options.gateway.quarantines, *SYSTEM_MADE))
     policy = options.gateway.policy
-    return Program.compile(policy, names, filters_file=_filters_of_file(directory, policy))
+    listeners = frozenset(listener.name for listener in options.gateway.listeners)
+    return Program.compile(policy, names, filters_file=_filters_of_file(directory, policy), listeners=listeners)
 
 
 def _filters_of_file(directory: Path, policy: PolicySettings) -> str:

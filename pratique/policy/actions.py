@@ -14,7 +14,15 @@ from enum import Enum
 from pratique.policy.decision import HeaderChange, QuarantineWish
 from pratique.policy.seen import Seen
 from pratique.policy.syntax import Action, Text, Where, Word
-from pratique.policy.variables import Situation, Template, needs_attachments, one_line, parse_template
+from pratique.policy.variables import (
+    Situation,
+    Template,
+    needs_attachments,
+    one_line,
+    parse_template,
+    unknown_variable,
+    variable_names,
+)
 from pratique.quarantine.kinds import SYSTEM_MADE, kind_of
 from pratique.quarantine.reasons import message_filter
 
@@ -176,7 +184,7 @@ class ActionCompiler:
 
     def insert_header(self, action: Action, where: Where) -> Compiled:
         name, value = _texts(action, where, 2)
-        return ChangeHeader("add-header", _header_name(name, where), self._template(value))
+        return ChangeHeader("add-header", _header_name(name, where), self._template(value, where))
 
     def strip_header(self, action: Action, where: Where) -> Compiled:
         (name,) = _texts(action, where, 1)
@@ -184,13 +192,16 @@ class ActionCompiler:
 
     def tag_message(self, action: Action, where: Where) -> Compiled:
         (value,) = _texts(action, where, 1)
-        return ChangeHeader("add-header", TAG_HEADER, self._template(value))
+        return ChangeHeader("add-header", TAG_HEADER, self._template(value, where))
 
     def log_entry(self, action: Action, where: Where) -> Compiled:
         (value,) = _texts(action, where, 1)
-        return LogEntry(self._template(value))
+        return LogEntry(self._template(value, where))
 
-    def _template(self, value: Text) -> Template:
+    def _template(self, value: Text, where: Where) -> Template:
+        if unknown := unknown_variable(value.text):
+            cure = f"leave the $ out, or write a variable: {variable_names()}"
+            raise Where(where.filter_name, value.line, value.column).error(f"there is no variable {unknown}", cure)
         self.needs_attachments |= needs_attachments(value.text)
         return parse_template(value.text)
 

@@ -11,6 +11,7 @@ message's fate: nothing is dropped or let through on a guess; `on_unknown` says 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pratique.policy.actions import MATCHED_MAX, ActionCompiler, Compiled, Course, Final, add_wish, decides
 from pratique.policy.decision import Decision, Disposition, QuarantineWish
@@ -45,6 +46,7 @@ FILTERS = "filters"  # names of stages, as `reevaluate` takes them
 OUTBREAK = "outbreak"
 VIRUS = "virus"
 EXPLANATION_LINES_MAX = 64
+ENDINGS = frozenset(final.value for final in Final)
 _ENDS_ALL = frozenset({Final.DELIVER, Final.DROP, Final.BOUNCE})
 
 
@@ -78,9 +80,17 @@ class Program:
     needs: Needs
 
     @classmethod
-    def compile(cls, settings: PolicySettings, quarantines: frozenset[str], *, filters_file: str = "") -> "Program":
-        """`filters_file`: the text of that file, whose filters stand behind those of `filters`. Raises ProgramError
-        (all patterns are compiled here; a quarantine that does not exist is an error)."""
+    def compile(
+        cls,
+        settings: PolicySettings,
+        quarantines: frozenset[str],
+        *,
+        filters_file: str = "",
+        listeners: frozenset[str] | None = None,
+    ) -> "Program":
+        """`filters_file`: the text of that file, whose filters stand behind those of `filters`. `listeners`: names that
+        recv-listener can meet, None = not known. Raises ProgramError (all patterns are compiled here; a quarantine that
+        does not exist is an error)."""
         program = cls()
         for number, policy in enumerate(settings.policies):
             with _option(f"policies.{number}"):
@@ -90,7 +100,7 @@ class Program:
         with _option("on_unknown"):
             program._unknown_to = _unknown_to(settings.on_unknown, quarantines)
         program._patterns = Patterns()
-        rules, actions = RuleCompiler(program._patterns), ActionCompiler(quarantines)
+        rules, actions = RuleCompiler(program._patterns, listeners), ActionCompiler(quarantines)
         program._filters = _compile_filters(settings.filters, filters_file, rules, actions)
         program._outbreaks = _compile_outbreaks(settings.outbreak_rules, rules)
         program._patterns.seal()
@@ -349,7 +359,17 @@ def _compile_block(parsed: If, name: str, rules: RuleCompiler, actions: ActionCo
     tested = rules.compile(parsed.condition, name)
     then, otherwise = steps(parsed.then), steps(parsed.otherwise)
     fateful = any(step.decides if isinstance(step, _Block) else decides(step) for step in (*then, *otherwise))
+    for parsed_steps in (parsed.then, parsed.otherwise):
+        _check_reached(parsed_steps, name)
     return _Block(tested, then, otherwise, fateful)
+
+
+def _check_reached(steps: tuple[Step, ...], name: str) -> None:
+    """Nothing stands behind an action that ends the judging or the filters."""
+    for step, following in pairwise(steps):
+        if isinstance(step, Action) and step.name in ENDINGS:
+            why = f"nothing is done behind {step.name}()"
+            raise ProgramError(name, following.line, following.column, why, f"write it before {step.name}()")
 
 
 def _compile_outbreak(rule: OutbreakRule, rules: RuleCompiler) -> Outbreak:

@@ -15,6 +15,7 @@ from typing import NoReturn
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 
 from pratique.policy.syntax import (
+    NUMBER_MAX,
     Action,
     All,
     Any,
@@ -35,7 +36,6 @@ from pratique.policy.syntax import (
 FILTERS_CHARS_MAX = 4_194_304  # some 20,000 filters; a larger file is a mistake, not a policy
 DEPTH_MAX = 100  # blocks, parentheses and `else if` inside one another; people stay below 10
 NAME_CHARS_MAX = 100  # with its "message filter:" a name fits into a reason of 256 characters
-NUMBER_MAX = 2**53  # JSON carries it exactly
 
 _GRAMMAR = r"""
 file: (filter ";"*)*
@@ -235,6 +235,6 @@ class _Builder(Transformer[Token, Anything]):
     def NUMBER(self, token: Token) -> Number:
         factor = {"K": 1024, "M": 1024 * 1024}.get(token[-1].upper(), 1)
         digits = token[:-1] if factor > 1 else token
-        # a number of a thousand digits is one nobody can exceed: int() would take quadratic time or refuse
-        number = min(int(digits) * factor, NUMBER_MAX) if len(digits) <= 16 else NUMBER_MAX
+        # of a thousand digits int() takes quadratic time or refuses; what is beyond NUMBER_MAX the compiler refuses
+        number = min(int(digits) * factor, NUMBER_MAX + 1) if len(digits) <= 16 else NUMBER_MAX + 1
         return Number(number, token.line or 0, token.column or 0)

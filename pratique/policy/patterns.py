@@ -146,6 +146,11 @@ def to_octets(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern that compiled is found in one text."""
+    return re2.search(to_octets(pattern), to_octets(text), _options()) is not None
+
+
 def _compile(text: str, where: Where) -> Any:
     if len(text) > PATTERN_CHARS_MAX:
         raise where.error(f"the pattern has more than {PATTERN_CHARS_MAX} characters", "split it into several rules")

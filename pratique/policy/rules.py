@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pratique.policy.facts import Unknown
-from pratique.policy.patterns import COUNT_MAX, Patterns
+from pratique.policy.patterns import COUNT_MAX, Patterns, matches
 from pratique.policy.seen import HEADER, Seen
-from pratique.policy.syntax import All, Any, Condition, Not, Number, Rule, Text, Value, Where, Word
+from pratique.policy.syntax import NUMBER_MAX, All, Any, Condition, Not, Number, Rule, Text, Value, Where, Word
 from pratique.policy.values import count_addresses, parse_moment, parse_networks
 
 Answer = bool | Unknown
@@ -53,8 +53,10 @@ class Tested:
 class RuleCompiler:
     """Compiles conditions; its patterns go to `patterns`, what it needs of the checks is noted."""
 
-    def __init__(self, patterns: Patterns) -> None:
+    def __init__(self, patterns: Patterns, listeners: frozenset[str] | None = None) -> None:
+        """`listeners`: the names that recv-listener can meet; None = not known."""
         self._patterns = patterns
+        self._listeners = listeners
         self.needs_attachments = False
         self.needs_texts = False
 
@@ -89,9 +91,19 @@ class RuleCompiler:
         if rule.op not in ("==", "!="):
             raise where.error(f"{rule.name!r} compares texts by == or != only", f'write {rule.name} == "pattern"')
         found = self._probe(field, text, 1, where)
+        if field == "recv-listener" and self._listeners is not None and not self._names_listener(text):
+            known = ", ".join(sorted(self._listeners)) or "none"
+            place = Where(where.filter_name, text.line, text.column)
+            raise place.error(f"{text.text!r} is no listener's name", f"the listeners are: {known}")
         return found if rule.op == "==" else _negate(found)
 
+    def _names_listener(self, text: Text) -> bool:
+        return any(matches(text.text, name) for name in self._listeners or ())
+
     def _probe(self, field: str, text: Text, count: int, where: Where) -> Tested:
+        if not text.text:
+            place = Where(where.filter_name, text.line, text.column)
+            raise place.error("an empty pattern is found in every text", 'write "^$" for an empty one, or leave it out')
         self.needs_texts |= field in ("texts", "body")
         # what belongs to the body is known only when it is known what is attached
         self.needs_attachments |= field.startswith("attachment-") or field == "body"
@@ -246,6 +258,9 @@ def _comparison(rule: Rule, where: Where) -> Callable[[int], bool]:
     compare = _compare_by(rule.op, where)
     if not isinstance(rule.value, Number):
         raise where.error(f"{rule.name!r} compares with a number", f"write for example {rule.name} > 10K")
+    if rule.value.number > NUMBER_MAX:
+        place = Where(where.filter_name, rule.value.line, rule.value.column)
+        raise place.error("the number is too large", f"write one up to {NUMBER_MAX}; no message is larger")
     bound = rule.value.number
     return lambda number: compare(number, bound)
 

@@ -41,6 +41,9 @@ class Text:
     column: int
 
 
+NUMBER_MAX = 2**53  # JSON carries it exactly
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     number: int

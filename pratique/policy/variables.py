@@ -1,7 +1,7 @@
 """Texts with variables, as actions write them: `$Subject`, `$Header['X-Name']` and so on.
 
 A variable's value is data from mail: it is put in once and never read for variables again, and where the text becomes
-a header no CR, LF or NUL survives. A "$" before anything else stands for itself. Names count in any case.
+a header no CR, LF or NUL survives. A "$" before what is no letter stands for itself. Names count in any case.
 """
 
 import re
@@ -18,7 +18,10 @@ TEXT_CHARS_MAX = 16_384  # a finished text
 HEADER_CHARS_MAX = 900  # RFC 5322 §2.1.1: a line has at most 998 characters, name and colon included
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_REFERENCE = re.compile(r"\$(?:header\['([^'\]]*)'\]|header\[\"([^\"\]]*)\"\]|([A-Za-z]+))", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"\$(?:header\['(?P<single>[^'\]]*)'\]|header\[\"(?P<double>[^\"\]]*)\"\]|(?P<name>[A-Za-z]+))",
+    re.IGNORECASE,
+)
 _BREAKS = re.compile(r"[\r\n\0]+[ \t]*")
 
 
@@ -66,10 +69,16 @@ def parse_template(text: str) -> Template:
     return Template(tuple(piece for piece in pieces if piece != ""))
 
 
+def unknown_variable(text: str) -> str:
+    """The first "$Name" that is no variable; "" when there is none."""
+    names = (found["name"] for found in _REFERENCE.finditer(text))
+    return next((f"${name}" for name in names if name and name.lower() not in _VARIABLES), "")
+
+
 def _piece(found: re.Match[str]) -> Piece | None:
-    name = found[1] if found[1] is not None else found[2]
+    name = found["single"] if found["single"] is not None else found["double"]
     if name is None:
-        return _VARIABLES.get(found[3].lower())
+        return _VARIABLES.get(found["name"].lower())
     wanted = name.lower().strip()
     return lambda seen, _: ", ".join(seen.headers.get(wanted, ()))[:VALUE_CHARS_MAX]
 
@@ -101,6 +110,11 @@ def _timestamp(seen: Seen) -> str:
     now = _moment(seen)
     day, month = _DAYS[now.weekday()], _MONTHS[now.month - 1]  # strftime would follow the locale
     return f"{day}, {now.day:02d} {month} {now.year:04d} {now.hour:02d}:{now.minute:02d}:{now.second:02d} +0000"
+
+
+def variable_names() -> str:
+    """Of all variables, for a person."""
+    return ", ".join(f"${name}" for name in (*sorted(_VARIABLES), "Header['X-Name']"))
 
 
 def _all_headers(seen: Seen) -> str:
@@ -138,4 +152,4 @@ ATTACHMENT_VARIABLES = frozenset({"filenames", "filetypes", "filesizes"})
 
 def needs_attachments(text: str) -> bool:
     """Whether a text says something of attachments, so that they must be known."""
-    return any((found[3] or "").lower() in ATTACHMENT_VARIABLES for found in _REFERENCE.finditer(text))
+    return any((found["name"] or "").lower() in ATTACHMENT_VARIABLES for found in _REFERENCE.finditer(text))

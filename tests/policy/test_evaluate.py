@@ -86,8 +86,8 @@ def test_triggered_filters_run_in_the_order_written(judge):
 )  # fmt: skip
 def test_a_final_action_ends_it_all(judge, action, outcome, by):
     found = judge(
-        f'log: if true {{ log-entry("first"); }}\nstop: if true {{ {action}; log-entry("never"); }}\n'
-        'late: if true { quarantine("Policy"); }',
+        f'log: if true {{ log-entry("first"); }}\nstop: if true {{ {action}; }}\n'
+        'late: if true { log-entry("never"); quarantine("Policy"); }',
         virus=EICAR,
     )
     assert (found.outcome, found.by) == (outcome, by)
@@ -302,6 +302,7 @@ def test_a_verdict_that_a_reviewer_overruled_does_not_hold_again(again):
         ({"filters": 'f: if true { quarantine("Gone"); }'}, "f"),
         ({"filters": 'f: if (subject == "(") {}'}, "f"),
         ({"filters": "f: if (encrypted) {}"}, "f"),
+        ({"filters": "f: if true { if true { no-op(); } else { skip-filters(); no-op(); } }"}, "f"),
         ({"outbreak_rules": (OutbreakRule(id="OR-1", condition="subject =="),)}, "outbreak rule OR-1"),
         ({"outbreak_rules": (OutbreakRule(id="OR-1", condition="nonsense"),)}, "outbreak rule OR-1"),
         ({"outbreak_rules": (OutbreakRule(id="OR-1", level=6),)}, "outbreak rule OR-1"),
@@ -316,6 +317,33 @@ def test_what_does_not_compile_is_named(settings_, named):
         Program.compile(PolicySettings(**settings_), frozenset({"Policy"}))
     assert caught.value.filter_name == named
     assert caught.value.why and caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("filters", "column", "why", "cure"),
+    [
+        ('f: if true { log-entry("x $Foo"); }', 24, "no variable $Foo", "$subject"),
+        ('f: if true { insert-header("X-A", "$Subjects"); }', 35, "no variable $Subjects", "$subject"),
+        ("f: if true { deliver(); drop(); }", 25, "nothing is done behind deliver()", "before deliver()"),
+        ("f: if true { drop(); if true { no-op(); } }", 22, "nothing is done behind drop()", "before drop()"),
+        ("f: if (body-size > 99999999999999999999) { drop(); }", 20, "too large", "9007199254740992"),
+        ('f: if (subject == "") { drop(); }', 19, "found in every text", '"^$"'),
+        ('f: if (body-contains("")) { drop(); }', 22, "found in every text", '"^$"'),
+        ('f: if (recv-listener == "Pubic") { drop(); }', 25, "'Pubic' is no listener's name", "Private, Public"),
+    ],
+)
+def test_what_can_have_no_meaning_is_refused_at_its_place(filters, column, why, cure):
+    listeners = frozenset({"Public", "Private"})
+    with pytest.raises(ProgramError) as caught:
+        Program.compile(PolicySettings(filters=filters), frozenset({"Policy"}), listeners=listeners)
+    assert (caught.value.line, caught.value.column) == (1, column)
+    assert why in caught.value.why and cure in caught.value.cure
+
+
+def test_a_listener_is_met_by_a_part_of_its_name():
+    for pattern in ("Public", "(?i)pub", "^P"):
+        filters = f'f: if (recv-listener == "{pattern}") {{ drop(); }}'
+        Program.compile(PolicySettings(filters=filters), frozenset(), listeners=frozenset({"Public"}))
 
 
 @pytest.mark.parametrize(

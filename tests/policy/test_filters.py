@@ -98,7 +98,7 @@ def test_escapes(written, meant):
 
 @pytest.mark.parametrize(
     ("written", "number"),
-    [("0", 0), ("12", 12), ("3k", 3072), ("2M", 2_097_152), ("9" * 40, 2**53), ("9" * 15 + "M", 2**53)],
+    [("0", 0), ("12", 12), ("3k", 3072), ("2M", 2_097_152), ("9" * 40, 2**53 + 1), ("9" * 15 + "M", 2**53 + 1)],
 )
 def test_numbers(written, number):
     assert condition(f"(body-size > {written})").value == Number(number, 1, 20)
