@@ -126,7 +126,7 @@ class Session:
         self._mid = 0
         self._cid = ""
         self._mail: smtp.MailGiven | None = None
-        self._recipients: list[Recipient] = []
+        self._recipients: dict[tuple[str, ...], Recipient] = {}  # by what makes two of them one
         self._writer: BodyWriter | None = None
         self._full = False
         self._deciding = False  # the message is complete; whether we have it is being settled
@@ -247,12 +247,20 @@ class Session:
     def _rcpt_given(self, event: smtp.RcptGiven) -> None:
         reply = self._check_recipient(event.address)
         if reply.ok:
-            rid = len(self._recipients)
-            self._log(log.MidTo(mid=self._mid, icid=self.icid, rid=rid, recipient=event.address, cid=self._cid))
-            self._recipients.append(Recipient(event.address, event.notify, event.orcpt))
+            self._add(Recipient(event.address, event.notify, event.orcpt))
         else:
             self._log(log.RecipientRefused(icid=self.icid, recipient=event.address, reply=str(reply)))
         self._core.reply(reply)
+
+    def _add(self, recipient: Recipient) -> None:
+        """One that was given before, with the same wishes for notices, is accepted and gets the message once."""
+        address, rid = recipient.address, len(self._recipients)
+        local = address.rpartition("@")[0] or address  # its case may matter (RFC 5321 §2.4), that of a domain does not
+        key = (local, domain_of(address), recipient.notify, recipient.orcpt)
+        if key in self._recipients:
+            return
+        self._recipients[key] = recipient
+        self._log(log.MidTo(mid=self._mid, icid=self.icid, rid=rid, recipient=address, cid=self._cid))
 
     def _check_recipient(self, address: str) -> Reply:
         assert self._pump is not None
@@ -337,7 +345,7 @@ class Session:
                 at=now,
             ),
             envelope=Envelope(
-                mail.sender, tuple(self._recipients), mail.eight_bit, mail.smtputf8, mail.ret, mail.envid
+                mail.sender, tuple(self._recipients.values()), mail.eight_bit, mail.smtputf8, mail.ret, mail.envid
             ),
             stored=stored,
             octets=octets,

@@ -142,7 +142,7 @@ _VARIABLES: dict[str, Piece] = {
     "bodysize": _value(lambda seen: str(seen.facts.message.size)),
     "filenames": _of_attachments(lambda attachment: attachment.filename),
     "filetypes": _of_attachments(lambda attachment: attachment.mime_type),
-    "filesizes": _of_attachments(lambda attachment: str(attachment.size)),
+    "filesizes": _of_attachments(lambda attachment: f"{'>' if attachment.cut else ''}{attachment.size}"),
     "group": _value(lambda seen: seen.facts.sender_group),
     "policy": _value(lambda seen: seen.facts.mail_flow),
     "reputation": lambda seen, situation: "None",  # no reputation service is asked: what the reference says then

@@ -50,6 +50,16 @@ async def test_a_message_is_taken_and_the_session_is_in_the_log(make: Make) -> N
     ]
 
 
+async def test_a_recipient_who_is_given_twice_gets_the_message_once(make: Make) -> None:
+    office = await make()
+    given = ("b@example.com", "B@example.com", "b@EXAMPLE.com", "c@example.com", "b@example.com")
+    assert (await office.send(*given)).startswith("250 2.0.0 ok")
+    await until(lambda: office.hop.messages)
+    assert sorted(office.hop.messages[0][1]) == ["B@example.com", "b@example.com", "c@example.com"]
+    told = [line.rpartition(" RID ")[2] for line in office.lines("MID 1 ICID 1 RID ")]
+    assert told == ["0 To: <b@example.com>", "1 To: <B@example.com>", "2 To: <c@example.com>"]
+
+
 async def test_the_trace_says_how_it_came(make: Make) -> None:
     office = await make()
     await office.send()

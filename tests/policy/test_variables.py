@@ -72,6 +72,11 @@ def test_attachments_without_a_name_leave_no_gap(fill):
     assert fill("$filenames|$filesizes", attachments=attachments) == "b.txt|1, 2"
 
 
+def test_the_size_of_what_was_not_read_to_its_end_says_so(fill):
+    attachments = (Attachment("a.iso", "x/y", 6_130_064, 8_388_608, "1", cut=True), Attachment("b", "x/y", 2, 4, "2"))
+    assert fill("$filesizes", attachments=attachments) == ">6130064, 2"
+
+
 def test_values_are_not_read_for_variables_again(fill):
     assert fill("$Subject", subject="$EnvelopeFrom $Header['To']") == "$EnvelopeFrom $Header['To']"
 
