@@ -142,7 +142,7 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
             "code": "452",
             "reply": "mailbox is full",
         },
-        "`Delayed` is tried again, `Bounced` is given up",
+        "`Delayed` is tried again, `Bounced` is given up; with 5.4.7 the time ran out, and the answer is the last one",
     ),
     "RecipientsDeleted": (
         {"mid": 41, "rids": (0,), "host": "slow.example", "actor": "olga"},

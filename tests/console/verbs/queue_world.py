@@ -6,7 +6,7 @@ from typing import Any
 
 from pratique.console.access.roles import Person
 from pratique.console.commands.desk import Desk, Gauges, LinkState
-from pratique.console.verbs.verb import NoAnswer, commands_of, perform
+from pratique.console.verbs.verb import NoAnswer, commands_of, load_verbs, perform
 from pratique.runner.giving_up import Ended
 from pratique.runner.suspension import Suspension
 from pratique.store.memory import MemoryStore
