@@ -1,5 +1,5 @@
 """Why a release on its way is not ended by a verb of the queues: it was offered to a gateway from its first instant, so
-that gateway may have it (docs/custody.md, "the manager may only retry or cancel").
+that gateway may have it (docs/custody.md: the manager may only retry or cancel).
 """
 
 from pratique.store.interface import View

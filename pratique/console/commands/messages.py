@@ -17,7 +17,7 @@ from pratique.store.interface import View
 from pratique.store.moves import Record
 from pratique.store.records import Copy
 
-SHOWN_BYTES = 102_400  # of a message that is shown (facts/pvo.md §3.7)
+SHOWN_BYTES = 102_400  # of a message that is shown
 _STATES = {
     "RECEIVED": "in the work queue: accepted, not judged yet",
     "ACTIVE": "in the delivery queue",
