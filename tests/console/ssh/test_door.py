@@ -238,7 +238,7 @@ async def test_no_forwarding_of_any_kind(house: House) -> None:
         with pytest.raises(asyncssh.ChannelListenError):
             await connection.start_server(lambda *_: None, "127.0.0.1", 0)
         with pytest.raises(asyncssh.ChannelListenError):
-            await connection.start_unix_server(lambda *_: None, "/tmp/pratique-test.sock")
+            await connection.start_unix_server(lambda *_: None, "pratique-test.sock")
 
 
 async def test_no_sftp_no_scp_no_shell(house: House) -> None:
