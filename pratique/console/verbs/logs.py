@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from pratique.console.access.roles import Permission
 from pratique.console.commands import logs
 from pratique.console.commands.logs import Hit, Wanted
 from pratique.console.verbs.verb import Call, Usage, verb
+from pratique.telemetry.searching import Follower, Matcher
 
 TAIL_LINES = 10
 TAIL_SECONDS = 1.0
@@ -20,7 +22,7 @@ CHOICES = ("from", "message-id", "subject", "to")  # as the reference system num
 
 @verb("grep", Permission.LOGS, usage="grep [-C LINES] [-e RE]... [-i] [-p] [-t] [-v] [RE] LOG")
 async def grep(call: Call) -> None:
-    """Shows the lines of a log that match a pattern, rolled files first.
+    """Show the lines of a log that match a pattern, rolled files first.
 
     -C shows so many lines around each, -e gives a pattern (several may be given), -i ignores case, -v shows the lines
     without a match, -t goes on with what is written from now on, -p asks for a key after each screenful (a terminal
@@ -36,18 +38,19 @@ async def grep(call: Call) -> None:
     flags = {name for name, _ in options}
     wanted = Wanted(tuple(patterns), "-i" in flags, "-v" in flags, _context(options))
     follower = await logs.follow_log(call.desk, call.person, name, 0) if "-t" in flags else None
-    async for lines in await logs.search_log(call.desk, call.person, name, wanted):
-        if lines:
-            call.talk.say("\n".join(lines))
-        if not await call.talk.pause(0):
-            return
+    async with aclosing(await logs.search_log(call.desk, call.person, name, wanted)) as found:
+        async for lines in found:
+            if lines:
+                call.talk.say("\n".join(lines))
+            if not await call.talk.pause(0):
+                return
     if follower is not None:
         await _follow(call, follower, logs.matcher(wanted))
 
 
 @verb("tail", Permission.LOGS, usage="tail [LOG]")
 async def tail(call: Call) -> None:
-    """Shows the last lines of a log and then what is written to it, until Ctrl-C."""
+    """Show the last lines of a log, then what is written to it, until Ctrl-C."""
     name = call.words[0] if call.words else await _choose_log(call)
     follower = await logs.follow_log(call.desk, call.person, name, TAIL_LINES)
     call.talk.say("Press Ctrl-C to stop.")
@@ -58,7 +61,7 @@ async def tail(call: Call) -> None:
 
 @verb("findevent", Permission.LOGS, usage="findevent [-f RE | -t RE | -s RE | -d RE | -m MID | -c CID]")
 async def findevent(call: Call) -> None:
-    """Shows every line of the mail log about one message and its connections.
+    """Show every line of the mail log about one message and its connections.
 
     -f searches by envelope sender, -t by recipient, -s by subject, -d by Message-ID; -m names a MID of this appliance,
     -c the id of the copy, which is the same on gateway and manager: use it to follow a message on the other appliance.
@@ -78,7 +81,7 @@ async def findevent(call: Call) -> None:
 
 @verb("rollovernow", Permission.ADMINISTER)
 async def rollovernow(call: Call) -> None:
-    """Gives the current log files their dated names and begins new ones. Old files beyond log.keep_files go."""
+    """Give the current log files their dated names and begin new ones. Old files beyond log.keep_files go."""
     await logs.roll_over(call.desk, call.person)
     call.talk.say("Log files rolled over.")
 
@@ -134,7 +137,7 @@ async def _choose_log(call: Call) -> str:
     return answer
 
 
-async def _follow(call: Call, follower: logs.Follower, matcher: logs.Matcher) -> None:
+async def _follow(call: Call, follower: Follower, matcher: Matcher) -> None:
     try:
         while await call.talk.pause(TAIL_SECONDS):
             if lines := matcher.take(follower.more()):
