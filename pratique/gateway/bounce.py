@@ -20,6 +20,7 @@ from pratique.mail.envelope import Envelope, Recipient
 from pratique.mail.ids import make_cid
 from pratique.mail.received import rfc5322_date
 from pratique.mail.reply import Reply
+from pratique.runner.delivery_log import bounced_line
 from pratique.runner.jobs import Answered
 from pratique.runner.services import Services, audit
 from pratique.store.interface import Stored
@@ -39,7 +40,8 @@ class Bouncer:
     def add_bounces(self, plan: Plan) -> None:
         """A filter said bounce(): the notice goes into the same commit as the verdict. Raises StoreFailed, OSError."""
         for copy, _ in plan.bounced:
-            plan.lines += (_refused(copy, rid) for rid in range(len(copy.envelope.recipients)))
+            rids = range(len(copy.envelope.recipients))
+            plan.lines += (bounced_line(REFUSED_BY_POLICY, mid=copy.mid, rid=rid, cid=copy.cid) for rid in rids)
             self._add_notice(plan, copy)
             plan.lines.append(log.Finished(mid=copy.mid, cid=copy.cid))
 
@@ -123,23 +125,6 @@ class Bouncer:
         except StoreFailed:
             writer.abort()
             raise
-
-
-def _refused(copy: NewCopy, rid: int) -> log.Undelivered:
-    """The line of a recipient whom no connection was made for."""
-    enhanced, phrase, code = log_code(REFUSED_BY_POLICY)
-    reply = REFUSED_BY_POLICY.text
-    return log.Undelivered(
-        what="Bounced",
-        dcid=0,
-        mid=copy.mid,
-        rid=rid,
-        enhanced=enhanced,
-        phrase=phrase,
-        code=code,
-        reply=reply,
-        cid=copy.cid,
-    )
 
 
 def _failed(answer: Answered, action: str) -> FailedRecipient:

@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pratique.delivery.bounce import Attempted, Hard, Result, log_code, notices_due
+from pratique.delivery.bounce import Attempted, Hard, Result, notices_due
 from pratique.delivery.routes import CPQ_HOST
 from pratique.delivery.settings import BounceSettings
 from pratique.gateway.apply import deliveries_for
 from pratique.gateway.bounce import Bouncer
+from pratique.runner.delivery_log import bounced_line
 from pratique.runner.giving_up import GIVEN_UP
 from pratique.runner.jobs import Answered, Target
 from pratique.runner.link_items import Health
@@ -111,16 +112,5 @@ def _lines(copy: Copy, actor: str, deliveries: tuple[NewDelivery, ...], *, bounc
     if not bounced:
         yield log.RecipientsDeleted(mid=copy.mid, rids=rids, host=CPQ_HOST, actor=actor, cid=copy.cid)
         return
-    enhanced, phrase, code = log_code(GIVEN_UP)
     for rid in rids:
-        yield log.Undelivered(
-            what="Bounced",
-            dcid=0,
-            mid=copy.mid,
-            rid=rid,
-            enhanced=enhanced,
-            phrase=phrase,
-            code=code,
-            reply=GIVEN_UP.text,
-            cid=copy.cid,
-        )
+        yield bounced_line(GIVEN_UP, mid=copy.mid, rid=rid, cid=copy.cid)

@@ -47,6 +47,22 @@ def _trouble(job: Job, outcome: Outcome, reply: Reply, dcid: int) -> log.Undeliv
     )
 
 
+def bounced_line(reply: Reply, *, mid: int, rid: int, cid: str) -> log.Undelivered:
+    """The line of a recipient for whom no connection was made: he is given up for the reason in `reply`."""
+    enhanced, phrase, code = log_code(reply)
+    return log.Undelivered(
+        what="Bounced",
+        dcid=0,
+        mid=mid,
+        rid=rid,
+        enhanced=enhanced,
+        phrase=phrase,
+        code=code,
+        reply=reply.text,
+        cid=cid,
+    )
+
+
 def pending_until(job: Job, rids: tuple[int, ...], at_ms: int) -> log.Pending:
     until = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%a %b %d %H:%M:%S %Y")
     return log.Pending(mid=job.mid, rids=rids, until=until, cid=job.cid)
