@@ -38,7 +38,7 @@ KINDS = ("clean", "eicar", "zip")
 
 
 async def make(base: Path, edges: int) -> None:
-    common = {"web.enabled": "false"}
+    common = {"web.enabled": "false", "ssh.enabled": "false"}
     await initialise(
         "manager", base / "sma", name="sma.bench.example", password="bench",
         overrides=common | {"cpq.address": MANAGER},

@@ -64,7 +64,7 @@ class Pair:
             time.sleep(1.0)  # the first hello
 
     async def _make(self) -> None:
-        common = {"web.port": str(WEB_PORT)}
+        common = {"web.port": str(WEB_PORT), "ssh.enabled": "false"}
         await initialise(
             "manager", self._base / "sma", name="sma.bench.example",
             overrides=common | {"cpq.address": MANAGER, "web.address": MANAGER}, password=PASSWORD,

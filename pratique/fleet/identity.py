@@ -1,4 +1,5 @@
-"""An appliance's keys: the certificate of the quarantine port, the release-signing key, the web certificate.
+"""An appliance's keys: the certificate of the quarantine port, the release-signing key, the web certificate, and the
+host keys of its SSH face.
 
 Files lie under `keys/` with mode 0600. The quarantine certificate is self-signed, CA:FALSE, used for nothing else;
 peers pin it (docs/cpq.md, connection). The signing key (Ed25519) signs release certificates; only a manager has one.
@@ -14,11 +15,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 CERTIFICATE_DAYS = 3650  # enrolment pins the certificate, so its age is not what protects it
 SERIAL_CHARS = 20
+SSH_RSA_BITS = 3072  # for clients that know no Ed25519; below it auditors complain
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Keys:
     def signing_key(self) -> Path:
         return self.directory / "release-signing.key"
 
+    @property
+    def ssh_host_keys(self) -> tuple[Path, Path]:
+        """Ed25519, RSA."""
+        return self.directory / "ssh_host_ed25519.key", self.directory / "ssh_host_rsa.key"
+
 
 def new_serial(random_bytes: bytes) -> str:
     """Twenty characters from ten random bytes, as the mail log's header and XQHELLO want them."""
@@ -65,6 +72,18 @@ def create(directory: Path, *, name: str, serial: str, addresses: tuple[str, ...
         private = ed25519.Ed25519PrivateKey.generate()
         _write(keys.signing_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
     return keys
+
+
+def create_host_keys(keys: Keys) -> tuple[Path, Path]:
+    """Make the SSH host keys that are not there, mode 0600. A key that is new makes every client ask, so none is ever
+    replaced. Takes some tenths of a second. Raises OSError."""
+    modern, common = keys.ssh_host_keys
+    if not modern.exists():
+        _write(modern, ed25519.Ed25519PrivateKey.generate().private_bytes(*_PEM_PRIVATE), 0o600)
+    if not common.exists():
+        private = rsa.generate_private_key(public_exponent=65_537, key_size=SSH_RSA_BITS)
+        _write(common, private.private_bytes(*_PEM_PRIVATE), 0o600)
+    return modern, common
 
 
 _PEM_PRIVATE = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -95,7 +95,7 @@ class Appliance:
         if isinstance(self.role, Gateway) and isinstance(options, GatewayOptions):
             routes = routes_of(options.delivery.smtproutes)
             later = self.role.reconfigure(options.gateway, routes, compile_program(self.directory, options))
-        names = ("cpq", "web", "store", "log", "appliance")
+        names = ("cpq", "web", "ssh", "store", "log", "appliance")
         later += [f"[{n}] was changed" for n in names if getattr(options, n) != getattr(self.options, n)]
         return later
 

@@ -7,7 +7,7 @@ import smtplib
 from pathlib import Path
 
 from pratique.front import demo_cycle, demo_world, sample
-from pratique.front.demo_world import SMTP_PORT, World
+from pratique.front.demo_world import SMTP_PORT, SSH_PORT, World
 
 
 async def demo(*, once: bool, mail: Path | None, as_json: bool, directory: Path | None) -> int:
@@ -69,6 +69,8 @@ def _describe(world: World, *, as_json: bool) -> None:
     command = f"pratique list {manager.directory}"
     _say(f"Look:     .venv/bin/{command}")
     _say(f"Release:  .venv/bin/pratique release {manager.directory} 1")
+    shell = f"ssh -p {SSH_PORT} {manager.user}@{manager.address}"
+    _say(f"Operate:  {shell} help   (any of the three; or .venv/bin/pratique shell {manager.directory})")
     _say(f"Log:      less {manager.directory}/log/mail.current")
     _say("Stop with Ctrl-C.")
 

@@ -18,7 +18,8 @@ from pratique.front.init import initialise
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
-SMTP_PORT, CPQ_PORT, WEB_PORT = 2525, 7025, 8443
+SMTP_PORT, CPQ_PORT, WEB_PORT, SSH_PORT = 2525, 7025, 8443, 2222
+PORTS = (SMTP_PORT, CPQ_PORT, WEB_PORT, SSH_PORT)
 NETWORKS = range(77, 120)  # 127.0.n.x: the first n whose ports are free
 
 
@@ -43,7 +44,7 @@ class Member:
             "role": self.role,
             "smtp": smtp,
             "cpq": f"{self.address}:{CPQ_PORT}",
-            "ssh": None,
+            "ssh": f"{self.address}:{SSH_PORT}",
             "web": f"{self.address}:{WEB_PORT}",
             "user": self.user,
             "password": self.password,
@@ -93,11 +94,11 @@ def new_world(directory: Path | None, *, hold_all: bool) -> World:
 
 def _free_network() -> int:
     for number in NETWORKS:
-        places = [(f"127.0.{number}.{host}", port) for host in (1, 2, 3) for port in (SMTP_PORT, CPQ_PORT, WEB_PORT)]
+        places = [(f"127.0.{number}.{host}", port) for host in (1, 2, 3) for port in PORTS]
         places.append((f"127.0.{number}.9", SMTP_PORT))
         if all(_is_free(place) for place in places):
             return number
-    raise DemoFailed("no free loopback addresses for ports 2525, 7025 and 8443; stop other demos first")
+    raise DemoFailed("no free loopback addresses for ports 2222, 2525, 7025 and 8443; stop other demos first")
 
 
 def _is_free(place: tuple[str, int]) -> bool:
@@ -131,6 +132,8 @@ def _overrides(world: World, member: Member) -> dict[str, str]:
         "cpq.source": quoted,
         "web.address": quoted,
         "web.port": str(WEB_PORT),
+        "ssh.address": quoted,
+        "ssh.port": str(SSH_PORT),
     }
     if member.role == "manager":
         return common

@@ -1,14 +1,19 @@
-"""The operators' faces of a running appliance: the REST API over TLS, and the socket of the machine's own commands.
+"""The operators' faces of a running appliance: the REST API over TLS, the command line over SSH, and the socket of the
+machine's own commands.
 
 Started after the listeners: mail never waits for the console, whose libraries are the slowest import of the program.
 """
 
+import asyncio
+import functools
+import importlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pratique import __version__
+from pratique.fleet.identity import create_host_keys
 from pratique.front.appliance import Appliance
 from pratique.manager.app import Manager
 from pratique.store.interface import Submitted
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from pratique.console.access.signin import SignIn
     from pratique.console.commands.desk import Desk
     from pratique.console.serve import ConsoleServer
+    from pratique.console.ssh.server import SshServer
     from pratique.front.control import Control
 
 SECRET_FILE = "session.key"  # noqa: S105 - a file's name
@@ -30,10 +36,11 @@ class Faces:
     def __init__(self, appliance: Appliance) -> None:
         self._appliance = appliance
         self._server: ConsoleServer | None = None
+        self._ssh: SshServer | None = None
         self._control: Control | None = None
 
     async def start(self) -> None:
-        """Raises OSError when an address or the socket cannot be bound; the other face stays up."""
+        """Raises OSError when an address or the socket cannot be bound; the other faces stay up."""
         from pratique.front.control import Control
 
         desk = self.desk()
@@ -43,27 +50,51 @@ class Faces:
             await self._control.start()
         except OSError as error:
             failures.append(f"control socket: {error}")
-        if self._appliance.options.web.enabled:
+        options, signin = self._appliance.options, self._sign_in()
+        if options.web.enabled:
             try:
-                await self._start_rest(desk)
+                await self._start_rest(desk, signin)
             except OSError as error:
                 failures.append(f"REST API: {error}")
+        if options.ssh.enabled:
+            try:
+                await self._start_ssh(desk, signin)
+            except OSError as error:
+                failures.append(f"SSH: {error}")
         if failures:
             raise OSError("; ".join(failures))
 
-    async def _start_rest(self, desk: "Desk") -> None:
+    async def _start_rest(self, desk: "Desk", signin: "SignIn") -> None:
         from pratique.console.rest.app import make_app
         from pratique.console.serve import ConsoleServer
 
         web, keys = self._appliance.options.web, self._appliance.keys
-        app = make_app(desk, self._sign_in(), fault=self._fault)
+        app = make_app(desk, signin, fault=self._fault)
         server = ConsoleServer(
             app, address=web.address, port=web.port, certificate=keys.web_certificate, key=keys.web_key
         )
         await server.start()
         self._server = server
 
+    async def _start_ssh(self, desk: "Desk", signin: "SignIn") -> None:
+        """Its libraries take half a second of processor time and the first host keys as much: in a thread, so that
+        mail goes on."""
+        module = await asyncio.to_thread(importlib.import_module, "pratique.console.ssh.server")
+        appliance = self._appliance
+        host_keys = await asyncio.to_thread(create_host_keys, appliance.keys)
+        server: SshServer = module.SshServer(
+            desk,
+            signin,
+            spawn=appliance.services.tasks.spawn,
+            note=functools.partial(self._note, "ssh"),
+            fault=self._fault,
+        )
+        await server.start(appliance.options.ssh.address, appliance.options.ssh.port, host_keys)
+        self._ssh = server
+
     async def stop(self) -> None:
+        if self._ssh is not None:
+            await self._ssh.stop()
         if self._server is not None:
             await self._server.stop()
         if self._control is not None:
@@ -88,6 +119,7 @@ class Faces:
             clock=appliance.services.clock,
             telemetry=appliance.mail_log,
             acts=ManagerActs(role, counters) if isinstance(role, Manager) else GatewayActs(role, counters),
+            logs=appliance.mail_log,
         )
 
     def _sign_in(self) -> "SignIn":
@@ -108,13 +140,13 @@ class Faces:
             monotonic=clock.monotonic,
             now=seconds,
             secret=secret[half:],
-            note=self._note,
+            note=functools.partial(self._note, "rest"),
         )
 
-    def _note(self, what: str, user: str, address: str) -> None:
+    def _note(self, face: str, what: str, user: str, address: str) -> None:
         """Into the audit, without waiting: a sign-in does not fail because its record does."""
         detail = json.dumps({"user": user, "address": address})
-        submitted = self._appliance.store.submit(Record((AuditEntry(f"rest:{address}", what, detail=detail),)))
+        submitted = self._appliance.store.submit(Record((AuditEntry(f"{face}:{address}", what, detail=detail),)))
         submitted.add_done_callback(self._noted)
 
     def _noted(self, future: Submitted) -> None:

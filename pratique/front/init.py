@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import secrets
+import shutil
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from pratique.front.options import (
     GatewayOptions,
     ManagerOptions,
     Options,
+    SshSettings,
     WebSettings,
 )
 from pratique.front.stopped import opened
@@ -26,6 +28,7 @@ from pratique.store.moves import PutUser
 from pratique.store.records import AuditEntry, User
 
 ADMINISTRATOR = "admin"
+SBIN = "/usr/sbin:/sbin:/usr/local/sbin"
 LATER = ("gateway.policy.filters_file", "gateway.virus.rules_files")  # files that the user may make after `init`
 
 
@@ -41,14 +44,16 @@ class Made:
 
 
 def initial_options(role: str, name: str, serial: str) -> Options:
-    """Defaults that work: ports below 1024 only where this user may bind them."""
+    """Defaults that work: ports below 1024 only where this user may bind them, and 22 never where the machine has
+    an SSH server of its own, whose users would find themselves at ours after the next start."""
     appliance = ApplianceSettings(role, name, serial)
     privileged = os.geteuid() == 0
     web = WebSettings(port=443 if privileged else 8443)
+    ssh = SshSettings(port=22 if privileged and not shutil.which("sshd", path=SBIN) else 2222)
     if role == "manager":
-        return ManagerOptions(appliance=appliance, web=web)
+        return ManagerOptions(appliance=appliance, web=web, ssh=ssh)
     inbound = Listener(name="InboundMail", kind="public", port=25 if privileged else 2525)
-    return GatewayOptions(appliance=appliance, gateway=GatewaySettings(listeners=(inbound,)), web=web)
+    return GatewayOptions(appliance=appliance, gateway=GatewaySettings(listeners=(inbound,)), web=web, ssh=ssh)
 
 
 async def initialise(

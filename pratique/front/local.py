@@ -111,6 +111,7 @@ async def stopped_bench(directory: Path, options: Options) -> AsyncIterator[Benc
             clock=clock,
             telemetry=mail_log,
             acts=StoppedActs(releaser),
+            logs=mail_log,
         )
         try:
             yield Bench(desk, lambda: None)

@@ -29,6 +29,15 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SshSettings:
+    """The operators' command line over SSH."""
+
+    address: str = option("0.0.0.0", "Address on which the operators' command line listens for SSH.")
+    port: int = option(2222, "Its port; leave 22 to the machine's own SSH server if it has one.", min=1, max=65535)
+    enabled: bool = option(True, "Serve it.")
+
+
+@dataclass(frozen=True, slots=True)
 class ApplianceSettings:
     role: str = option("", "gateway or manager.", choices=("gateway", "manager"))
     name: str = option("", "Host name: greetings, Received lines, logs.")
@@ -42,6 +51,7 @@ class GatewayOptions:
     cpq: CpqSettings = options(CpqSettings, "The quarantine port: released mail comes back on it.")
     delivery: DeliverySettings = options(DeliverySettings, "Delivery to next hops.")
     web: WebSettings = options(WebSettings, "The REST API.")
+    ssh: SshSettings = options(SshSettings, "The operators' command line over SSH.")
     store: StoreSettings = options(StoreSettings, "Where mail is kept.")
     log: LogSettings = options(LogSettings, "The mail log.")
 
@@ -52,6 +62,7 @@ class ManagerOptions:
     manager: ManagerSettings = options(ManagerSettings, "The manager role.")
     cpq: CpqSettings = options(CpqSettings, "The quarantine port: gateways hand mail over on it.")
     web: WebSettings = options(WebSettings, "The REST API.")
+    ssh: SshSettings = options(SshSettings, "The operators' command line over SSH.")
     store: StoreSettings = options(StoreSettings, "Where mail is kept.")
     log: LogSettings = options(LogSettings, "The mail log.")
 

@@ -43,6 +43,8 @@ def listening(options: Options) -> dict[str, tuple[str, int]]:
     places = {"cpq.port": (options.cpq.address, options.cpq.port)}
     if options.web.enabled:
         places["web.port"] = (options.web.address, options.web.port)
+    if options.ssh.enabled:
+        places["ssh.port"] = (options.ssh.address, options.ssh.port)
     if isinstance(options, GatewayOptions):
         for number, listener in enumerate(options.gateway.listeners):
             places[f"gateway.listeners.{number}.port"] = (listener.address, listener.port)

@@ -69,7 +69,7 @@ async def _serve(appliance: Appliance, ending: Ending) -> int:
     try:
         await faces.start()
     except OSError as error:
-        appliance.mail_log.emit(log.Fault(error=f"console: {error}; mail flows, the REST API does not"))
+        appliance.mail_log.emit(log.Fault(error=f"console: {error}; mail flows, that face does not work"))
     settle_memory()
     _say(ready_line(appliance))
     _tell_systemd("READY=1")
@@ -88,6 +88,8 @@ def ready_line(appliance: Appliance) -> str:
     places.append(f"quarantine port {options.cpq.address}:{options.cpq.port}")
     if options.web.enabled:
         places.append(f"REST https://{options.web.address}:{options.web.port}")
+    if options.ssh.enabled:
+        places.append(f"ssh {options.ssh.address}:{options.ssh.port}")
     return f"{options.appliance.name} ready ({options.appliance.role}): {', '.join(places)}"
 
 

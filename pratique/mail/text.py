@@ -18,6 +18,7 @@ _UNSEEN = re.compile(
     "\U000e0000-\U000e0fff"  # tags: text that nobody sees
     "]"
 )
+_DRIVES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # what drives a terminal; not tab and line end
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
 
 
@@ -29,6 +30,11 @@ def log_text(text: str) -> str:
     if _UNSEEN.search(cut) is not None:
         cut = _UNSEEN.sub(_escape, cut)
     return cut if len(text) <= LOG_CHARS_MAX else f"{cut}..."
+
+
+def screen_text(text: str) -> str:
+    """Whole lines for a terminal, as its last wall: what would drive it is taken out. Data was escaped before."""
+    return text if text.isascii() and text.isprintable() else _DRIVES.sub("", text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -83,7 +83,7 @@ class MailLog:
             Note(message=f"Version: {version} SN: {serial}"),
             Note(message="Time offset from UTC: 0 seconds"),
         )
-        where = Path(directory)
+        self.directory = where = Path(directory)
         limits = {"rollover_bytes": rollover_bytes, "keep_files": keep_files}
         self._outputs = [(self._texts.lines, LogFile(where, "mail", header=self._header, **limits))]
         if json:
@@ -120,6 +120,12 @@ class MailLog:
         self._flush(0)
         for _, file in self._outputs:
             file.close()
+
+    def roll_over(self) -> None:
+        """What is queued is written first; then each file gets its dated name and a new one begins. Raises OSError."""
+        self._flush(0)
+        for _, file in self._outputs:
+            file.roll_over(self._clock())
 
     def close(self) -> None:
         self._flush(0)

@@ -56,6 +56,12 @@ class LogFile:
             return False
         return True
 
+    def roll_over(self, now_ms: int) -> None:
+        """Now, whatever its size. Raises OSError."""
+        if self._ready(now_ms):
+            self._roll(now_ms)
+        self._ready(now_ms)
+
     def report(self) -> str:
         """What an operator must know once writing works again: that lines were lost, and why. "" = nothing."""
         if not self.lost:

@@ -187,6 +187,7 @@ def build(base: Path, number: int, heard: Callable[[list[str]], None] | None = N
 async def _init(place: Place, hop: Hop) -> None:
     address = json.dumps(place.address)
     options = {"cpq.address": address, "cpq.source": address, "web.enabled": "false", "web.address": address}
+    options["ssh.enabled"] = "false"
     if place.role == "gateway":
         options |= {
             "gateway.listeners.0.address": address,

@@ -97,11 +97,13 @@ class Site:
                 "cpq.port": str(CPQ_PORT),
                 "web.address": address,
                 "web.port": str(WEB_PORT),
+                "ssh.enabled": "false",
             }
         return {
             **HASTE,
             "cpq.address": address,
             "web.enabled": "false",
+            "ssh.enabled": "false",
             "gateway.listeners.0.address": address,
             "gateway.listeners.0.port": str(SMTP_PORT),
             "gateway.listeners.0.recipients.0.match": '"ALL"',

@@ -22,6 +22,7 @@ def test_the_commands_of_a_new_user_lead_to_a_held_message(world: World, tmp_pat
     password.write_text("correct horse battery\n")
     for role, (directory, address) in places.items():
         options = [f'cpq.address="{address}"', f'web.address="{address}"', f"web.port={WEB_PORT}"]
+        options.append(f'ssh.address="{address}"')
         if role == "gateway":
             options += [
                 f'gateway.listeners.0.address="{address}"',

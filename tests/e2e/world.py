@@ -30,7 +30,8 @@ from pratique.front.init import initialise
 from tests.e2e.next_hop import NextHop
 from tests.e2e.talk import Talk
 
-SMTP_PORT, CPQ_PORT, WEB_PORT = 2525, 7025, 8443
+SMTP_PORT, CPQ_PORT, WEB_PORT, SSH_PORT = 2525, 7025, 8443, 2222
+PORTS = (SMTP_PORT, CPQ_PORT, WEB_PORT, SSH_PORT)
 READY_SECONDS = 20.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
@@ -71,7 +72,7 @@ def free_network() -> str:
     first = 1 + os.getpid() % 250
     while True:
         network = f"127.{first}.{next(_networks) % 250 + 1}"
-        if all(_is_free(f"{network}.{host}", port) for host in (1, 2, 9) for port in (SMTP_PORT, CPQ_PORT, WEB_PORT)):
+        if all(_is_free(f"{network}.{host}", port) for host in (1, 2, 9) for port in PORTS):
             return network
 
 
@@ -268,6 +269,7 @@ class World:
     def _options(self, appliance: Appliance) -> dict[str, str]:
         address = json.dumps(appliance.address)
         common = {"cpq.address": address, "cpq.source": address, "web.address": address, "web.port": str(WEB_PORT)}
+        common |= {"ssh.address": address, "ssh.port": str(SSH_PORT), "ssh.enabled": "false"}  # its tests enable it
         if appliance.role == "manager":
             return common
         return {

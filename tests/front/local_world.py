@@ -39,13 +39,14 @@ def free_address() -> str:
 async def made(role: str, directory: Path, **overrides: str) -> str:
     """`pratique init`; the address that it listens on."""
     address = free_address()
-    options = {"cpq.address": f'"{address}"', "web.address": f'"{address}"', "web.port": "8443", **overrides}
+    options = {"cpq.address": f'"{address}"', "web.address": f'"{address}"', "web.port": "8443", "ssh.enabled": "false"}
     if role == "gateway":
         options |= {
             "gateway.listeners.0.address": f'"{address}"',
             "gateway.listeners.0.port": "2525",
             "gateway.virus.builtin": "false",
         }
+    options |= {"ssh.address": f'"{address}"', **overrides}
     await initialise(role, directory, name=f"{role}.example", overrides=options, password=PASSWORD)
     return address
 

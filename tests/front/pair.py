@@ -133,6 +133,7 @@ class Pair:
     async def _init(self, place: Place, overrides: dict[str, str]) -> None:
         address = json.dumps(place.address)
         common = {"cpq.address": address, "cpq.source": address, "web.enabled": "false", "web.address": address}
+        common["ssh.enabled"] = "false"
         name = f"{place.directory.name}.test"
         await initialise(
             place.role,

@@ -56,14 +56,18 @@ def test_serials_differ(tmp_path: Path) -> None:
     assert len(serials) == 3
 
 
-@pytest.mark.parametrize(("uid", "ports"), [(0, (25, 443)), (1000, (2525, 8443))])
-def test_ports_are_those_that_this_user_may_bind(
-    uid: int, ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("uid", "sshd", "ports"),
+    [(0, None, (25, 443, 22)), (0, "/usr/sbin/sshd", (25, 443, 2222)), (1000, None, (2525, 8443, 2222))],
+)
+def test_ports_are_those_that_this_user_may_bind_and_never_that_of_the_machines_own_ssh_server(
+    uid: int, sshd: str | None, ports: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: uid)
+    monkeypatch.setattr("shutil.which", lambda name, path="": sshd)
     options = initial_options("gateway", "gw", "S" * 20)
     assert isinstance(options, GatewayOptions)
-    assert (options.gateway.listeners[0].port, options.web.port) == ports
+    assert (options.gateway.listeners[0].port, options.web.port, options.ssh.port) == ports
 
 
 def test_a_pass_phrase_is_made_or_taken_and_kept_only_as_a_hash(tmp_path: Path) -> None:

@@ -18,20 +18,22 @@ class Permission(StrEnum):
     CONFIGURE = "configure"  # make, change and drop quarantines
     STATUS = "status"  # counters, links, queue
     QUEUE = "queue"  # a gateway's own copies: deliver or give up
+    LOGS = "logs"  # read the logs: subjects and addresses of all mail, whatever quarantine it is in
     ADMINISTER = "administer"  # peers and users; the gateway that a release goes to
+    OWN = "own"  # one's own pass phrase, keys and second factor
 
 
-_REVIEWER = frozenset({Permission.VIEW, Permission.PROCESS})
+_REVIEWER = frozenset({Permission.VIEW, Permission.PROCESS, Permission.OWN})
 _ALL = frozenset(Permission)
 
 ROLES: dict[str, frozenset[Permission]] = {
     "administrator": _ALL,
-    "email-administrator": _REVIEWER | {Permission.CONFIGURE, Permission.STATUS, Permission.QUEUE},
-    "operator": _REVIEWER | {Permission.STATUS, Permission.QUEUE},
+    "email-administrator": _REVIEWER | {Permission.CONFIGURE, Permission.STATUS, Permission.QUEUE, Permission.LOGS},
+    "operator": _REVIEWER | {Permission.STATUS, Permission.QUEUE, Permission.LOGS},
     "guest": _REVIEWER,
     "helpdesk": _REVIEWER,
-    "read-only-operator": _REVIEWER | {Permission.STATUS},
-    "technician": frozenset({Permission.STATUS}),
+    "read-only-operator": _REVIEWER | {Permission.STATUS, Permission.LOGS},
+    "technician": frozenset({Permission.STATUS, Permission.OWN}),
 }
 
 # They configure all quarantines, so hiding some from them would hide nothing.
@@ -40,7 +42,7 @@ SEE_ALL = frozenset({"administrator", "email-administrator"})
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who acts. `authn` says how that was proved: password, token, local."""
+    """Who acts. `authn` says how that was proved: password, password+code, key, token, local."""
 
     name: str
     role: str

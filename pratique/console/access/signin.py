@@ -6,9 +6,10 @@ An unknown user, a disabled one and a wrong pass phrase are told apart by nobody
 """
 
 import asyncio
+import copy
 import hmac
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -41,6 +42,14 @@ class SignInDelayed(Exception):
 class SignedIn:
     person: Person
     token: str = ""  # a new or renewed one, to be handed to the client
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who signed in for as long as a connection lives; `mark` tells the pass phrase of that moment from later ones."""
+
+    person: Person
+    mark: str
 
 
 class SignIn:
@@ -100,6 +109,18 @@ class SignIn:
         self._throttle.succeeded(account, address)
         self._remember(mark)
 
+    async def by_code(self, name: str, address: str, check: Callable[[], Awaitable[bool]]) -> None:
+        """The second factor of somebody whose pass phrase was right. Its guesses wait on an account of their own: the
+        right pass phrase before each would else forgive them. Raises SignInRefused, SignInDelayed."""
+        account = f"{name[:NAME_CHARS_MAX]}\0code"
+        if (seconds := self._throttle.wait(account, address)) > 0:
+            raise SignInDelayed(seconds)
+        self._throttle.charge(account, address)
+        if not await check():
+            self._note("sign-in-failed", name[:NAME_CHARS_MAX], address)
+            raise SignInRefused
+        self._throttle.succeeded(account, address)
+
     async def log_in(self, name: str, password: str, address: str) -> SignedIn:
         """As by_password, with a token for the calls to come."""
         found = await self.by_password(name, password, address)
@@ -119,6 +140,29 @@ class SignIn:
         if session.is_past_half(self._now()):
             renewed = self._sessions.issue(user.name, user.password, number=session.number)
         return SignedIn(_person(user, "token", session.number), renewed)
+
+    # --- for as long as a connection lives
+    def standing(self, name: str, authn: str, session: str) -> Standing:
+        """Somebody who has just been proved. Raises SignInRefused when there is no such user (any more)."""
+        user = self._find(name)
+        if user is None or user.disabled:
+            raise SignInRefused
+        return Standing(_person(user, authn, session), self._sessions.mark(user.password))
+
+    def still(self, standing: Standing) -> Person:
+        """The same person with the role and quarantines of now. Raises SignInRefused for a user who was disabled or
+        taken away, or has another pass phrase since."""
+        person = standing.person
+        now = self.standing(person.name, person.authn, person.session)
+        if not hmac.compare_digest(now.mark, standing.mark):
+            raise SignInRefused
+        return now.person
+
+    def heard_by(self, note: Note) -> "SignIn":
+        """The same for another face: guesses are counted together and noted by `note`."""
+        twin = copy.copy(self)
+        twin._note = note
+        return twin
 
     # --- checks that succeeded a moment ago
     def _mark(self, account: str, user: User | None, password: str) -> bytes:

@@ -8,6 +8,7 @@ or JSON lines, and never render: the faces do.
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pratique.console.access.roles import Permission, Person, may, visible
@@ -28,6 +29,7 @@ __all__ = [
     "CommandRefused",
     "Desk",
     "LinkState",
+    "Logs",
     "Why",
     "actor_of",
     "audit",
@@ -101,6 +103,17 @@ class Acts(Protocol):
     def counters(self) -> dict[str, float]: ...
 
 
+class Logs(Protocol):
+    """The log files of the appliance."""
+
+    @property
+    def directory(self) -> Path: ...
+
+    def roll_over(self) -> None:
+        """Let the current files go under dated names and begin new ones. Raises OSError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -112,6 +125,7 @@ class Desk:
     clock: Clock
     telemetry: Telemetry
     acts: Acts
+    logs: Logs | None = None  # None: this appliance writes none
 
     def quarantines(self, person: Person) -> dict[str, Quarantine]:
         """Those that the person may see, by name."""

@@ -1,1 +1,1 @@
-"""The command line over SSH. Not built yet."""
+"""The operators' command line over SSH."""

@@ -5,7 +5,9 @@ terminal over SSH, one command over SSH, the machine's own socket) is a Talk. Wh
 `mail.text.log_text` before a verb says it.
 """
 
+import importlib
 import json
+import pkgutil
 import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +16,22 @@ from typing import Any, Protocol
 from pratique.console.access.roles import Permission, Person, may
 from pratique.console.commands.desk import CommandRefused, Desk
 
-__all__ = ["BOTH", "GATEWAY", "MANAGER", "VERBS", "Call", "NoAnswer", "Talk", "Usage", "Verb", "perform", "verb"]
+__all__ = [
+    "BOTH",
+    "GATEWAY",
+    "MANAGER",
+    "VERBS",
+    "Call",
+    "NoAnswer",
+    "Talk",
+    "Usage",
+    "Verb",
+    "commands_of",
+    "load_verbs",
+    "perform",
+    "usable",
+    "verb",
+]
 
 GATEWAY = frozenset({"gateway"})
 MANAGER = frozenset({"manager"})
@@ -52,7 +69,8 @@ class Talk(Protocol):
         ...
 
     async def pause(self, seconds: float) -> bool:
-        """For live displays: wait; False when the listener ended it (Ctrl-C) or left."""
+        """Lets what was said go out, then waits; False when the listener ended it (Ctrl-C) or left. 0: a pager may
+        stand between; more: a live display, which no pager stops."""
         ...
 
 
@@ -107,6 +125,22 @@ def verb(
         return run
 
     return enter
+
+
+def load_verbs() -> None:
+    """Import every family of verbs, so that the registry is whole."""
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{__package__}.{module.name}")
+
+
+def usable(desk: Desk, person: Person) -> dict[str, Verb]:
+    """The verbs that this person may use on this appliance, by name, in order."""
+    return {
+        name: found
+        for name, found in sorted(VERBS.items())
+        if desk.role in found.places and (found.permission is None or may(person, found.permission))
+    }
 
 
 def commands_of(line: str) -> list[list[str]]:

@@ -1,0 +1,197 @@
+"""Who gets in over SSH: connections counted, pass phrases, keys and second factors proved, everything else refused.
+
+One Door is one connection; the Hall is what all of them share. A pass phrase is proved by console.access.signin, so
+guesses over SSH and over REST are slowed down together. A user with a second factor gives it behind the pass phrase,
+by the keyboard-interactive method; a key needs none, it is something that one has. RFC 4252.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import asyncssh
+
+from pratique.console.access.signin import SignIn, SignInDelayed, SignInRefused, Standing
+from pratique.console.commands import credentials
+from pratique.console.commands.desk import Desk
+from pratique.console.ssh.limits import CONNECTIONS_MAX, KEYS_OFFERED_MAX, SESSIONS_MAX, TRIES_MAX, WAITING_MAX
+from pratique.console.ssh.session import Guest, Session, Spawn
+
+PASSPHRASE, CODE = "Password: ", "Code: "
+Challenge = tuple[str, str, str, list[tuple[str, bool]]]
+
+
+@dataclass(slots=True)
+class Hall:
+    """`note` hears (what, user, address) of each sign-in, `fault` of defects."""
+
+    desk: Desk
+    signin: SignIn
+    spawn: Spawn
+    note: Callable[[str, str, str], None]
+    fault: Callable[[str], None]
+    waiting: dict["Door", None] = field(default_factory=dict)  # not signed in yet, the oldest first
+    inside: set["Door"] = field(default_factory=set)
+
+    def admit(self, door: "Door") -> None:
+        """When too many wait, the address that has most of them loses its oldest: one that floods us keeps no other
+        out."""
+        self.waiting[door] = None
+        if len(self.waiting) > WAITING_MAX:
+            most = Counter(waiting.address for waiting in self.waiting).most_common(1)[0][0]
+            next(waiting for waiting in self.waiting if waiting.address == most).drop()
+
+    def signed_in(self, door: "Door") -> bool:
+        self.waiting.pop(door, None)
+        if len(self.inside) >= CONNECTIONS_MAX:
+            return False
+        self.inside.add(door)
+        return True
+
+    def close(self, why: str) -> None:
+        for door in (*self.waiting, *self.inside):
+            door.send_away(asyncssh.DISC_BY_APPLICATION, why)
+
+    def leave(self, door: "Door") -> None:
+        self.waiting.pop(door, None)
+        self.inside.discard(door)
+
+
+class Door(asyncssh.SSHServer):
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self._proved: dict[str, str] = {}  # user -> how, set when everything that is asked of him was right
+        self._half: str = ""  # the user whose pass phrase was right and whose code is missing
+        self._failures = 0
+        self._keys_offered = 0
+        self._sessions = 0
+        self._standing: Standing | None = None
+        self.address = ""
+
+    # --- the connection
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
+        self.address = str(conn.get_extra_info("peername")[0])
+        self._hall.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hall.leave(self)
+        if exc is not None and not isinstance(exc, asyncssh.Error | OSError):
+            self._hall.fault(f"ssh: {type(exc).__name__}: {exc}")
+
+    def drop(self) -> None:
+        self._hall.leave(self)
+        self._conn.abort()
+
+    def send_away(self, code: int, why: str) -> None:
+        self._conn.disconnect(code, why)
+
+    # --- signing in
+    def begin_auth(self, username: str) -> bool:
+        return True  # nobody gets in without a proof
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def kbdint_auth_supported(self) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        if not await self._is_passphrase(username, password):
+            return False
+        if credentials.has_code(self._hall.desk, username):
+            return self._failed()  # there is no place for the code in this method
+        self._proved[username] = "password"
+        return True
+
+    def change_password(self, username: str, old_password: str, new_password: str) -> bool:
+        return self._failed()
+
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Challenge:
+        self._half = ""
+        return _asked(PASSPHRASE)
+
+    async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool | Challenge:
+        if len(responses) != 1:
+            return self._failed()
+        if self._half == username:
+            self._half = ""
+            return await self._is_code(username, responses[0])
+        if not await self._is_passphrase(username, responses[0]):
+            return False
+        if credentials.has_code(self._hall.desk, username):
+            self._half = username
+            return _asked(CODE)
+        self._proved[username] = "password"
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether it is one of the user's; asyncssh checks the signature."""
+        self._keys_offered += 1
+        if self._keys_offered > KEYS_OFFERED_MAX:
+            self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many keys were offered")
+            return False
+        line = key.export_public_key("openssh").decode("ascii", "replace")
+        return credentials.is_key(self._hall.desk, username, line)
+
+    def auth_completed(self) -> None:
+        name = str(self._conn.get_extra_info("username"))
+        try:
+            standing = self._hall.signin.standing(name, self._proved.get(name, "key"), "")
+        except SignInRefused:
+            self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Permission denied")
+            return
+        if not self._hall.signed_in(self):
+            self._conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, "Too many operators are signed in")
+            return
+        self._standing = standing
+        self._hall.note("sign-in", name, self.address)
+
+    async def _is_passphrase(self, username: str, text: str) -> bool:
+        try:
+            await self._hall.signin.by_password(username, text, self.address)
+        except SignInRefused:
+            return self._failed()
+        except SignInDelayed as delayed:
+            return self._delayed(delayed)
+        return True
+
+    async def _is_code(self, username: str, text: str) -> bool:
+        desk = self._hall.desk
+        try:
+            await self._hall.signin.by_code(username, self.address, lambda: credentials.take_code(desk, username, text))
+        except SignInRefused:
+            return self._failed()
+        except SignInDelayed as delayed:
+            return self._delayed(delayed)
+        self._proved[username] = "password+code"
+        return True
+
+    def _delayed(self, delayed: SignInDelayed) -> bool:
+        self._conn.send_auth_banner(f"Too many failed sign-ins; try again in {delayed.seconds:.0f} s.\n")
+        return self._failed()
+
+    def _failed(self) -> bool:
+        self._failures += 1
+        if self._failures >= TRIES_MAX:
+            self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many failed sign-ins")
+        return False
+
+    # --- what a client may open: sessions, and nothing else (the base class refuses every forwarding)
+    def session_requested(self) -> Session | bool:
+        standing = self._standing
+        if standing is None or self._sessions >= SESSIONS_MAX:
+            return False
+        self._sessions += 1
+        signin = self._hall.signin
+        return Session(Guest(self._hall.desk, lambda: signin.still(standing), self._hall.spawn), gone=self._closed)
+
+    def _closed(self) -> None:
+        self._sessions -= 1
+
+
+def _asked(prompt: str) -> Challenge:
+    return "", "", "", [(prompt, False)]

@@ -1,0 +1,26 @@
+"""What the SSH face offers a client, and what it lets one cost. Each limit has its reason beside it."""
+
+LOGIN_SECONDS = 20  # a person with a pass phrase and a code needs ten
+TRIES_MAX = 3  # pass phrases or codes on one connection; what they cost beyond it is the throttle's
+KEYS_OFFERED_MAX = 20  # an agent offers all that it has; each is one look into a short list
+WAITING_MAX = 10  # connections that have not signed in, over all addresses
+CONNECTIONS_MAX = 100  # operators and their scripts are tens
+SESSIONS_MAX = 10  # of one connection at once, as OpenSSH has it
+IDLE_SECONDS = 1_800.0  # at the prompt without a command: a terminal that was left alone
+KEEPALIVE_SECONDS = 60  # a client that is gone without a word is noticed after three of them
+LINES_AHEAD_MAX = 200  # typed or piped in and not yet done; the sender waits beyond it
+HISTORY_LINES = 200
+TERMINAL_COLUMNS_MAX = 1_000  # a wider one is a client's joke, and padding costs octets
+
+# Without SHA-1, CBC, NIST curves and MACs over plain text; the first is safe against a later quantum computer.
+KEX = ("mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org")
+CIPHERS = ("chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr")
+MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
+SIGNATURES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
