@@ -419,6 +419,22 @@ def passwd(directory: Path, /, *, user: str = "admin", file: Path | None = None,
 
 
 @app.command
+def shell(directory: Path, command: str = "", /) -> int:
+    """The operators' command line of the running appliance, on its own machine; `help` in it lists the commands.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    command
+        Do this and end, as in `pratique shell DIR 'tophosts; status'`. Without it there is a prompt.
+    """
+    from pratique.front.shell import shell as run_shell
+
+    return run_shell(directory, command)
+
+
+@app.command
 def fsck(
     directory: Path,
     /,

@@ -19,6 +19,7 @@ from pratique.console.access.roles import Person, local_person
 from pratique.console.commands.desk import CommandRefused, Desk
 from pratique.front.appliance import Appliance
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench
+from pratique.front.shell_talk import UNASKED, serve_line
 from pratique.gateway.app import Gateway
 from pratique.telemetry import events as log
 
@@ -72,7 +73,14 @@ class Control:
         self._writers.add(writer)
         try:
             while line := await reader.readline():
-                writer.write(json.dumps(await self._answer(person, line)).encode() + b"\n")
+                asked = _object(line)
+                if asked is not None and any(key in asked for key in UNASKED):
+                    continue
+                if asked is not None and asked.get("command") == "verb":
+                    answer = await self._verb(person, asked.get("arguments"), reader, writer)
+                else:
+                    answer = await self._answer(person, asked)
+                writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError):
             pass  # the other side left, or its line is beyond LINE_BYTES_MAX
@@ -80,13 +88,18 @@ class Control:
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, person: Person, line: bytes) -> dict[str, Any]:
-        try:
-            asked = json.loads(line)
-            command, arguments = asked["command"], asked["arguments"]
-            act = LOCAL_ACTS.get(command) if isinstance(command, str) else None
-        except (ValueError, KeyError, TypeError, RecursionError):
+    async def _verb(
+        self, person: Person, arguments: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> dict[str, Any]:
+        if not isinstance(arguments, dict):
             return {"ok": False, "error": "not a command"}
+        return await serve_line(self._bench.desk, person, arguments, reader=reader, writer=writer)
+
+    async def _answer(self, person: Person, asked: dict[str, Any] | None) -> dict[str, Any]:
+        if asked is None or "command" not in asked or "arguments" not in asked:
+            return {"ok": False, "error": "not a command"}
+        command, arguments = asked["command"], asked["arguments"]
+        act = LOCAL_ACTS.get(command) if isinstance(command, str) else None
         if act is None or not isinstance(arguments, dict):
             return {"ok": False, "error": "this appliance does not know the command; is it of another version?"}
         try:
@@ -98,6 +111,14 @@ class Control:
         except Exception as error:  # noqa: BLE001 - the session of one command must not end the appliance
             self._appliance.mail_log.emit(log.Fault(error=f"local {command}: {type(error).__name__}: {error}"))
             return {"ok": False, "error": f"{command} failed: {error}; the log says more"}
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return asked if isinstance(asked, dict) else None
 
 
 def _bound(directory: Path) -> socket.socket:

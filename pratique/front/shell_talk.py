@@ -1,0 +1,88 @@
+"""The far end of `pratique shell`: one line of the command line over the control socket, as verbs hear it.
+
+The client sends {"command": "verb", "arguments": {"line": ..., "width": ...}}. While the line is done it reads objects
+of one key each: {"text": ...} and {"complaint": ...} to be shown as they are, {"live": true} before a display that no
+pager may stop, {"ask": question, "default": ..., "secret": ...}, which it answers with {"answer": text or null}. It may
+send {"stop": true} (Ctrl-C). The end is {"ok": true, "result": {"status": ..., "ended": ...}}.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from pratique.console.access.roles import Person
+from pratique.console.commands.desk import Desk
+from pratique.console.verbs.line import run_line
+from pratique.console.verbs.verb import NoAnswer, load_verbs
+from pratique.mail.text import screen_text
+
+PIECE_CHARS = 65_536  # of a text; a line of the socket is bounded
+COLUMNS, COLUMNS_MAX = 80, 1_000
+UNASKED = ("answer", "stop")  # what a client may send when the line has just ended: nobody waits for it any more
+
+
+class SocketTalk:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, width: int) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._stopped = False
+        self._live = False
+        self.width = width
+
+    def say(self, text: str = "") -> None:
+        self._send_text("text", text)
+
+    def complain(self, text: str) -> None:
+        self._send_text("complaint", text)
+
+    async def ask(self, question: str, default: str = "", *, secret: bool = False) -> str:
+        self._send({"ask": screen_text(question), "default": screen_text(default), "secret": secret})
+        await self._writer.drain()
+        while (told := await self._told()) is not None:
+            if "answer" in told or "stop" in told:
+                answer = told.get("answer")
+                if isinstance(answer, str):
+                    return answer
+                break
+        raise NoAnswer(question)
+
+    async def pause(self, seconds: float) -> bool:
+        if seconds > 0 and not self._live:
+            self._live = True
+            self._send({"live": True})
+        await self._writer.drain()
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._stopped:
+                    told = await self._told()
+                    self._stopped = told is None or "stop" in told
+        except TimeoutError:
+            return True
+        return False
+
+    async def _told(self) -> dict[str, Any] | None:
+        """The next object from the client; None when it has left. Raises ValueError when it is none."""
+        line = await self._reader.readline()
+        told = json.loads(line) if line else None
+        return told if isinstance(told, dict) else None
+
+    def _send_text(self, kind: str, text: str) -> None:
+        whole = screen_text(text) + "\n"
+        for at in range(0, len(whole), PIECE_CHARS):
+            self._send({kind: whole[at : at + PIECE_CHARS]})
+
+    def _send(self, told: dict[str, Any]) -> None:
+        self._writer.write(json.dumps(told).encode() + b"\n")
+
+
+async def serve_line(
+    desk: Desk, person: Person, arguments: dict[str, Any], *, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> dict[str, Any]:
+    """Do the line and return the last object for the client. Raises ValueError, OSError when it breaks off."""
+    load_verbs()
+    line, width = arguments.get("line"), arguments.get("width", COLUMNS)
+    if not isinstance(line, str) or not isinstance(width, int):
+        return {"ok": False, "error": "a line is missing"}
+    talk = SocketTalk(reader, writer, max(COLUMNS // 2, min(width, COLUMNS_MAX)))
+    outcome = await run_line(desk, lambda: person, line, talk)
+    return {"ok": True, "result": {"status": outcome.status, "ended": outcome.ended}}
