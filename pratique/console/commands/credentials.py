@@ -107,6 +107,12 @@ async def drop_key(desk: Desk, person: Person, fingerprint: str, name: str = "")
     return key
 
 
+@command("code-status", Permission.OWN)
+async def code_status(desk: Desk, person: Person, name: str = "") -> bool:
+    """Whether a user signs in with a second factor."""
+    return has_code(desk, _subject(desk, person, name).name)
+
+
 @command("begin-code", Permission.OWN)
 async def begin_code(desk: Desk, person: Person) -> Enrolment:
     """A secret for an authenticator program. Nothing is kept until `confirm-code` has seen a code made with it."""
