@@ -15,13 +15,14 @@ from pratique.console.access.signin import SignIn, SignInDelayed, SignInRefused,
 from pratique.console.commands import credentials
 from pratique.console.commands.desk import Desk
 from pratique.console.ssh.limits import CONNECTIONS_MAX, KEYS_OFFERED_MAX, SESSIONS_MAX, TRIES_MAX, WAITING_MAX
+from pratique.console.ssh.pace import Pace
 from pratique.console.ssh.session import Guest, Session, Spawn
 
 PASSPHRASE, CODE = "Password: ", "Code: "
 Challenge = tuple[str, str, str, list[tuple[str, bool]]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Hall:
     """`note` hears (what, user, address) of each sign-in, `fault` of defects."""
 
@@ -30,12 +31,16 @@ class Hall:
     spawn: Spawn
     note: Callable[[str, str, str], None]
     fault: Callable[[str], None]
+    pace: Pace
     waiting: dict["Door", None] = field(default_factory=dict)  # not signed in yet, the oldest first
     inside: set["Door"] = field(default_factory=set)
 
     def admit(self, door: "Door") -> None:
-        """When too many wait, the address that has most of them loses its oldest: one that floods us keeps no other
-        out."""
+        """Drops one that comes too fast. When too many wait, the address that has most of them loses its oldest: one
+        that floods us keeps no other out."""
+        if not self.pace.allows(door.address):
+            door.drop()
+            return
         self.waiting[door] = None
         if len(self.waiting) > WAITING_MAX:
             most = Counter(waiting.address for waiting in self.waiting).most_common(1)[0][0]

@@ -10,6 +10,7 @@ from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Desk
 from pratique.console.ssh import limits
 from pratique.console.ssh.door import Door, Hall
+from pratique.console.ssh.pace import Pace
 from pratique.console.ssh.session import Spawn
 from pratique.console.verbs.line import LINE_CHARS_MAX
 from pratique.console.verbs.verb import load_verbs
@@ -30,7 +31,14 @@ class SshServer:
         note: Callable[[str, str, str], None],
         fault: Callable[[str], None],
     ) -> None:
-        self._hall = Hall(desk, signin.heard_by(note), spawn, note, fault)
+        self._hall = Hall(
+            desk=desk,
+            signin=signin.heard_by(note),
+            spawn=spawn,
+            note=note,
+            fault=fault,
+            pace=Pace(desk.clock.monotonic),
+        )
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def start(self, address: str, port: int, host_keys: Sequence[Path]) -> None:
@@ -40,10 +48,7 @@ class SshServer:
         quiet.addHandler(logging.NullHandler())
         quiet.propagate = False
         asyncssh.set_log_level(logging.CRITICAL)
-        try:
-            keys = [asyncssh.read_private_key(path) for path in host_keys]
-        except (asyncssh.KeyImportError, ValueError) as error:
-            raise OSError(f"a host key cannot be read ({error}); remove its file and a new one is made") from error
+        keys = _key_pairs(host_keys)
         self._acceptor = await asyncssh.listen(
             address,
             port,
@@ -83,6 +88,17 @@ class SshServer:
         self._acceptor.close()
         self._hall.close(STOPPING)
         await self._acceptor.wait_closed()
+
+
+def _key_pairs(paths: Sequence[Path]) -> list[asyncssh.SSHKeyPair]:
+    """Host keys that sign by the algorithms of `limits` only: the library would offer an RSA key with SHA-1 as well."""
+    try:
+        pairs = list(asyncssh.load_keypairs([str(path) for path in paths]))
+    except (asyncssh.KeyImportError, ValueError) as error:
+        raise OSError(f"a host key cannot be read ({error}); remove its file and a new one is made") from error
+    for pair in pairs:
+        pair.host_key_algorithms = [name for name in pair.host_key_algorithms if name.decode() in limits.SIGNATURES]
+    return pairs
 
 
 def _known(algorithms: Sequence[str]) -> list[str]:

@@ -15,6 +15,13 @@ PAGER = "-Press Any Key For More-"
 COLUMNS = 80  # where there is no terminal
 
 
+def prompt_of(question: str, default: str, *, secret: bool) -> str:
+    """A question as it stands before the cursor, the answer that an empty line gives in brackets."""
+    if secret:
+        return f"{question} "
+    return f"{question}\n[{default}]> " if question else f"[{default}]> "
+
+
 class Screen(Protocol):
     """The channel to the client."""
 
@@ -70,8 +77,7 @@ class SshTalk:
         if not self._terminal or self._keyboard.ended:
             raise NoAnswer(question)
         await self.let_out()
-        shown = f"{screen_text(question)}\n[{screen_text(default)}]> " if not secret else f"{screen_text(question)} "
-        self._screen.write(shown)
+        self._screen.write(screen_text(prompt_of(question, default, secret=secret)))
         self._screen.echo(not secret)
         try:
             answer = await self._keyboard.line()
