@@ -41,7 +41,7 @@ def test_the_description_has_the_shape_of_the_contract(tmp_path: Path) -> None:
     manager, gateway = described["appliances"]  # type: ignore[misc]
     keys = {"name", "role", "smtp", "cpq", "ssh", "web", "user", "password", "dir"}
     assert set(manager) == set(gateway) == keys
-    assert (manager["smtp"], manager["ssh"], manager["cpq"]) == (None, None, "127.0.77.1:7025")
+    assert (manager["smtp"], manager["ssh"], manager["cpq"]) == (None, "127.0.77.1:2222", "127.0.77.1:7025")
     assert (gateway["smtp"], gateway["web"], gateway["dir"]) == (
         "127.0.77.2:2525",
         "127.0.77.2:8443",

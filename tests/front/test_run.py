@@ -34,10 +34,14 @@ def test_the_ready_line_names_every_place(gateway: Path) -> None:
     options = read_options(gateway)
     assert isinstance(options, GatewayOptions)
     web = replace(options.web, address="127.0.0.9", port=8443)
-    assert _line(replace(options, web=web)) == (
-        "gw.test ready (gateway): smtp 127.0.0.9:2525, quarantine port 127.0.0.9:7025, REST https://127.0.0.9:8443"
+    ssh = replace(options.ssh, address="127.0.0.9", port=2222)
+    options = replace(options, web=web, ssh=ssh)
+    assert _line(options) == (
+        "gw.test ready (gateway): smtp 127.0.0.9:2525, quarantine port 127.0.0.9:7025, REST https://127.0.0.9:8443, "
+        "ssh 127.0.0.9:2222"
     )
     assert "REST" not in _line(replace(options, web=replace(web, enabled=False)))
+    assert "ssh" not in _line(replace(options, ssh=replace(ssh, enabled=False)))
 
 
 def test_a_bad_configuration_is_said_and_nothing_starts(gateway: Path, capsys: pytest.CaptureFixture[str]) -> None:
