@@ -109,21 +109,21 @@ class SshTalk:
     async def let_out(self, *, live: bool = False) -> None:
         """Write what was said."""
         lines, self._said = self._said, []
-        rows_max = self._screen.size[1] - 1
-        if live or not self._paged or rows_max < 1:
+        if live or not self._paged or self._screen.size[1] < 2:
             if lines:
                 self._screen.write("\n".join(lines) + "\n")
-                await self._screen.drained()
-            return
-        for line in lines:
-            rows = max(1, -(-len(line) // self.width))
-            if self._rows and self._rows + rows > rows_max:
-                await self._wait_for_key()
-                if self._skipping:
-                    return
+        else:
+            for line in lines:
+                await self._page(line)
+        await self._screen.drained()
+
+    async def _page(self, line: str) -> None:
+        rows = max(1, -(-len(line) // self.width))
+        if self._rows and self._rows + rows > self._screen.size[1] - 1 and not self._skipping:
+            await self._wait_for_key()
+        if not self._skipping:
             self._rows += rows
             self._screen.write(line + "\n")
-        await self._screen.drained()
 
     async def _wait_for_key(self) -> None:
         self._screen.write(PAGER)

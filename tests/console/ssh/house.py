@@ -11,6 +11,7 @@ import asyncssh
 
 from pratique.console.commands.desk import Desk
 from pratique.console.ssh.server import SshServer
+from pratique.console.verbs.verb import load_verbs
 from pratique.fleet.identity import Keys, create_host_keys
 from pratique.net.tasks import Tasks
 from pratique.store.moves import PutUser
@@ -18,6 +19,7 @@ from pratique.telemetry import events as log
 from pratique.telemetry.mail_log import MailLog
 from tests.console.rest_world import PASSWORD, RestWorld, open_world
 
+load_verbs()  # before a fixture remembers the registry
 SECONDS = 10.0
 SERIAL = "0123456789ABCDEF0123"
 
