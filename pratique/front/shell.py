@@ -98,7 +98,7 @@ class Shell:
 
     def __init__(self, sock: socket.socket, terminal: Terminal) -> None:
         self._sock = sock
-        self._lines = sock.makefile("rb")
+        self._read = b""
         self._terminal = terminal
         self._rows = 0
         self._paged = False
@@ -111,7 +111,7 @@ class Shell:
         self._send({"command": "verb", "arguments": {"line": line, "width": width}})
         while True:
             try:
-                told = json.loads(self._lines.readline() or b'{"ok": false, "error": "the appliance has ended"}')
+                told = json.loads(self._line() or b'{"ok": false, "error": "the appliance has ended"}')
                 if "ok" in told:
                     break
                 self._heed(told)
@@ -125,10 +125,22 @@ class Shell:
     def names(self) -> list[str]:
         """The verbs that there are."""
         heard: list[str] = []
-        quiet = Shell(self._sock, _Heard(heard))
-        quiet._lines = self._lines
-        quiet.run("help --json", paged=False)
+        terminal, self._terminal = self._terminal, _Heard(heard)
+        try:
+            self.run("help --json", paged=False)
+        finally:
+            self._terminal = terminal
         return [row["name"] for row in json.loads("".join(heard))]
+
+    def _line(self) -> bytes:
+        """The next line; b"" at the end. What was read before a Ctrl-C is kept for the next call."""
+        while b"\n" not in self._read:
+            octets = self._sock.recv(65_536)
+            if not octets:
+                return b""
+            self._read += octets
+        line, _, self._read = self._read.partition(b"\n")
+        return line
 
     def _send(self, said: dict[str, Any]) -> None:
         self._sock.sendall(json.dumps(said).encode() + b"\n")

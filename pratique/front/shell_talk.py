@@ -27,15 +27,17 @@ class SocketTalk:
         self._writer = writer
         self._stopped = False
         self._live = False
+        self._said: list[tuple[str, str]] = []  # not sent yet: whether a pager may stop it shows at the next wait
         self.width = width
 
     def say(self, text: str = "") -> None:
-        self._send_text("text", text)
+        self._said.append(("text", text))
 
     def complain(self, text: str) -> None:
-        self._send_text("complaint", text)
+        self._said.append(("complaint", text))
 
     async def ask(self, question: str, default: str = "", *, secret: bool = False) -> str:
+        self.let_out()
         self._send({"ask": screen_text(question), "default": screen_text(default), "secret": secret})
         await self._writer.drain()
         while (told := await self._told()) is not None:
@@ -50,6 +52,7 @@ class SocketTalk:
         if seconds > 0 and not self._live:
             self._live = True
             self._send({"live": True})
+        self.let_out()
         await self._writer.drain()
         try:
             async with asyncio.timeout(seconds):
@@ -66,10 +69,13 @@ class SocketTalk:
         told = json.loads(line) if line else None
         return told if isinstance(told, dict) else None
 
-    def _send_text(self, kind: str, text: str) -> None:
-        whole = screen_text(text) + "\n"
-        for at in range(0, len(whole), PIECE_CHARS):
-            self._send({kind: whole[at : at + PIECE_CHARS]})
+    def let_out(self) -> None:
+        """Send what was said."""
+        said, self._said = self._said, []
+        for kind, text in said:
+            whole = screen_text(text) + "\n"
+            for at in range(0, len(whole), PIECE_CHARS):
+                self._send({kind: whole[at : at + PIECE_CHARS]})
 
     def _send(self, told: dict[str, Any]) -> None:
         self._writer.write(json.dumps(told).encode() + b"\n")
@@ -85,4 +91,5 @@ async def serve_line(
         return {"ok": False, "error": "a line is missing"}
     talk = SocketTalk(reader, writer, max(COLUMNS // 2, min(width, COLUMNS_MAX)))
     outcome = await run_line(desk, lambda: person, line, talk)
+    talk.let_out()
     return {"ok": True, "result": {"status": outcome.status, "ended": outcome.ended}}

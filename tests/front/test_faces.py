@@ -1,10 +1,14 @@
 """The faces start after the listeners, fail apart from each other, and can be left out."""
 
 import socket
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from pratique.fleet.identity import Keys
 from pratique.front.appliance import build
 from pratique.front.faces import Faces
 from pratique.front.files import read_options
@@ -34,3 +38,48 @@ async def test_a_port_that_is_taken_stops_the_rest_api_only(tmp_path: Path) -> N
     assert (await ask(tmp_path / "sma", "health"))["status"] == "ok"
     await faces.stop()
     await appliance.stop()
+
+
+async def test_a_port_that_is_taken_stops_the_ssh_face_only(tmp_path: Path) -> None:
+    address = await made("manager", tmp_path / "sma", **{"ssh.enabled": "true", "ssh.port": "2222"})
+    appliance = await build(tmp_path / "sma", read_options(tmp_path / "sma"), on_fatal=lambda error: None)
+    faces = Faces(appliance)
+    with socket.create_server((address, 2222)), pytest.raises(OSError, match=r"^SSH: .*in use"):
+        await faces.start()
+    with socket.create_connection((address, 8443)):
+        pass
+    assert (await ask(tmp_path / "sma", "health"))["status"] == "ok"
+    await faces.stop()
+    await appliance.stop()
+
+
+async def test_host_keys_are_made_once_for_the_owner_alone_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    await made("manager", tmp_path / "sma", **{"ssh.enabled": "true", "ssh.port": "2222", "web.enabled": "false"})
+    paths = Keys(tmp_path / "sma" / "keys").ssh_host_keys
+    kept = []
+    for _ in range(2):
+        appliance = await build(tmp_path / "sma", read_options(tmp_path / "sma"), on_fatal=lambda error: None)
+        faces = Faces(appliance)
+        await faces.start()
+        assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600, 0o600]
+        kept.append([path.read_bytes() for path in paths])
+        await faces.stop()
+        await appliance.stop()
+    assert kept[0] == kept[1]
+    paths[0].write_text("rubbish")
+    appliance = await build(tmp_path / "sma", read_options(tmp_path / "sma"), on_fatal=lambda error: None)
+    faces = Faces(appliance)
+    with pytest.raises(OSError, match=r"host key cannot be read .* remove its file"):
+        await faces.start()
+    await faces.stop()
+    await appliance.stop()
+
+
+def test_the_program_starts_without_the_libraries_of_the_faces() -> None:
+    """Mail is taken before they load."""
+    code = (
+        "import sys, pratique.front.run, pratique.front.faces;"
+        "print([name for name in ('asyncssh', 'litestar', 'uvicorn', 'pyotp') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
