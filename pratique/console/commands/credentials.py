@@ -43,6 +43,10 @@ def has_code(desk: Desk, name: str) -> bool:
     return _code(desk, name) is not None
 
 
+def keys_of(desk: Desk, name: str) -> int:
+    return len(_keys(desk, name))
+
+
 async def take_code(desk: Desk, name: str, text: str) -> bool:
     """Whether the code is good. A good one is used up, durable on return, so that nobody who saw it gets in with it."""
     known = _code(desk, name)

@@ -1,4 +1,4 @@
-"""Verbs about who signs in: passwd, sshconfig (public keys), userconfig (second factor)."""
+"""Verbs about one's own way in: passwd and sshconfig (public keys)."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -52,51 +52,6 @@ async def sshconfig(call: Call) -> None:
         call.talk.say(f"Deleted: {_shown(key)}")
     else:
         raise Usage(f"{act!a} is not known; there are: list, new, delete")
-
-
-@verb("userconfig", Permission.OWN, usage="userconfig twofactor [status | on [SECRET CODE] | off [CODE]] [user NAME]")
-async def userconfig(call: Call) -> None:
-    """Turns your second factor on or off: a code of an authenticator program, asked for behind the pass phrase.
-
-    `on` shows a secret for the program and wants a code made with it. An administrator takes off that of another, who
-    has lost the program, with `off user NAME`.
-    """
-    words, name = _for_whom(call.words)
-    area = words.pop(0).lower() if words else "twofactor"
-    if area != "twofactor":
-        raise Usage(f"{area!a} is not known; there is: twofactor")
-    act = words.pop(0).lower() if words else "status"
-    if act == "status" and not words:
-        is_on = await credentials.code_status(call.desk, call.person, name)
-        call.give({"twofactor": is_on}, lambda: f"Second factor: {'on' if is_on else 'off'}")
-    elif act == "on" and not name and len(words) in (0, 2):
-        await _turn_on(call, words)
-    elif act == "off" and len(words) <= 1:
-        await _turn_off(call, words, name)
-    else:
-        raise Usage(f"{act!a} does not go with this; there are: status, on, off")
-
-
-async def _turn_on(call: Call, words: list[str]) -> None:
-    if words:
-        secret, code = words
-    else:
-        enrolment = await credentials.begin_code(call.desk, call.person)
-        secret = enrolment.secret
-        call.talk.say(
-            f"Enter this secret into your authenticator program: {secret}\nor this address: {enrolment.address}"
-        )
-        code = await call.talk.ask("Enter the code that it shows:")
-    await credentials.confirm_code(call.desk, call.person, secret, code)
-    call.talk.say("Second factor on. From now on you are asked for a code behind the pass phrase.")
-
-
-async def _turn_off(call: Call, words: list[str], name: str) -> None:
-    code = ""
-    if not name or name == call.person.name:
-        code = words[0] if words else await call.talk.ask("Enter a code:")
-    await credentials.drop_code(call.desk, call.person, code, name)
-    call.talk.say("Second factor off.")
 
 
 async def _list_keys(call: Call, name: str) -> None:

@@ -101,7 +101,7 @@ async def test_an_administrator_does_it_for_another_and_nobody_else(logged: Logg
         ("sshconfig userkey new rubbish", 1, "no public key"),
         ("sshconfig userkey delete 1", 2, "there is no key 1"),
         ("sshconfig userkey delete SHA256:x", 1, "no key with that fingerprint"),
-        ("userconfig new", 2, "'new' is not known"),
+        ("userconfig frob", 2, "'frob' is not known"),
         ("userconfig twofactor off", 2, "give the answer with the command"),
         ("userconfig twofactor on user operator", 2, "does not go with this"),
         ("userconfig twofactor off 123456", 1, "has no second factor"),
@@ -125,7 +125,7 @@ async def test_a_second_factor_is_turned_on_with_a_code_of_it_and_off_with_anoth
     program = pyotp.TOTP(secret)
     code = program.at(_now(logged))
     assert (await hear(logged.desk, GUEST, f"userconfig twofactor on {secret} {code}"))[1] == 0
-    assert (await hear(logged.desk, GUEST, "userconfig"))[0].text == "Second factor: on"
+    assert (await hear(logged.desk, GUEST, "userconfig twofactor"))[0].text == "Second factor: on"
     assert (await hear(logged.desk, GUEST, "userconfig twofactor on"))[1] == 1
     assert (await hear(logged.desk, GUEST, f"userconfig twofactor off {code}"))[1] == 1, "a code is good once"
     logged.rest.clock.now += 60_000
