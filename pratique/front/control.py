@@ -93,7 +93,12 @@ class Control:
     ) -> dict[str, Any]:
         if not isinstance(arguments, dict):
             return {"ok": False, "error": "not a command"}
-        return await serve_line(self._bench.desk, person, arguments, reader=reader, writer=writer)
+        try:
+            return await serve_line(self._bench.desk, person, arguments, reader=reader, writer=writer)
+        except (OSError, ValueError):
+            raise  # the client left, or does not speak our words
+        except Exception as error:  # noqa: BLE001 - as below
+            return self._defect("shell", error)
 
     async def _answer(self, person: Person, asked: dict[str, Any] | None) -> dict[str, Any]:
         if asked is None or "command" not in asked or "arguments" not in asked:
@@ -109,8 +114,11 @@ class Control:
         except BadArguments as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:  # noqa: BLE001 - the session of one command must not end the appliance
-            self._appliance.mail_log.emit(log.Fault(error=f"local {command}: {type(error).__name__}: {error}"))
-            return {"ok": False, "error": f"{command} failed: {error}; the log says more"}
+            return self._defect(command, error)
+
+    def _defect(self, command: str, error: Exception) -> dict[str, Any]:
+        self._appliance.mail_log.emit(log.Fault(error=f"local {command}: {type(error).__name__}: {error}"))
+        return {"ok": False, "error": f"{command} failed: {error}; the log says more"}
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

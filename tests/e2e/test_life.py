@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import CPQ_PORT, SMTP_PORT, WEB_PORT, Appliance, World, message, until
+from tests.e2e.world import CPQ_PORT, SMTP_PORT, SSH_PORT, WEB_PORT, Appliance, World, message, until
 
 
 def test_the_commands_of_a_new_user_lead_to_a_held_message(world: World, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_the_commands_of_a_new_user_lead_to_a_held_message(world: World, tmp_pat
     password.write_text("correct horse battery\n")
     for role, (directory, address) in places.items():
         options = [f'cpq.address="{address}"', f'web.address="{address}"', f"web.port={WEB_PORT}"]
-        options.append(f'ssh.address="{address}"')
+        options += [f'ssh.address="{address}"', f"ssh.port={SSH_PORT}"]
         if role == "gateway":
             options += [
                 f'gateway.listeners.0.address="{address}"',
@@ -54,10 +54,10 @@ def test_the_commands_of_a_new_user_lead_to_a_held_message(world: World, tmp_pat
 
     world.start()
     assert gateway.output().count("\n") == 1  # one line when ready
-    assert re.fullmatch(
-        rf"gateway\.test ready \(gateway\): smtp {re.escape(gateway.address)}:{SMTP_PORT}, "
-        rf"quarantine port {re.escape(gateway.address)}:{CPQ_PORT}, REST https://{re.escape(gateway.address)}:{WEB_PORT}\n",
-        gateway.output(),
+    at = gateway.address
+    assert gateway.output() == (
+        f"gateway.test ready (gateway): smtp {at}:{SMTP_PORT}, quarantine port {at}:{CPQ_PORT}, "
+        f"REST https://{at}:{WEB_PORT}, ssh {at}:{SSH_PORT}\n"
     )
     gateway.send("a@partner.example", ["b@demo.example"], message("first"))
     assert until(manager.held)[0]["attributes"]["subject"] == "first"

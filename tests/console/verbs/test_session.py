@@ -2,7 +2,10 @@
 
 import json
 
-from pratique.console.access.roles import Person
+import pytest
+
+from pratique.console.access.roles import ROLES, Person, may
+from pratique.console.verbs.verb import VERBS
 from tests.console.verbs.conftest import Logged
 from tests.console.verbs.hearing import hear
 
@@ -50,3 +53,18 @@ async def test_help_explains_one_command(logged: Logged) -> None:
 async def test_whoami(logged: Logged) -> None:
     heard, _ = await hear(logged.desk, GUEST, "whoami")
     assert heard.text == "User: eve\nRole: guest\nSigned in by: key\nQuarantines: Policy"
+
+
+@pytest.mark.parametrize("role", [*sorted(ROLES), "unheard-of"])
+async def test_each_role_uses_the_verbs_that_its_permissions_allow_and_no_other(logged: Logged, role: str) -> None:
+    """Every verb for every role: what is not granted is refused before it runs, and help does not name it."""
+    person = Person(role, role, "password")
+    heard, _ = await hear(logged.desk, person, "help --json")
+    listed = {row["name"] for row in json.loads(heard.text)}
+    for name, verb in VERBS.items():
+        here = "manager" in verb.places
+        allowed = here and (verb.permission is None or may(person, verb.permission))
+        assert (name in listed) == allowed, name
+        if not allowed:
+            refused, status = await hear(logged.desk, person, name)
+            assert status == (1 if here else 2) and refused.said == [], name
