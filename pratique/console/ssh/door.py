@@ -18,6 +18,7 @@ from pratique.console.ssh.limits import CONNECTIONS_MAX, KEYS_OFFERED_MAX, SESSI
 from pratique.console.ssh.pace import Pace
 from pratique.console.ssh.session import Guest, Session, Spawn
 
+CLIENTS_FAULTS = (asyncssh.Error, OSError, ValueError)  # the last: octets that are no packet
 PASSPHRASE, CODE = "Password: ", "Code: "
 Challenge = tuple[str, str, str, list[tuple[str, bool]]]
 
@@ -81,7 +82,7 @@ class Door(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hall.leave(self)
-        if exc is not None and not isinstance(exc, asyncssh.Error | OSError):
+        if exc is not None and not isinstance(exc, CLIENTS_FAULTS):
             self._hall.fault(f"ssh: {type(exc).__name__}: {exc}")
 
     def drop(self) -> None:

@@ -1,6 +1,8 @@
 """Who gets in over SSH, and who does not: pass phrases, keys, codes, forwarding, floods."""
 
 import asyncio
+import random
+import struct
 from collections.abc import Callable
 
 import asyncssh
@@ -281,6 +283,38 @@ async def test_an_address_that_connects_too_fast_is_dropped_without_a_word(house
         writer.close()
     assert greetings[:CONNECTIONS_BURST] == [b"SSH-2.0-Pratique\r\n"] * CONNECTIONS_BURST
     assert greetings[CONNECTIONS_BURST:] == [b"", b""]
+
+
+async def test_garbage_ends_its_own_connection_and_nothing_else(house: House) -> None:
+    """Before the first key exchange anybody may send anything; the fixture asserts that no fault of ours came of it."""
+    draw = random.Random(7)
+    for number in range(120):
+        if number % CONNECTIONS_BURST == 0:
+            house.later(60)
+        kind = draw.choice([1, 2, 5, 20, 21, 30, 50, 60, 80, 90, 100])
+        payload = bytes([kind]) + draw.randbytes(draw.randrange(200))
+        padding = 8 - (5 + len(payload)) % 8 + 8
+        packet = struct.pack(">IB", len(payload) + 1 + padding, padding) + payload + bytes(padding)
+        garbage = draw.choice(
+            [
+                draw.randbytes(2_000),
+                b"A" * 100_000,
+                b"SSH-2.0-x\r\n" + draw.randbytes(3_000),
+                b"SSH-2.0-x\r\n" + b"\xff" * 400,
+                b"SSH-2.0-x\r\n" + packet,
+                b"SSH-2.0-x\r\n" + packet * 3,
+            ]
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+        try:
+            writer.write(garbage)
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(), 5)
+        except OSError:
+            pass  # it was closed before it had read all
+        writer.close()
+    house.later(60)
+    assert (await house.said("version"))[2] == 0
 
 
 async def test_only_strong_algorithms_are_offered(house: House) -> None:
