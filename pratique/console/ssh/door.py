@@ -14,7 +14,14 @@ import asyncssh
 from pratique.console.access.signin import SignIn, SignInDelayed, SignInRefused, Standing
 from pratique.console.commands import credentials
 from pratique.console.commands.desk import Desk
-from pratique.console.ssh.limits import CONNECTIONS_MAX, KEYS_OFFERED_MAX, SESSIONS_MAX, TRIES_MAX, WAITING_MAX
+from pratique.console.ssh.limits import (
+    CONNECTIONS_MAX,
+    KEYS_OFFERED_MAX,
+    KNOWN_MAX,
+    SESSIONS_MAX,
+    TRIES_MAX,
+    WAITING_MAX,
+)
 from pratique.console.ssh.pace import Pace
 from pratique.console.ssh.session import Guest, Session, Spawn
 
@@ -35,23 +42,29 @@ class Hall:
     pace: Pace
     waiting: dict["Door", None] = field(default_factory=dict)  # not signed in yet, the oldest first
     inside: set["Door"] = field(default_factory=set)
+    known: dict[str, None] = field(default_factory=dict)  # addresses of successful sign-ins, the last ones last
 
     def admit(self, door: "Door") -> None:
         """Drops one that comes too fast. When too many wait, the address that has most of them loses its oldest: one
-        that floods us keeps no other out."""
+        that floods us keeps no other out, and no flood keeps out whoever signed in from there before."""
         if not self.pace.allows(door.address):
             door.drop()
             return
         self.waiting[door] = None
         if len(self.waiting) > WAITING_MAX:
-            most = Counter(waiting.address for waiting in self.waiting).most_common(1)[0][0]
-            next(waiting for waiting in self.waiting if waiting.address == most).drop()
+            strangers = [waiting for waiting in self.waiting if waiting.address not in self.known] or list(self.waiting)
+            most = Counter(waiting.address for waiting in strangers).most_common(1)[0][0]
+            next(waiting for waiting in strangers if waiting.address == most).drop()
 
     def signed_in(self, door: "Door") -> bool:
         self.waiting.pop(door, None)
         if len(self.inside) >= CONNECTIONS_MAX:
             return False
         self.inside.add(door)
+        self.known.pop(door.address, None)
+        self.known[door.address] = None
+        if len(self.known) > KNOWN_MAX:
+            del self.known[next(iter(self.known))]
         return True
 
     def close(self, why: str) -> None:

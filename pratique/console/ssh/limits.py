@@ -4,6 +4,7 @@ LOGIN_SECONDS = 20  # a person with a pass phrase and a code needs ten
 TRIES_MAX = 3  # pass phrases or codes on one connection; what they cost beyond it is the throttle's
 KEYS_OFFERED_MAX = 20  # an agent offers all that it has; each is one look into a short list
 WAITING_MAX = 10  # connections that have not signed in, over all addresses
+KNOWN_MAX = 1_000  # addresses from which somebody signed in: they lose their place to strangers last
 CONNECTIONS_BURST = 20  # new ones from one address: scripts open several at once
 CONNECTIONS_PER_SECOND = 10.0  # and then as many, which is more than one script with a command each can do
 CONNECTIONS_MAX = 100  # operators and their scripts are tens

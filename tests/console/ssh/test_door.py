@@ -272,6 +272,27 @@ async def test_too_many_that_wait_lose_the_oldest_and_the_next_operator_gets_in(
         writer.close()
 
 
+async def test_a_flood_from_many_addresses_does_not_keep_out_an_address_that_is_known(house: House) -> None:
+    """The flood comes while the operator is signing in: between the connection and the pass phrase."""
+    assert (await house.said("version", local_addr=("127.0.3.1", 0)))[2] == 0
+    flood = []
+
+    class Slow(asyncssh.SSHClient):
+        async def password_auth_requested(self) -> str:
+            for number in range(WAITING_MAX * 2):
+                source = (f"127.0.4.{number}", 0)
+                flood.append(await asyncio.open_connection("127.0.0.1", house.server.port, local_addr=source))
+                await flood[-1][0].readline()
+            return PASSWORD
+
+    _, _, status = await house.said("version", password=None, client_factory=Slow, local_addr=("127.0.3.1", 0))
+    assert status == 0
+    with pytest.raises((asyncssh.ConnectionLost, OSError)):
+        await house.said("version", password=None, client_factory=Slow, local_addr=("127.0.5.1", 0))
+    for _, writer in flood:
+        writer.close()
+
+
 async def test_an_address_that_connects_too_fast_is_dropped_without_a_word(house: House) -> None:
     greetings = []
     for _ in range(CONNECTIONS_BURST + 2):
