@@ -7,7 +7,7 @@ from pratique.telemetry.event import Event
 
 
 # --- connections in ----------------------------------------------------------------------------------------------
-class NewIcid(Event, frozen=True, kw_only=True):
+class NewIcid(Event, frozen=True, kw_only=True, rename={"host": "client_host"}):  # a JSON line has a `host` of its own
     """protocol: SMTP, or CPQ on the quarantine port."""
 
     protocol: str

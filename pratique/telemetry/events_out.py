@@ -28,7 +28,7 @@ class Enqueued(Event, frozen=True, kw_only=True):
         )
 
 
-class ReceivedFromGateway(Event, frozen=True, kw_only=True):
+class ReceivedFromGateway(Event, frozen=True, kw_only=True, rename={"host": "gateway_host"}):
     """The manager's line that leads from the gateway's MID to its own."""
 
     mid: int

@@ -87,7 +87,8 @@ def _fields(event: Event) -> bytes:
 
 def _bounded(event: Event) -> dict[str, object]:
     """The same fields, each text cut and without lone surrogates."""
-    fields = {"type": type(event).__name__, **msgspec.structs.asdict(event)}
+    values = {field.encode_name: getattr(event, field.name) for field in msgspec.structs.fields(event)}
+    fields = {"type": type(event).__name__, **values}
     return {name: _cut(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 

@@ -36,14 +36,10 @@ def _decoders() -> tuple[Any, Any]:
 
 
 def read_event(line: bytes) -> tuple[Event, int] | None:
-    """The event of a JSON line and its time in ms; None for a line that is none of this version's. The event begins at
-    its type: what stands before is the line's, and its `host` is not the event's."""
+    """The event of a JSON line and its time in ms; None for a line that is none of this version's."""
     of_event, of_time = _decoders()
-    begin = line.find(b'"type":')
     try:
-        return of_event.decode(b"{" + line[max(begin, 0) :]), round(
-            of_time.decode(line).at.astimezone(UTC).timestamp() * 1_000
-        )
+        return of_event.decode(line), round(of_time.decode(line).at.astimezone(UTC).timestamp() * 1_000)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -204,3 +204,59 @@ async def test_argon2_says_yes_to_the_right_pass_phrase_only() -> None:
     for bad in ("", "x" * 2_000):
         with pytest.raises(ValueError, match="octets"):
             hash_password(bad)
+
+
+# --- several faces ------------------------------------------------------------------------------------------------
+async def test_guesses_over_one_face_slow_down_the_other_and_each_notes_its_own(checks: list[str]) -> None:
+    time, notes = Time(), []
+    rest = _sign_in(time)
+    ssh = rest.heard_by(lambda *said: notes.append(said))
+    for number in range(3):
+        with pytest.raises(SignInRefused):
+            await ssh.by_password("anna", f"wrong {number}", "192.0.2.1")
+    with pytest.raises(SignInDelayed):
+        await rest.by_password("anna", "right", "192.0.2.1")
+    assert notes == [("sign-in-failed", "anna", "192.0.2.1")] * 3 and len(checks) == 3
+    with pytest.raises(SignInRefused):
+        await rest.by_password("bert", "wrong", "192.0.2.2")
+    assert len(notes) == 3
+
+
+async def test_codes_wait_on_an_account_of_their_own_that_the_right_pass_phrase_does_not_forgive(
+    checks: list[str],
+) -> None:
+    time = Time()
+    signin = _sign_in(time)
+    tried = 0
+
+    async def wrong() -> bool:
+        nonlocal tried
+        tried += 1
+        return False
+
+    async def right() -> bool:
+        return True
+
+    for _ in range(10):
+        await signin.by_password("anna", "right", "192.0.2.1")
+        with pytest.raises((SignInRefused, SignInDelayed)):
+            await signin.by_code("anna", "192.0.2.1", wrong)
+    assert tried == 3
+    time.now += WAIT_SECONDS_MAX
+    await signin.by_code("anna", "192.0.2.1", right)
+
+
+async def test_a_standing_person_follows_the_store_and_ends_with_another_pass_phrase() -> None:
+    users = {"anna": User("anna", "operator", "right")}
+    signin = _sign_in(Time(), users.get)
+    standing = signin.standing("anna", "key", "")
+    users["anna"] = User("anna", "guest", "right", ("Policy",))
+    assert signin.still(standing) == Person("anna", "guest", "key", ("Policy",))
+    for changed in (User("anna", "guest", "another"), User("anna", "guest", "right", disabled=True), None):
+        users |= {"anna": changed} if changed else {}
+        if changed is None:
+            del users["anna"]
+        with pytest.raises(SignInRefused):
+            signin.still(standing)
+    with pytest.raises(SignInRefused):
+        signin.standing("nobody", "key", "")

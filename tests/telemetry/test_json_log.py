@@ -2,11 +2,13 @@
 
 import json
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pratique.telemetry import events as log
 from pratique.telemetry.json_log import LINE_BYTES_MAX, JsonFormat
+from tests.docs.pages import generator
 
 AT = 1_790_000_000_123
 odd_texts = st.one_of(
@@ -41,3 +43,16 @@ def test_a_plain_line_to_the_letter():
         + b"ab" * 16
         + b'","mid":7,"size":10,"sender":"a@b.example"}\n'
     )
+
+
+def test_no_line_has_a_key_twice():
+    """The line's own `host` is the appliance; an event that knows another host calls it otherwise."""
+    made = generator()
+    for cls in made.event_classes():
+        for value in ("x", "x" * LINE_BYTES_MAX):  # the second takes the way of long lines
+            texts = {f.name: value for f in msgspec.structs.fields(cls) if f.name == "host"}
+            fields = {**made.MEANINGS[cls.__name__][0], **texts}
+            line = JsonFormat("gw.example").lines([(cls(cid="ab" * 16, **fields), AT)])
+            pairs = json.loads(line, object_pairs_hook=list)
+            assert len({key for key, _ in pairs}) == len(pairs), line
+            assert dict(pairs)["host"] == "gw.example"
