@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from pratique.console.verbs.verb import prompt_of
 from pratique.front.control import socket_path
 from pratique.front.files import read_options
 from pratique.front.local import LocalRefused
@@ -151,21 +152,20 @@ class Shell:
         elif "complaint" in told:
             self._terminal.complain(told["complaint"])
         elif "ask" in told:
-            self._send({"answer": self._answer(told["ask"], told.get("default", ""), secret=bool(told.get("secret")))})
+            self._send(self._answer(told["ask"], told.get("default", ""), secret=bool(told.get("secret"))))
         elif "live" in told:
             self._paged = False
 
-    def _answer(self, question: str, default: str, *, secret: bool) -> str | None:
+    def _answer(self, question: str, default: str, *, secret: bool) -> dict[str, Any]:
         if not self._terminal.interactive:
-            return None
+            return {"answer": None}
         self._rows = 0
+        prompt = prompt_of(question, default, secret=secret)
         try:
-            if secret:
-                return self._terminal.secret(f"{question} ")
-            return self._terminal.line(f"{question}\n[{default}]> ").strip()
+            return {"answer": self._terminal.secret(prompt) if secret else self._terminal.line(prompt).strip()}
         except (EOFError, KeyboardInterrupt):
             self._terminal.write("\n")
-            return None
+            return {"stop": True}
 
     def _show(self, text: str) -> None:
         if not self._paged:

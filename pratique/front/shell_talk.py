@@ -2,8 +2,9 @@
 
 The client sends {"command": "verb", "arguments": {"line": ..., "width": ...}}. While the line is done it reads objects
 of one key each: {"text": ...} and {"complaint": ...} to be shown as they are, {"live": true} before a display that no
-pager may stop, {"ask": question, "default": ..., "secret": ...}, which it answers with {"answer": text or null}. It may
-send {"stop": true} (Ctrl-C). The end is {"ok": true, "result": {"status": ..., "ended": ...}}.
+pager may stop, {"ask": question, "default": ..., "secret": ...}, which it answers with {"answer": text}, or null where
+nobody can. It may send {"stop": true} (Ctrl-C), also for an answer. The end is
+{"ok": true, "result": {"status": ..., "ended": ...}}.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Any
 from pratique.console.access.roles import Person
 from pratique.console.commands.desk import Desk
 from pratique.console.verbs.line import run_line
-from pratique.console.verbs.verb import NoAnswer, load_verbs
+from pratique.console.verbs.verb import NoAnswer, Withdrawn, load_verbs
 from pratique.mail.text import screen_text
 
 PIECE_CHARS = 65_536  # of a text; a line of the socket is bounded
@@ -41,11 +42,12 @@ class SocketTalk:
         self._send({"ask": screen_text(question), "default": screen_text(default), "secret": secret})
         await self._writer.drain()
         while (told := await self._told()) is not None:
-            if "answer" in told or "stop" in told:
-                answer = told.get("answer")
-                if isinstance(answer, str):
-                    return answer
-                break
+            if "stop" in told:
+                raise Withdrawn(question)
+            if "answer" in told:
+                if not isinstance(told["answer"], str):
+                    break
+                return told["answer"]
         raise NoAnswer(question)
 
     async def pause(self, seconds: float) -> bool:

@@ -8,18 +8,11 @@ from typing import Protocol
 
 from pratique.console.ssh.keyboard import Interrupted, Keyboard
 from pratique.console.ssh.limits import TERMINAL_COLUMNS_MAX
-from pratique.console.verbs.verb import NoAnswer
+from pratique.console.verbs.verb import NoAnswer, Withdrawn, prompt_of
 from pratique.mail.text import screen_text
 
 PAGER = "-Press Any Key For More-"
 COLUMNS = 80  # where there is no terminal
-
-
-def prompt_of(question: str, default: str, *, secret: bool) -> str:
-    """A question as it stands before the cursor, the answer that an empty line gives in brackets."""
-    if secret:
-        return f"{question} "
-    return f"{question}\n[{default}]> " if question else f"[{default}]> "
 
 
 class Screen(Protocol):
@@ -88,7 +81,7 @@ class SshTalk:
         self._rows = 0
         if answer is None:
             self._screen.write("\n")
-            raise NoAnswer(question)
+            raise Withdrawn(question)
         return answer if secret else answer.strip()
 
     async def pause(self, seconds: float) -> bool:

@@ -12,7 +12,7 @@ from pratique.mail.text import log_text
 
 @verb("passwd", Permission.OWN, usage="passwd [OLD NEW]")
 async def passwd(call: Call) -> None:
-    """Changes your pass phrase. All your sessions end, this one too.
+    """Change your pass phrase. All your sessions end, this one too.
 
     Words of a command over SSH can be seen in the list of processes of the machine that sends it; the dialogue cannot.
     """
@@ -31,7 +31,7 @@ async def passwd(call: Call) -> None:
 
 @verb("sshconfig", Permission.OWN, usage="sshconfig userkey [list | new KEY | delete NUMBER|FINGERPRINT] [user NAME]")
 async def sshconfig(call: Call) -> None:
-    """Shows and changes the public keys with which you sign in over SSH.
+    """Show and change the public keys with which you sign in over SSH.
 
     KEY is the line of a file that ends with .pub, in quotes. With `user NAME` an administrator does it for another.
     """

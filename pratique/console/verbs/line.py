@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pratique.console.access.roles import Person
 from pratique.console.access.signin import SignInRefused
 from pratique.console.commands.desk import Desk
-from pratique.console.verbs.verb import FAILED, MISUSED, Talk, Usage, commands_of, perform
+from pratique.console.verbs.verb import FAILED, MISUSED, Talk, Usage, Withdrawn, commands_of, perform
 from pratique.telemetry import events as log
 
 ENDING = ("exit", "quit")
@@ -48,6 +48,8 @@ async def run_line(desk: Desk, who: Callable[[], Person], line: str, talk: Talk)
 async def _one(desk: Desk, person: Person, words: list[str], talk: Talk) -> int:
     try:
         return await perform(desk, person, words, talk)
+    except Withdrawn:
+        return FAILED
     except Exception as error:  # noqa: BLE001 - a defect in one verb must not end the session without a word
         desk.telemetry.emit(log.Fault(error=f"{words[0]!a} by {person.name}: {type(error).__name__}: {error}"))
         talk.complain(f"{words[0]!a} failed; the mail log says why.")

@@ -20,7 +20,7 @@ CHOICES = ("from", "message-id", "subject", "to")  # as the reference system num
 
 @verb("grep", Permission.LOGS, usage="grep [-C LINES] [-e RE]... [-i] [-p] [-t] [-v] [RE] LOG")
 async def grep(call: Call) -> None:
-    """Shows the lines of a log that match a pattern, rolled files first.
+    """Show the lines of a log that match a pattern, rolled files first.
 
     -C shows so many lines around each, -e gives a pattern (several may be given), -i ignores case, -v shows the lines
     without a match, -t goes on with what is written from now on, -p asks for a key after each screenful (a terminal
@@ -47,7 +47,7 @@ async def grep(call: Call) -> None:
 
 @verb("tail", Permission.LOGS, usage="tail [LOG]")
 async def tail(call: Call) -> None:
-    """Shows the last lines of a log and then what is written to it, until Ctrl-C."""
+    """Show the last lines of a log, then what is written to it, until Ctrl-C."""
     name = call.words[0] if call.words else await _choose_log(call)
     follower = await logs.follow_log(call.desk, call.person, name, TAIL_LINES)
     call.talk.say("Press Ctrl-C to stop.")
@@ -58,7 +58,7 @@ async def tail(call: Call) -> None:
 
 @verb("findevent", Permission.LOGS, usage="findevent [-f RE | -t RE | -s RE | -d RE | -m MID | -c CID]")
 async def findevent(call: Call) -> None:
-    """Shows every line of the mail log about one message and its connections.
+    """Show every line of the mail log about one message and its connections.
 
     -f searches by envelope sender, -t by recipient, -s by subject, -d by Message-ID; -m names a MID of this appliance,
     -c the id of the copy, which is the same on gateway and manager: use it to follow a message on the other appliance.
@@ -78,7 +78,7 @@ async def findevent(call: Call) -> None:
 
 @verb("rollovernow", Permission.ADMINISTER)
 async def rollovernow(call: Call) -> None:
-    """Gives the current log files their dated names and begins new ones. Old files beyond log.keep_files go."""
+    """Give the current log files their dated names and begin new ones. Old files beyond log.keep_files go."""
     await logs.roll_over(call.desk, call.person)
     call.talk.say("Log files rolled over.")
 

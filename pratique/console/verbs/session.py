@@ -5,7 +5,7 @@ from pratique.console.verbs.verb import Call, Usage, Verb, usable, verb
 
 @verb("help", None, usage="help [COMMAND]")
 async def help_(call: Call) -> None:
-    """Lists the commands that you may use here, or explains one.
+    """List the commands that you may use here, or explain one.
 
     `?` is the same. Every command takes its answers as words; listings take --json.
     """
@@ -39,7 +39,7 @@ def _text(found: Verb) -> str:
 
 @verb("version", None)
 async def version(call: Call) -> None:
-    """Shows name, role and version of the appliance."""
+    """Show name, role and version of the appliance."""
     desk = call.desk
     facts = {"name": desk.name, "product": "Pratique", "role": desk.role, "version": desk.version}
     call.give(
@@ -58,7 +58,7 @@ async def version(call: Call) -> None:
 
 @verb("whoami", None)
 async def whoami(call: Call) -> None:
-    """Shows who you are: user, role, how you signed in, which quarantines you see."""
+    """Show who you are: user, role, how you signed in, which quarantines you see."""
     person = call.person
     seen = tuple(call.desk.quarantines(person))
     facts = {"user": person.name, "role": person.role, "signed_in_by": person.authn, "quarantines": seen}
@@ -77,7 +77,7 @@ async def whoami(call: Call) -> None:
 
 @verb("exit", None)
 async def exit_(call: Call) -> None:
-    """Ends the session; what follows on the line is not done."""
+    """End the session; what follows on the line is not done."""
 
 
 @verb("quit", None)

@@ -20,7 +20,7 @@ _LIST = re.compile(r"\s*,\s*")
     "twofactor [status | on [SECRET CODE] | off [CODE]] [user NAME]]",
 )
 async def userconfig(call: Call) -> None:
-    """Shows and changes the users of this appliance, and your own second factor.
+    """Show and change the users of this appliance, and your own second factor.
 
     Roles: administrator, email-administrator, operator, guest, helpdesk, technician, read-only-operator. A user whom
     you disable does nothing from then on. What is missing is asked for, pass phrases without being shown.

@@ -26,9 +26,11 @@ __all__ = [
     "Talk",
     "Usage",
     "Verb",
+    "Withdrawn",
     "commands_of",
     "load_verbs",
     "perform",
+    "prompt_of",
     "usable",
     "verb",
 ]
@@ -42,6 +44,10 @@ DONE, FAILED, MISUSED = 0, 1, 2  # what a command over SSH exits with
 
 class NoAnswer(Exception):
     """A question was asked where nobody answers; its words must be given with the command."""
+
+
+class Withdrawn(Exception):
+    """Whoever was asked would rather not: Ctrl-C in a dialogue. The verb ends with what it has done so far."""
 
 
 class Usage(Exception):
@@ -65,7 +71,7 @@ class Talk(Protocol):
         ...
 
     async def ask(self, question: str, default: str = "", *, secret: bool = False) -> str:
-        """One line. Raises NoAnswer where nobody can answer."""
+        """One line. Raises NoAnswer where nobody can answer, Withdrawn when somebody could and left the dialogue."""
         ...
 
     async def pause(self, seconds: float) -> bool:
@@ -125,6 +131,14 @@ def verb(
         return run
 
     return enter
+
+
+def prompt_of(question: str, default: str, *, secret: bool = False) -> str:
+    """A question as it stands before the cursor: the answer that an empty line gives comes in brackets, unless the
+    question has them already."""
+    if secret or question.endswith(">"):
+        return f"{question} "
+    return f"{question}\n[{default}]> " if question else f"[{default}]> "
 
 
 def load_verbs() -> None:

@@ -203,6 +203,15 @@ async def test_a_question_is_asked_and_a_secret_is_not_shown(house: House) -> No
         assert "secret" not in await typed(terminal, "\x1b[A\x1b[A\x1b[A\x15\r")  # nor kept among the earlier lines
 
 
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+async def test_a_dialogue_can_be_left(house: House, key: str) -> None:
+    async with house.connect() as connection:
+        terminal = await opened(connection)
+        await typed(terminal, "findevent\r", "4. Search by envelope TO\r\n[1]> ")
+        shown = await typed(terminal, key, PROMPT if key == "\x03" else "\r\n")
+        assert "answer" not in shown and "Usage" not in shown
+
+
 async def test_a_terminal_that_was_left_alone_is_signed_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "IDLE_SECONDS", 0.2)
     async with house.connect() as connection:

@@ -13,7 +13,7 @@ ADMIN = Person("admin", "administrator", "password")
 GUEST = Person("eve", "guest", "key", ("Policy",))
 
 HELP_OF_GREP = """\
-Shows the lines of a log that match a pattern, rolled files first.
+Show the lines of a log that match a pattern, rolled files first.
 
 -C shows so many lines around each, -e gives a pattern (several may be given), -i ignores case, -v shows the lines
 without a match, -t goes on with what is written from now on, -p asks for a key after each screenful (a terminal
@@ -33,8 +33,8 @@ async def test_version(logged: Logged) -> None:
 async def test_help_lists_what_this_person_may_use_with_one_line_each(logged: Logged) -> None:
     heard, _ = await hear(logged.desk, GUEST, "help")
     rows = dict(line.split(None, 1) for line in heard.text.splitlines())
-    assert rows["version"] == "Shows name, role and version of the appliance."
-    assert rows["passwd"] == "Changes your pass phrase. All your sessions end, this one too."
+    assert rows["version"] == "Show name, role and version of the appliance."
+    assert rows["passwd"] == "Change your pass phrase. All your sessions end, this one too."
     assert not {"grep", "tail", "rollovernow"} & rows.keys()
     assert list(rows) == sorted(rows)
     for_admin, _ = await hear(logged.desk, ADMIN, "? --json")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.verbs.verb import VERBS, Call, NoAnswer, Usage, commands_of, perform, verb
+from pratique.console.verbs.verb import VERBS, Call, NoAnswer, Usage, commands_of, perform, prompt_of, verb
 
 
 class Deaf:
@@ -64,6 +64,19 @@ def test_words_of_a_line(line: str, commands: list[list[str]]) -> None:
 def test_an_open_quote_is_refused_with_its_cure() -> None:
     with pytest.raises(Usage, match="quote texts"):
         commands_of('grep "CPQ')
+
+
+@pytest.mark.parametrize(
+    ("question", "default", "secret", "shown"),
+    [
+        ("Which host?", "all", False, "Which host?\n[all]> "),
+        ("", "1", False, "[1]> "),
+        ("Are you sure? [N]>", "N", False, "Are you sure? [N]> "),
+        ("Pass phrase:", "", True, "Pass phrase: "),
+    ],
+)
+def test_a_question_shows_what_an_empty_line_means(question: str, default: str, secret: bool, shown: str) -> None:
+    assert prompt_of(question, default, secret=secret) == shown
 
 
 async def test_an_unknown_command_is_named_escaped() -> None:
