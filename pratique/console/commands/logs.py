@@ -4,13 +4,12 @@ A log may have a gigabyte: it is read in blocks, each in a thread, so that mail 
 was found is kept. Patterns are RE2's, in linear time whatever the pattern.
 """
 
-import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import re2
 
@@ -19,18 +18,14 @@ from pratique.console.commands.desk import CommandRefused, Desk, Logs, Why, audi
 from pratique.store.moves import Record
 from pratique.telemetry.event import Event
 from pratique.telemetry.reading import as_text, log_files, read_event
+from pratique.telemetry.searching import Follower, Matcher, blocks
 
 LOGS = {"mail_logs": ("mail", "Text Mail Logs"), "mail_json": ("mail.json", "JSON Mail Logs")}
-BLOCK_BYTES = 262_144  # some milliseconds of one thread
-LINE_BYTES_MAX = 65_536  # a longer line is cut up; ours have 4 KiB at most
 PATTERN_CHARS_MAX = 4_096
 PATTERN_MEMORY_BYTES = 8 * 1024 * 1024
 CONTEXT_MAX = 100
-TAIL_BYTES = 65_536
 HITS_MAX = 50  # messages that one search names; a narrower search finds the rest
 EVENTS_MAX = 20_000  # lines of one message: one with ten thousand recipients has so many
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +68,13 @@ async def list_logs(desk: Desk, person: Person) -> tuple[LogFile, ...]:
 
 
 @command("search-log", Permission.LOGS)
-async def search_log(desk: Desk, person: Person, name: str, wanted: Wanted) -> AsyncIterator[list[str]]:
+async def search_log(desk: Desk, person: Person, name: str, wanted: Wanted) -> AsyncGenerator[list[str], None]:
     """The lines of a log that match, block by block, the oldest first. A block may have none."""
-    return _blocks(_files(desk, name), matcher(wanted).take)
+    return blocks(_files(desk, name), matcher(wanted).take)
 
 
 @command("follow-log", Permission.LOGS)
-async def follow_log(desk: Desk, person: Person, name: str, lines: int) -> "Follower":
+async def follow_log(desk: Desk, person: Person, name: str, lines: int) -> Follower:
     """The last lines of a log, and what is written from now on."""
     return Follower(_files(desk, name)[-1], lines)
 
@@ -97,7 +92,7 @@ async def find_messages(desk: Desk, person: Person, kind: str, pattern: str) -> 
         found = (read_event(line) for line in block if mark in line)
         return [_hit(*one) for one in found if one is not None and compiled.search(_value(one[0]).encode())]
 
-    async for block in _blocks(_files(desk, "mail_json"), take):
+    async for block in blocks(_files(desk, "mail_json"), take):
         for hit in block:
             hits.pop(hit.cid, None)
             hits[hit.cid] = hit
@@ -119,7 +114,7 @@ async def trace_message(desk: Desk, person: Person, *, mid: int = 0, cid: str = 
     def first(block: list[bytes]) -> list[tuple[Event, int]]:
         return [one for line in block if mark in line and (one := read_event(line)) is not None]
 
-    async for events in _blocks(files, first):
+    async for events in blocks(files, first):
         for event, _ in events:
             mids.add(getattr(event, "mid", 0))
             connections.update((kind, n) for kind in ("icid", "dcid") if (n := getattr(event, kind, 0)))
@@ -132,7 +127,7 @@ async def trace_message(desk: Desk, person: Person, *, mid: int = 0, cid: str = 
             and (one := read_event(line)) is not None
         ]
 
-    async for events in _blocks(files, second):
+    async for events in blocks(files, second):
         found += events
     if not mids - {0} and not found:
         raise CommandRefused(Why.NOT_FOUND, "the log has no line about this message")
@@ -147,80 +142,6 @@ async def roll_over(desk: Desk, person: Person) -> None:
         _logs(desk).roll_over()
     except OSError as error:
         raise CommandRefused(Why.UNAVAILABLE, f"the log could not be rolled over: {error.strerror}") from error
-
-
-class Follower:
-    """Reads on where it stopped, over rollovers."""
-
-    def __init__(self, path: Path, lines: int) -> None:
-        self._path = path
-        self._file = path.open("rb")
-        size = self._file.seek(0, 2)
-        self._file.seek(max(0, size - TAIL_BYTES))
-        self._rest = b""
-        self._first = self._file.read()
-        self._lines = lines
-
-    def last(self) -> list[str]:
-        """The last lines that were there at the beginning."""
-        whole, self._rest = _cut(self._first)
-        self._first = b""
-        return [_text(line) for line in whole[-self._lines :]] if self._lines else []
-
-    def more(self) -> list[bytes]:
-        """What was written since."""
-        octets = self._file.read(BLOCK_BYTES)
-        if not octets and self._was_rolled():
-            self._file.close()
-            self._file = self._path.open("rb")
-            octets = self._file.read(BLOCK_BYTES)
-        whole, self._rest = _cut(self._rest + octets)
-        return whole
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _was_rolled(self) -> bool:
-        try:
-            named = self._path.stat()
-        except FileNotFoundError:
-            return False
-        mine = Path(f"/proc/self/fd/{self._file.fileno()}").stat()
-        return (named.st_dev, named.st_ino) != (mine.st_dev, mine.st_ino)
-
-
-@dataclass(slots=True)
-class Matcher:
-    """Picks lines out of blocks that follow each other."""
-
-    pattern: Any
-    invert: bool
-    context: int
-    _before: deque[bytes] = field(default_factory=deque)
-    _after: int = 0
-    _gap: bool = False  # lines were left out since the last one that was given
-    _any: bool = False
-
-    def take(self, block: list[bytes]) -> list[str]:
-        found: list[str] = []
-        search, invert, context = self.pattern.search, self.invert, self.context
-        for line in block:
-            if (search(line) is None) is invert:
-                if context and self._any and self._gap:
-                    found.append("--")
-                found += [_text(earlier) for earlier in self._before]
-                found.append(_text(line))
-                self._before.clear()
-                self._after, self._gap, self._any = context, False, True
-            elif self._after:
-                self._after -= 1
-                found.append(_text(line))
-            elif context:
-                self._before.append(line)
-                if len(self._before) > context:
-                    self._before.popleft()
-                    self._gap = True
-        return found
 
 
 def matcher(wanted: Wanted) -> Matcher:
@@ -266,44 +187,6 @@ def _said(error: Exception) -> str:
     return why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
 
 
-async def _blocks(files: list[Path], take: Callable[[list[bytes]], T]) -> AsyncIterator[T]:
-    """`take` of each block's lines, in order."""
-    for path in files:
-        try:
-            reading = _lines_of(path)
-            while (taken := await asyncio.to_thread(_next, reading, take)) is not None:
-                yield taken[0]
-        except FileNotFoundError:
-            continue  # pruned by a rollover meanwhile
-
-
-def _next(reading: Iterator[list[bytes]], take: Callable[[list[bytes]], T]) -> tuple[T] | None:
-    block = next(reading, None)
-    return (take(block),) if block is not None else None
-
-
-def _lines_of(path: Path) -> Iterator[list[bytes]]:
-    """Whole lines; the last one also without its end."""
-    rest = b""
-    with path.open("rb") as file:
-        while octets := file.read(BLOCK_BYTES):
-            whole, rest = _cut(rest + octets)
-            yield whole
-    if rest:
-        yield [rest]
-
-
-def _cut(octets: bytes) -> tuple[list[bytes], bytes]:
-    *whole, rest = octets.split(b"\n")
-    if len(rest) > LINE_BYTES_MAX:
-        return [*whole, rest], b""
-    return whole, rest
-
-
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", "replace")
-
-
 def _value(event: Event) -> str:
     """What a search by field looks at."""
     return str(next(getattr(event, name) for name in ("sender", "recipient", "value") if hasattr(event, name)))
@@ -324,7 +207,7 @@ async def _cid_of(files: list[Path], mid: int) -> str:
         return ""
 
     cid = ""
-    async for found in _blocks(files, take):
+    async for found in blocks(files, take):
         cid = found or cid
     if not cid:
         raise CommandRefused(Why.NOT_FOUND, f"the log has no line about MID {mid}")

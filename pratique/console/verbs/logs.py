@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from pratique.console.access.roles import Permission
 from pratique.console.commands import logs
 from pratique.console.commands.logs import Hit, Wanted
 from pratique.console.verbs.verb import Call, Usage, verb
+from pratique.telemetry.searching import Follower, Matcher
 
 TAIL_LINES = 10
 TAIL_SECONDS = 1.0
@@ -36,11 +38,12 @@ async def grep(call: Call) -> None:
     flags = {name for name, _ in options}
     wanted = Wanted(tuple(patterns), "-i" in flags, "-v" in flags, _context(options))
     follower = await logs.follow_log(call.desk, call.person, name, 0) if "-t" in flags else None
-    async for lines in await logs.search_log(call.desk, call.person, name, wanted):
-        if lines:
-            call.talk.say("\n".join(lines))
-        if not await call.talk.pause(0):
-            return
+    async with aclosing(await logs.search_log(call.desk, call.person, name, wanted)) as found:
+        async for lines in found:
+            if lines:
+                call.talk.say("\n".join(lines))
+            if not await call.talk.pause(0):
+                return
     if follower is not None:
         await _follow(call, follower, logs.matcher(wanted))
 
@@ -134,7 +137,7 @@ async def _choose_log(call: Call) -> str:
     return answer
 
 
-async def _follow(call: Call, follower: logs.Follower, matcher: logs.Matcher) -> None:
+async def _follow(call: Call, follower: Follower, matcher: Matcher) -> None:
     try:
         while await call.talk.pause(TAIL_SECONDS):
             if lines := matcher.take(follower.more()):
