@@ -50,17 +50,16 @@ class Faces:
             await self._control.start()
         except OSError as error:
             failures.append(f"control socket: {error}")
-        options, signin = self._appliance.options, self._sign_in()
-        if options.web.enabled:
-            try:
-                await self._start_rest(desk, signin)
-            except OSError as error:
-                failures.append(f"REST API: {error}")
-        if options.ssh.enabled:
-            try:
-                await self._start_ssh(desk, signin)
-            except OSError as error:
-                failures.append(f"SSH: {error}")
+        options = self._appliance.options
+        if options.web.enabled or options.ssh.enabled:
+            signin = self._sign_in()  # one for both: guesses count together
+            wanted = {"REST API": self._start_rest} if options.web.enabled else {}
+            wanted |= {"SSH": self._start_ssh} if options.ssh.enabled else {}
+            for name, start in wanted.items():
+                try:
+                    await start(desk, signin)
+                except OSError as error:
+                    failures.append(f"{name}: {error}")
         if failures:
             raise OSError("; ".join(failures))
 

@@ -99,7 +99,7 @@ def status_text(found: Figures, *, own: str, detail: bool = False) -> str:
         f"System status:                 {found.status}",
         *_suspended(found),
         f"Oldest Message:                {_age(found.oldest, found.now)}",
-        f"{f'Oldest for {own}:':<31}{_age(found.oldest_transfer, found.now)}",
+        f"{f'Oldest for {own}: ':<31}{_age(found.oldest_transfer, found.now)}",
         "",
         f"{'Counters:':<{_LABEL}}{'Reset':>{_COLUMN}}{'Uptime':>{_COLUMN}}{'Lifetime':>{_COLUMN}}",
     ]
