@@ -145,7 +145,7 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
         "`Delayed` is tried again, `Bounced` is given up; with 5.4.7 the time ran out, and the answer is the last one",
     ),
     "RecipientsDeleted": (
-        {"mid": 41, "rids": (0,), "host": "slow.example", "actor": "olga"},
+        {"mid": 41, "rids": (0,), "domain": "slow.example", "actor": "olga"},
         "A person deleted what waited; nobody is told",
     ),
     "Pending": ({"mid": 41, "rids": (0,), "until": "Mon Mar 31 20:01:23 2003"}, "When the next attempt is due (UTC)"),

@@ -110,7 +110,7 @@ class OwnCopies:
 def _lines(copy: Copy, actor: str, deliveries: tuple[NewDelivery, ...], *, bounced: bool) -> Iterator[log.Event]:
     rids = tuple(d.rid for d in deliveries)
     if not bounced:
-        yield log.RecipientsDeleted(mid=copy.mid, rids=rids, host=CPQ_HOST, actor=actor, cid=copy.cid)
+        yield log.RecipientsDeleted(mid=copy.mid, rids=rids, domain=CPQ_HOST, actor=actor, cid=copy.cid)
         return
     for rid in rids:
         yield bounced_line(GIVEN_UP, mid=copy.mid, rid=rid, cid=copy.cid)

@@ -86,7 +86,7 @@ async def _end(deliverer: Deliverer, order: Order, job: Job, ended: Ended) -> No
     ended.mids.add(job.mid)
     if not order.bounced:  # the lines of a bounce follow from its answers
         rids = tuple(t.rid for t in job.targets)
-        gone = log.RecipientsDeleted(mid=job.mid, rids=rids, host=job.host, actor=order.actor, cid=job.cid)
+        gone = log.RecipientsDeleted(mid=job.mid, rids=rids, domain=job.host, actor=order.actor, cid=job.cid)
         deliverer.services.telemetry.emit(gone)
     deliverer.ended(job, move, answers, settled)
 

@@ -218,11 +218,11 @@ class Undelivered(Event, frozen=True, kw_only=True):
 class RecipientsDeleted(Event, frozen=True, kw_only=True):
     mid: int
     rids: tuple[int, ...]
-    host: str
+    domain: str
     actor: str
 
     def text(self) -> str:
-        return f"MID {self.mid} to RID {list(self.rids)} at {log_text(self.host)}: deleted by {log_text(self.actor)}"
+        return f"MID {self.mid} to RID {list(self.rids)} at {log_text(self.domain)}: deleted by {log_text(self.actor)}"
 
 
 class Pending(Event, frozen=True, kw_only=True):

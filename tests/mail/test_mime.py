@@ -87,7 +87,7 @@ def test_in_a_digest_a_part_without_a_type_is_a_message():
 @given(
     st.lists(
         st.tuples(
-            # A semicolon in a name, though quoted, ends it for careless readers: that is a doubt, and is said to be one.
+            # A semicolon in a name, though quoted, ends it for careless readers: that is a doubt, and is told.
             st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters=";"), max_size=30),
             st.binary(max_size=200),
         ),

@@ -36,7 +36,7 @@ from pratique.telemetry.counters import RULES, Counters
             e.Undelivered(what="Bounced", dcid=0, mid=1, rid=0, enhanced="5.0.0", phrase="p", code="000", reply=""),
             {"bounced": 1, "bounced_other": 1},
         ),
-        (e.RecipientsDeleted(mid=1, rids=(0, 2), host="a.example", actor="olga"), {"recipients_deleted": 2}),
+        (e.RecipientsDeleted(mid=1, rids=(0, 2), domain="a.example", actor="olga"), {"recipients_deleted": 2}),
         (
             e.Undelivered(what="Delayed", dcid=1, mid=1, rid=0, enhanced="4.1.0", phrase="p", code="450", reply=""),
             {"delayed": 1},

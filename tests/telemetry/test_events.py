@@ -156,7 +156,7 @@ LINES = [
         "Delayed: DCID 5 MID 4 to RID 0 - 4.1.0 - Bad host ('000', []) []",
     ),
     (
-        e.RecipientsDeleted(mid=4, rids=(0, 2), host="slow.example", actor="olga"),
+        e.RecipientsDeleted(mid=4, rids=(0, 2), domain="slow.example", actor="olga"),
         "MID 4 to RID [0, 2] at slow.example: deleted by olga",
     ),
     (
