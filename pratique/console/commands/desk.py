@@ -5,8 +5,9 @@ registry checks the permission before it runs, so no face can forget to. Command
 or JSON lines, and never render: the faces do.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -261,6 +262,9 @@ class Desk:
     queues: Queues = NoQueues()
     meters: Meters | None = None  # None: the appliance does not run
     archive: Archive | None = None
+    changing_users: asyncio.Lock = field(
+        default_factory=asyncio.Lock
+    )  # one at a time, so that the last administrator stays
 
     def running(self) -> Meters:
         """Raises CommandRefused when it does not run."""

@@ -72,23 +72,23 @@ async def add_user(
     """A new user. `hashed`: the argon2id hash of the pass phrase. Durable on return."""
     _check_name(name)
     _check_role(role)
-    if desk.store.view.user(name) is not None:
-        raise CommandRefused(Why.CONFLICT, f"there is a user {name} already")
-    if len(desk.store.view.users()) >= USERS_MAX:
-        raise CommandRefused(Why.CONFLICT, f"there are {USERS_MAX} users already, and no more can be made")
     _check_quarantines(desk, role, quarantines)
     made = User(name, role, _hash(hashed), tuple(dict.fromkeys(quarantines)), desk.clock.now_ms())
-    detail = {"user": name, "role": role, "quarantines": made.quarantines}
-    await desk.store.submit(PutUser(made, (audit(person, "add-user", detail=json.dumps(detail)),)))
-    return made
+    async with desk.changing_users:
+        if desk.store.view.user(name) is not None:
+            raise CommandRefused(Why.CONFLICT, f"there is a user {name} already")
+        if len(desk.store.view.users()) >= USERS_MAX:
+            raise CommandRefused(Why.CONFLICT, f"there are {USERS_MAX} users already, and no more can be made")
+        return await _put(desk, person, made, "add-user", role=role, quarantines=made.quarantines)
 
 
 @command("disable-user", Permission.ADMINISTER)
 async def disable_user(desk: Desk, person: Person, name: str) -> User:
     """The user can sign in no more, and every session ends: each call looks the user up. Durable on return."""
-    user = _known(desk, name)
-    _check_one_stays(desk, user, replace(user, disabled=True))
-    return await _put(desk, person, replace(user, disabled=True), "disable-user")
+    async with desk.changing_users:
+        user = _known(desk, name)
+        _check_one_stays(desk, user, replace(user, disabled=True))
+        return await _put(desk, person, replace(user, disabled=True), "disable-user")
 
 
 @command("change-user", Permission.ADMINISTER)
@@ -96,31 +96,34 @@ async def change_user(
     desk: Desk, person: Person, name: str, *, role: str | None = None, quarantines: tuple[str, ...] | None = None
 ) -> User:
     """Change what is given; it holds from the user's next act on. Durable on return."""
-    user, changes = _known(desk, name), dict[str, object]()
-    changed = user
-    if role is not None:
-        _check_role(role)
-        changes["role"], changed = role, replace(changed, role=role)
-    if quarantines is not None:
-        _check_quarantines(desk, changed.role, quarantines)
-        changes["quarantines"], changed = quarantines, replace(changed, quarantines=quarantines)
-    _check_one_stays(desk, user, changed)
-    return await _put(desk, person, changed, "change-user", **changes)
+    async with desk.changing_users:
+        user, changes = _known(desk, name), dict[str, object]()
+        changed = user
+        if role is not None:
+            _check_role(role)
+            changes["role"], changed = role, replace(changed, role=role)
+        if quarantines is not None:
+            _check_quarantines(desk, changed.role, quarantines)
+            changes["quarantines"], changed = quarantines, replace(changed, quarantines=quarantines)
+        _check_one_stays(desk, user, changed)
+        return await _put(desk, person, changed, "change-user", **changes)
 
 
 @command("reset-password", Permission.ADMINISTER)
 async def reset_password(desk: Desk, person: Person, name: str, *, hashed: str) -> User:
     """Set another's pass phrase; all sessions of that user end. Durable on return."""
-    return await _put(desk, person, replace(_known(desk, name), password=_hash(hashed)), "set-password")
+    async with desk.changing_users:
+        return await _put(desk, person, replace(_known(desk, name), password=_hash(hashed)), "set-password")
 
 
 @command("enable-user", Permission.ADMINISTER)
 async def enable_user(desk: Desk, person: Person, name: str, *, hashed: str) -> User:
     """The user may sign in again, with a new pass phrase: tokens from before are bound to the old one and stay dead."""
-    user = _known(desk, name)
-    if not user.disabled:
-        raise CommandRefused(Why.CONFLICT, f"{name} is not disabled; `pratique passwd` sets a new pass phrase")
-    return await _put(desk, person, replace(user, disabled=False, password=_hash(hashed)), "enable-user")
+    async with desk.changing_users:
+        user = _known(desk, name)
+        if not user.disabled:
+            raise CommandRefused(Why.CONFLICT, f"{name} is not disabled; `pratique passwd` sets a new pass phrase")
+        return await _put(desk, person, replace(user, disabled=False, password=_hash(hashed)), "enable-user")
 
 
 async def _put(desk: Desk, person: Person, user: User, action: str, **changes: object) -> User:

@@ -1,5 +1,6 @@
 """userconfig: users listed, made, changed, shut out; only by administrators, and never without one left."""
 
+import asyncio
 import json
 
 import pytest
@@ -99,3 +100,12 @@ async def test_nobody_else_sees_or_changes_users(logged: Logged, role: str) -> N
 async def test_what_is_refused(logged: Logged, line: str, status: int, why: str) -> None:
     heard, got = await hear(logged.desk, ADMIN, line)
     assert got == status and why in heard.complaints[0]
+
+
+async def test_of_two_who_shut_each_other_out_at_once_one_stays(logged: Logged) -> None:
+    await do(logged, "userconfig new second administrator 'a pass phrase' ''")
+    both = await asyncio.gather(
+        hear(logged.desk, local_person("local:root"), "userconfig disable administrator"),
+        hear(logged.desk, local_person("local:root"), "userconfig disable second"),
+    )
+    assert sorted(status for _, status in both) == [0, 1]
