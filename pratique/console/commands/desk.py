@@ -264,7 +264,7 @@ class Desk:
     archive: Archive | None = None
     changing_users: asyncio.Lock = field(
         default_factory=asyncio.Lock
-    )  # one at a time, so that the last administrator stays
+    )  # one at a time
 
     def running(self) -> Meters:
         """Raises CommandRefused when it does not run."""
