@@ -34,8 +34,8 @@ from pratique.front.fsck import Teller
 from pratique.front.local import LocalRefused, ask
 from pratique.front.options import GatewayOptions, Options
 from pratique.front.patient import Patient, reachable
-from pratique.front.probe import ProbeFailed, banner
 from pratique.net.clock import SystemClock
+from pratique.net.probe import ProbeFailed, banner
 from pratique.runner.refusals import cure_of
 from pratique.store.moves import StoreFailed
 from pratique.store.sqlite.opening import STORE_FILE

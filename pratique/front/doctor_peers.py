@@ -6,7 +6,7 @@ from pratique.delivery.routes import RouteError, parse_hop
 from pratique.fleet.identity import fingerprint
 from pratique.front.check import Check, State
 from pratique.front.patient import Patient
-from pratique.front.probe import ProbeFailed, banner, quarantine_port
+from pratique.net.probe import ProbeFailed, banner, quarantine_port
 from pratique.net.tls import pinned_context
 from pratique.runner.refusals import cure_of, tls_cure
 

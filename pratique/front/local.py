@@ -21,10 +21,10 @@ from pratique.front.files import read_options
 from pratique.front.init import ADMINISTRATOR
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench
 from pratique.front.options import ManagerOptions, Options
-from pratique.front.probe import hang_up
 from pratique.front.stopped import opened
 from pratique.manager.release import Releaser
 from pratique.net.clock import SystemClock
+from pratique.net.probe import hang_up
 from pratique.net.tasks import Tasks
 from pratique.runner.services import Numbers, Services
 from pratique.store.moves import StoreFailed, StoreInUse

@@ -53,6 +53,14 @@ class Resolver:
             raise failure
         return found
 
+    async def records(self, name: str, kind: str) -> list[str]:
+        """The records of any type as the DNS writes them; the name of a PTR is an address."""
+        try:
+            asked = str(dns.reversename.from_address(name)) if kind == "PTR" else name
+        except (dns.exception.DNSException, ValueError) as error:
+            raise NoSuchDomain(f"{name} is no address") from error
+        return [record.to_text() for record in await self._ask(asked, kind)]
+
     async def client_name(self, address: str) -> tuple[str, bool]:
         """(name, verified): the PTR name, verified when it leads back to the address; ("unknown", False) else."""
         ip = ipaddress.ip_address(address)

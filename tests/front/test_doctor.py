@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pratique.front import doctor, probe
+from pratique.front import doctor
 from pratique.front.check import Check, State
 from pratique.front.command import run_command
 from pratique.front.doctor import certificate_check, examine, rendered
@@ -20,7 +20,8 @@ from pratique.front.enroll import enrol_stopped, own_enrolment
 from pratique.front.local_acts import LOCAL_ACTS
 from pratique.front.options import FILE
 from pratique.front.patient import Patient, reachable
-from pratique.front.probe import ProbeFailed, banner
+from pratique.net import probe
+from pratique.net.probe import ProbeFailed, banner
 from tests.front.local_world import free_address, made, running
 
 Session = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -159,3 +159,10 @@ def test_a_lookup_costs_at_most_five_seconds_and_a_machine_without_dns_still_sta
 
     monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", missing)
     assert Resolver()._resolver.lifetime == LIFETIME_SECONDS
+
+
+async def test_records_of_any_type_come_as_the_dns_writes_them(resolver: Resolver) -> None:
+    assert await resolver.records("null.example.org", "MX") == ["0 ."]
+    assert await resolver.records("8.51.113.7", "PTR") == ["Client.example.org."]
+    with pytest.raises(NoSuchDomain, match="is no address"):
+        await resolver.records("null.example.org", "PTR")

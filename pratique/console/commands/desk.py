@@ -262,9 +262,7 @@ class Desk:
     queues: Queues = NoQueues()
     meters: Meters | None = None  # None: the appliance does not run
     archive: Archive | None = None
-    changing_users: asyncio.Lock = field(
-        default_factory=asyncio.Lock
-    )  # one at a time
+    changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 
     def running(self) -> Meters:
         """Raises CommandRefused when it does not run."""

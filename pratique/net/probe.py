@@ -6,6 +6,7 @@ client believes that the handshake is done.
 
 import asyncio
 import contextlib
+import os
 import ssl
 
 PROBE_SECONDS = 5.0
@@ -65,7 +66,8 @@ async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asynci
     except TimeoutError as error:
         raise ProbeFailed(f"no answer in {PROBE_SECONDS:.0f} s") from error
     except OSError as error:
-        raise ProbeFailed(error.strerror or str(error)) from error
+        named = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror  # not asyncio's own words
+        raise ProbeFailed(named or str(error)) from error
 
 
 async def _expect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, command: bytes, code: str) -> None:
@@ -83,7 +85,7 @@ async def _reply(reader: asyncio.StreamReader) -> tuple[str, str]:
             for _ in range(LINES_MAX):
                 line = (await reader.readuntil(b"\n")).decode("ascii", "replace").rstrip()
                 first = first or line
-                if line[3:4] != "-":
+                if line[3:4] != "-" or not line[:3].isdigit():
                     return line[:3], first
     except TimeoutError as error:
         raise ProbeFailed(f"connected, but it says nothing for {PROBE_SECONDS:.0f} s") from error
