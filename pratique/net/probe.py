@@ -66,7 +66,8 @@ async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asynci
     except TimeoutError as error:
         raise ProbeFailed(f"no answer in {PROBE_SECONDS:.0f} s") from error
     except OSError as error:
-        named = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror  # not asyncio's own words
+        number = error.errno or 0
+        named = os.strerror(number) if number > 0 else error.strerror  # not in the words of asyncio
         raise ProbeFailed(named or str(error)) from error
 
 
