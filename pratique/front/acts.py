@@ -37,6 +37,9 @@ class ManagerActs:
     async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
         return await self.manager.resolve(mid, actor, send=send, to=to)
 
+    def row_written(self) -> None:
+        return  # what a person does to held mail the links are told of by the manager
+
     def quarantines_changed(self) -> None:
         self.manager.reception.refresh()
 
@@ -66,6 +69,10 @@ class GatewayActs:
 
     async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
         return Decided(False, why=NOT_HERE)
+
+    def row_written(self) -> None:
+        if self.gateway.link is not None:
+            self.gateway.link.journal_changed()
 
     def quarantines_changed(self) -> None:
         return
@@ -123,6 +130,9 @@ class StoppedActs:
         if self.releaser is None:
             return Decided(False, why=NOT_HERE)
         return await self.releaser.resolve(mid, actor, send=send, to=to)
+
+    def row_written(self) -> None:
+        return  # the next hello tells
 
     def quarantines_changed(self) -> None:
         return

@@ -73,6 +73,9 @@ class TestActs:
     async def resolve(self, mid: int, actor: Actor, *, send: bool, to: str) -> Decided:
         return await self.releaser.resolve(mid, actor, send=send, to=to)
 
+    def row_written(self) -> None:
+        return
+
     def quarantines_changed(self) -> None:
         self.changed += 1
 

@@ -180,7 +180,7 @@ class Ledger:
             if must_be_held(attempt, recipient) and copy.cid not in self.taken_back:
                 self.breaks("G3", f"{marker} came to {recipient} without having been held")
             return
-        held = self._world.manager.rows.copies.get(self._world.manager.rows.mids.get((copy.cid, copy.hop - 1)))
+        held = self._held_before(copy.cid, copy.hop)
         if held is None:
             self.breaks("G3", f"{marker} came back by hop {copy.hop}, and the manager never held it")
             return
@@ -190,6 +190,11 @@ class Ledger:
         if not holds or any(h.mark != Mark.RELEASED or not h.actor for h in holds):
             marks = ", ".join(f"{h.quarantine} {h.mark}" for h in holds)
             self.breaks("G3", f"{marker} was delivered without a release from each quarantine: {marks}")
+
+    def _held_before(self, cid: str, hop: int) -> Any:
+        """The manager's copy that was released: a hop that was cancelled is offered anew as hop + 2."""
+        rows = self._world.manager.rows
+        return next((rows.copies[mid] for h in range(hop - 1, 0, -2) if (mid := rows.mids.get((cid, h)))), None)
 
     def _octets_are_those(self, marker: str, octets: bytes) -> None:
         accepted = self.attempts[marker].octets
@@ -306,10 +311,12 @@ class Ledger:
             return "held"
         if copy.custody == "DEL":
             return "deleted"
-        for gateway in self._world.gateways:
-            mid = gateway.rows.mids.get((cid, hop + 1))
-            if mid is not None:
-                return self._at_gateway(gateway, gateway.rows.copies[mid], recipient)
+        returned = [
+            (gateway, h) for gateway in self._world.gateways for c, h in gateway.rows.mids if c == cid and h > hop
+        ]
+        if returned:
+            gateway, last = max(returned, key=lambda one: one[1])
+            return self._at_gateway(gateway, gateway.rows.copies[gateway.rows.mids[cid, last]], recipient)
         if copy.custody == "REL" and any(t.cid == cid for t in rows.transfers.values()):
             return "waits (release)"
         return f"!{copy.custody} at the manager, and no gateway has it"
@@ -318,7 +325,7 @@ class Ledger:
         for copy in self._world.manager.rows.copies.values():
             if copy.custody == "DEL" and copy.cid not in self.overridden:
                 for gateway in self._world.gateways:
-                    if (copy.cid, copy.hop + 1) in gateway.rows.mids:
+                    if any(cid == copy.cid and hop > copy.hop for cid, hop in gateway.rows.mids):
                         self.breaks("G3", f"{copy.cid} was deleted in hop {copy.hop}, and {gateway.name} got it back")
 
     def _twice(self, key: tuple[str, str], came: list[Delivery]) -> None:

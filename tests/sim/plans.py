@@ -169,7 +169,9 @@ def gateway_settings(plan: Plan, address: str) -> GatewaySettings:
     listener = Listener(
         address=address, tls="no", recipients=(RecipientAccess("ALL"),), reverse_dns=False, connections_per_address=1000
     )
-    return GatewaySettings(listeners=(listener,), policy=_policy(), quarantines=("Policy", "Secret", "Brief"))
+    return GatewaySettings(
+        listeners=(listener,), policy=_policy(), quarantines=("Policy", "Secret", "Brief"), keep_days=400
+    )  # the ledger reads the rows at the end
 
 
 def delivery_settings(address: str) -> DeliverySettings:

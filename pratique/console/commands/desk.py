@@ -130,6 +130,10 @@ class Acts(Protocol):
 
     def quarantines_changed(self) -> None: ...
 
+    def row_written(self) -> None:
+        """A row of our journal was just committed: the peer is to hear of it."""
+        ...
+
     def deliver(self, mid: int) -> None:
         """Gateway: deliveries of `mid` were just committed; take them up."""
         ...

@@ -165,6 +165,7 @@ async def give_up_own(desk: Desk, person: Person, mids: tuple[int, ...]) -> int:
         )
         outcomes = tuple(Outcome(d.rid, "CANCELLED", f"given up by {person.name}") for d in deliveries)
         if await _taken_back(desk, TakeBack(copy.mid, deliveries, entries, outcomes)):
+            desk.acts.row_written()
             done += 1
     return done
 

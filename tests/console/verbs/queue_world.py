@@ -60,12 +60,16 @@ class SetActs:
     known: list[LinkState] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     delivered: list[int] = field(default_factory=list)
+    rows: int = 0  # of which the peer was to hear
 
     def links(self) -> tuple[LinkState, ...]:
         return tuple(self.known)
 
     def counters(self) -> dict[str, float]:
         return dict(self.numbers)
+
+    def row_written(self) -> None:
+        self.rows += 1
 
     def deliver(self, mid: int) -> None:
         self.delivered.append(mid)
