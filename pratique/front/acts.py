@@ -102,7 +102,7 @@ class GatewayActs:
         return (*own, *hosts)
 
     def counters(self) -> dict[str, float]:
-        return {**self.counters_.values(), **_clocks(self.gateway.services)}
+        return {**self.counters_.values(), **_clocks(self.gateway.services), **_canary(self.gateway)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,12 @@ class StoppedActs:
 def _clocks(services: Services) -> dict[str, float]:
     """How far each peer's clock was ahead of ours, in ms, at its last hello."""
     return {f"{CLOCK_GAUGE}{serial}": float(ahead) for serial, ahead in services.peer_clocks.items()}
+
+
+def _canary(gateway: Gateway) -> dict[str, float]:
+    """How the last canary of this process fared."""
+    last = gateway.canary.last
+    return {"last_canary_seconds": last.seconds, "last_canary_ok": float(not last.why)} if last is not None else {}
 
 
 def _link_state(link: Link) -> LinkState:

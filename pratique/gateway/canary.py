@@ -48,6 +48,7 @@ class Canary:
         self._planner = planner
         self._outlets = outlets
         self._flying: dict[str, asyncio.Future[None]] = {}  # by cid
+        self.last: Flight | None = None
 
     async def fly(self) -> Flight:
         """Send one and wait for it. Raises StoreFailed when it cannot even be stored."""
@@ -89,7 +90,8 @@ class Canary:
             emit(log.CanaryLost(mid=mid, why=why, cid=cid))
         else:
             emit(log.CanaryReturned(mid=mid, seconds=round(seconds, 3), cid=cid))
-        return Flight(mid, seconds, why)
+        self.last = Flight(mid, seconds, why)
+        return self.last
 
     def _where(self, reception: Reception) -> str:
         """How far it came."""

@@ -284,6 +284,10 @@ class Store(Protocol):
         """Hex hash of the newest committed audit row."""
         ...
 
+    def audit_number(self) -> int:
+        """The number of that row, 0 = none."""
+        ...
+
     async def read(self, call: Callable[[View], Any]) -> Any:
         """Run a read in a reader thread on a consistent view."""
         ...

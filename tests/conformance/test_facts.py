@@ -58,6 +58,7 @@ async def test_the_audit_is_a_chain_in_the_order_of_commits(manager: Bench) -> N
     assert (rows[1].actor, rows[1].mid, rows[1].cid) == ("policy:Überlauf@3", 7, "ab" * 16)
     assert broken_at(rows) is None
     assert manager.store.audit_head() == rows[-1].hash
+    assert manager.store.audit_number() == rows[-1].number
     assert [row.number for row in manager.view.audit(1, 1)] == [2]
     assert list(manager.view.audit(3, 5)) == []
     head = manager.store.audit_head()

@@ -100,6 +100,7 @@ class RestWorld:
     app: Any
     acts: TestActs
     client: httpx.AsyncClient
+    signin: SignIn
     faults: list[str] = field(default_factory=list)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -198,7 +199,7 @@ async def open_world(directory: Path) -> RestWorld:
     app = make_app(desk, signin, fault=faults.append)
     transport = httpx.ASGITransport(app=app, client=("192.0.2.77", 4711))
     client = httpx.AsyncClient(transport=transport, base_url="https://sma.example:8443")
-    return RestWorld(store, desk, clock, Samples(store), app, acts, client, faults, notes)
+    return RestWorld(store, desk, clock, Samples(store), app, acts, client, signin, faults, notes)
 
 
 def holds(*names: str, **fields: Any) -> dict[str, Any]:

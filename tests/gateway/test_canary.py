@@ -50,6 +50,7 @@ async def test_it_is_held_released_comes_back_and_is_discarded_on_record(tmp_pat
         assert both.delivered() == []
         assert both.gateway.grep(f"MID {flight.mid} canary came back after ")
         assert both.gateway.appliance.counters.values()["canary_returned"] == 1
+        assert _canary(both).last == flight
 
 
 async def test_two_at_once_do_not_take_each_other_s_return(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pratique.console.rest.description import PATH, describe
 from pratique.console.rest.errors import RestError
 from pratique.console.rest.reading import BODY_BYTES_MAX, URI_BYTES_MAX, Query
 from pratique.console.rest.request import SECURITY_HEADERS, Answer, Call, error_answer
-from pratique.console.rest.routes import BASES, ROUTES, Route
+from pratique.console.rest.routes import BASES, ROUTES, TOP_ROUTES, Route
 from pratique.console.rest.shapes import render
 
 AnyRequest = Request[Any, Any, Any]
@@ -43,7 +43,10 @@ def make_app(desk: Desk, signin: SignIn, *, fault: Callable[[str], None]) -> Lit
 
     routes = (*ROUTES, Route("GET", PATH, description, ()))
     return Litestar(
-        route_handlers=[_handler(base, route, desk, signin) for route in routes],
+        route_handlers=[
+            *(_handler(base, route, desk, signin) for route in routes),
+            *(_handler("", route, desk, signin) for route in TOP_ROUTES),
+        ],
         exception_handlers={Exception: _on_error(desk.clock, fault)},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,  # our own description, without pages that load scripts from elsewhere

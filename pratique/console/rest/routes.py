@@ -1,13 +1,13 @@
 """The routes of the REST API in one table.
 
 Both roles serve the same tree (docs/rest.md). The description of the API and the tests of who may do what are
-derived from ROUTES; a route that is not in it does not exist.
+derived from ROUTES; a route that is neither in it nor in TOP_ROUTES does not exist.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pratique.console.rest import configuration, contents, login, messages, rules, status
+from pratique.console.rest import configuration, contents, login, messages, metrics, rules, status
 from pratique.console.rest.request import Answer, Call
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -86,3 +86,5 @@ ROUTES = (
     Route("PUT", f"{_CONFIG}/{{name}}", configuration.put, ("change-quarantine",), _DEVICE),
     Route("DELETE", f"{_CONFIG}/{{name}}", configuration.delete, ("drop-quarantine",), _DEVICE),
 )
+
+TOP_ROUTES = (Route("GET", "/metrics", metrics.get, ("metrics",), file=True),)  # below no base

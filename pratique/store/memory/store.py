@@ -137,6 +137,9 @@ class MemoryStore:
     def audit_head(self) -> str:
         return self.rows.audit_head()
 
+    def audit_number(self) -> int:
+        return len(self.rows.audit)
+
     async def read(self, call: Callable[[View], Any]) -> Any:
         await asyncio.sleep(0)
         return call(self.view)

@@ -199,6 +199,9 @@ class SqliteStore:
     def audit_head(self) -> str:
         return self._head.audit_hash
 
+    def audit_number(self) -> int:
+        return self._head.audit_number
+
     def _tell(self, done: Done) -> None:
         """From the writer's thread: a batch has ended."""
         try:

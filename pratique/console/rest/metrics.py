@@ -1,0 +1,161 @@
+"""/metrics: the numbers of the appliance in the text format of Prometheus (docs/operate/monitoring.md).
+
+A view of the counters that /health and the mail log have; none of its own. Labels are bounded: custody, state, names
+of quarantines, names and serials of peers. Nothing that came with mail is a label: destinations are summed up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from pratique.console.commands import metrics as commands
+from pratique.console.commands.desk import Desk, LinkState
+from pratique.console.commands.metrics import Measured
+from pratique.console.rest.request import Answer, Call
+
+COUNTED = {  # counter -> HELP
+    "connections_in": "SMTP connections accepted",
+    "connections_refused": "SMTP connections refused",
+    "tls_failed": "TLS handshakes that failed, of either direction",
+    "received": "Messages received",
+    "recipients": "Recipients of received messages",
+    "refused": "Recipients refused",
+    "aborted": "Receptions that did not end",
+    "generated": "Messages made by the appliance itself",
+    "unjudged": "Messages that were not judged in time",
+    "infected": "Messages with a virus",
+    "unscannable": "Messages that the virus scanner could not read",
+    "dropped": "Messages dropped by policy",
+    "held": "Holds: one for each quarantine of a message",
+    "enqueued": "Messages queued for the manager or the gateway",
+    "taken_over": "Messages that a manager took over from gateways",
+    "returned": "Messages that a gateway got back from its manager",
+    "released": "Messages released",
+    "deleted": "Messages deleted",
+    "queued": "Messages queued for delivery",
+    "connections_out": "SMTP connections made",
+    "connections_failed": "SMTP connections that could not be made",
+    "delivered": "Recipients delivered",
+    "bounced": "Recipients given up",
+    "bounced_dns": "Recipients given up because of DNS",
+    "bounced_5xx": "Recipients given up because the next host refused them",
+    "bounced_expired": "Recipients given up after the last attempt",
+    "bounced_other": "Recipients given up for another reason",
+    "recipients_deleted": "Recipients deleted by a person",
+    "delayed": "Recipients put off to a later attempt",
+    "transferred": "Messages transferred to or from the central quarantine",
+    "bounces_made": "Bounce messages made",
+    "canary_returned": "Canaries that came back",
+    "canary_lost": "Canaries that did not come back",
+    "faults": "Faults in the mail log",
+    "alarms": "Alarms in the mail log",
+}
+CLOCK_GAUGE = "clock_ahead_ms."  # before the serial of the peer
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # a registry keeps it by identity
+class Numbers(Collector):
+    """One reading, as metrics."""
+
+    desk: Desk
+    measured: Measured
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._appliance()
+        yield from self._store()
+        yield from self._links()
+        counters = self.measured.health.counters
+        for name, text in COUNTED.items():
+            yield CounterMetricFamily(f"pratique_{name}", f"{text}, since the process began.", counters.get(name, 0))
+
+    def _appliance(self) -> Iterator[Metric]:
+        measured, desk = self.measured, self.desk
+        about = GaugeMetricFamily("pratique_build_info", "Always 1.", labels=["name", "role", "version"])
+        about.add_metric([desk.name, desk.role, desk.version], 1)
+        yield about
+        state = GaugeMetricFamily("pratique_state", "1 for the state of the appliance, 0 for others.", labels=["state"])
+        for name in ("ok", "degraded", "failed"):
+            state.add_metric([name], float(measured.health.status == name))
+        yield state
+        if measured.started_seconds is not None:
+            text = "When the process began, in Unix time."
+            yield GaugeMetricFamily("pratique_process_start_time_seconds", text, measured.started_seconds)
+        connections = GaugeMetricFamily("pratique_connections", "Open SMTP connections.", labels=["direction"])
+        for direction, count in (("in", measured.connections_in), ("out", measured.connections_out)):
+            if count is not None:
+                connections.add_metric([direction], count)
+        yield connections
+        numbers = measured.health.counters
+        if "last_canary_ok" in numbers:
+            text = "1: the last canary came back, 0: it did not."
+            yield GaugeMetricFamily("pratique_last_canary_ok", text, numbers["last_canary_ok"])
+            text = "How long the last canary took, or was waited for."
+            yield GaugeMetricFamily("pratique_last_canary_seconds", text, numbers["last_canary_seconds"])
+
+    def _store(self) -> Iterator[Metric]:
+        health = self.measured.health
+        text = "Free space above the reserve; at 0 new mail is refused."
+        yield GaugeMetricFamily("pratique_spool_free_bytes", text, max(0, health.free_bytes))
+        yield GaugeMetricFamily("pratique_committed_number", "The newest committed journal number.", health.committed)
+        yield GaugeMetricFamily("pratique_audit_number", "The newest row of the audit.", self.measured.audit_number)
+        copies = GaugeMetricFamily("pratique_copies", "Copies in the store by custody.", labels=["custody"])
+        for name, count in sorted(health.gauges.items()):
+            if name.startswith("copy."):
+                copies.add_metric([name.removeprefix("copy.")], count)
+        yield copies
+        messages = GaugeMetricFamily("pratique_quarantine_messages", "Messages held.", labels=["quarantine"])
+        octets = GaugeMetricFamily("pratique_quarantine_bytes", "Octets of messages held.", labels=["quarantine"])
+        for name, (count, size) in sorted(health.quarantines.items()):
+            messages.add_metric([name], count)
+            octets.add_metric([name], size)
+        yield from (messages, octets)
+
+    def _links(self) -> Iterator[Metric]:
+        labels = ["peer", "serial"]
+        up = GaugeMetricFamily(
+            "pratique_link_up", "1: the peer was reached at the last attempt, else 0.", labels=labels
+        )
+        waiting = GaugeMetricFamily("pratique_link_waiting", "Messages that wait for the peer.", labels=labels)
+        oldest = GaugeMetricFamily(
+            "pratique_link_oldest_seconds", "Age of the message at the head of the queue; 0: none waits.", labels=labels
+        )
+        ahead = GaugeMetricFamily(
+            "pratique_peer_clock_ahead_seconds", "How far the clock of the peer was ahead at its hello.", labels=labels
+        )
+        for link in (link for link in self.measured.health.links if link.serial):
+            values = [link.peer, link.serial]
+            up.add_metric(values, float(link.up is True))
+            waiting.add_metric(values, link.waiting)
+            oldest.add_metric(values, self.measured.oldest_seconds.get(link.serial, 0))
+            clock = self.measured.health.counters.get(f"{CLOCK_GAUGE}{link.serial}")
+            if clock is not None:
+                ahead.add_metric(values, clock / 1_000)
+        yield from (up, waiting, oldest, ahead, *self._hosts())
+
+    def _hosts(self) -> Iterator[Metric]:
+        """All destinations that are no peer, together: their names come from mail."""
+        hosts = [link for link in self.measured.health.links if not link.serial]
+        found = GaugeMetricFamily("pratique_destinations", "Destinations of mail by state.", labels=["state"])
+        for state in ("up", "down", "unknown"):
+            found.add_metric([state], sum(_state(host) == state for host in hosts))
+        yield found
+        counts = self.measured.health.gauges
+        waiting = sum(count for name, count in counts.items() if name.startswith("host."))
+        yield GaugeMetricFamily("pratique_deliveries_waiting", "Recipients that wait for delivery.", waiting)
+
+
+def _state(link: LinkState) -> str:
+    return "unknown" if link.up is None else "up" if link.up else "down"
+
+
+async def get(call: Call) -> Answer:
+    """Numbers for a monitor."""
+    person = await call.person()
+    call.query.done()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Numbers(call.desk, await commands.metrics(call.desk, person)))
+    return Answer(200, generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
