@@ -24,7 +24,7 @@ async def scraped(rest: RestWorld, user: str = "administrator") -> dict[tuple[st
     """Samples by name and labels. Every family has a help text and a type."""
     answer = await rest.client.get("/metrics", headers={"Authorization": basic(user), "Accept": "text/plain"})
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     found = {}
     for family in text_string_to_metric_families(answer.text):
         assert family.documentation and family.type in ("counter", "gauge"), family.name
@@ -84,6 +84,7 @@ async def test_labels_are_escaped_and_nothing_of_mail_is_one(rest: RestWorld) ->
     peer = 'a"b\\c\nd'
     links = (
         LinkState("the.cpq.release.host", peer, "S1", True, "", 0, 0),
+        LinkState("the.cpq.release.host", "new", "S2", None, "", 0, 0),
         LinkState("victim.example", "", "", False, "554 secret answer", 0, 4),
         LinkState("other.example", "", "", None, "", 0, 4),
     )
@@ -91,6 +92,8 @@ async def test_labels_are_escaped_and_nothing_of_mail_is_one(rest: RestWorld) ->
     answer = await rest.client.get("/metrics", headers={"Authorization": basic("administrator")})
     found = await scraped(rest)
     assert at(found, "pratique_link_up", peer=peer, serial="S1") == 1
+    assert ("pratique_link_up", (("peer", "new"), ("serial", "S2"))) not in found  # an idle link is no alarm
+    assert at(found, "pratique_link_waiting", peer="new", serial="S2") == 0
     assert [at(found, "pratique_destinations", state=s) for s in ("up", "down", "unknown")] == [0, 1, 1]
     for text in ("victim.example", "other.example", "secret answer"):
         assert text not in answer.text

@@ -203,18 +203,22 @@ class Appliance:
     # --- REST
     def rest(self, method: str, path: str, body: dict[str, Any] | None = None, **query: object) -> Any:
         base = "/sma/api/v2.0" if self.role == "manager" else "/esa/api/v2.0"
+        target = base + path + (f"?{urlencode(query)}" if query else "")
+        return json.loads(self.fetch(method, target, json.dumps(body) if body is not None else None))
+
+    def fetch(self, method: str, target: str, body: str | None = None) -> bytes:
+        """From the REST API's port, as our user; anything but 200 is an error."""
         context = ssl.create_default_context(cafile=str(self.directory / "keys" / "web.crt"))
         context.check_hostname = False
         token = base64.b64encode(f"{self.user}:{PASSWORD}".encode()).decode()
         headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
-        target = base + path + (f"?{urlencode(query)}" if query else "")
         with closing(http.client.HTTPSConnection(self.address, WEB_PORT, context=context, timeout=20)) as connection:
-            connection.request(method, target, json.dumps(body) if body is not None else None, headers)
+            connection.request(method, target, body, headers)
             answer = connection.getresponse()
             octets = answer.read()
         if answer.status != 200:
             raise AssertionError(f"{method} {target}: {answer.status} {octets[:300]!r}")
-        return json.loads(octets)
+        return octets
 
     def held(self) -> list[dict[str, Any]]:
         """The rows of the list of held mail, all pages."""

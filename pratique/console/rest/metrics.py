@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from pratique.console.commands import metrics as commands
@@ -54,6 +54,7 @@ COUNTED = {  # counter -> HELP
     "faults": "Faults in the mail log",
     "alarms": "Alarms in the mail log",
 }
+MEDIA_TYPE = "text/plain; version=0.0.4"  # the framework adds the charset
 CLOCK_GAUGE = "clock_ahead_ms."  # before the serial of the peer
 
 
@@ -117,7 +118,9 @@ class Numbers(Collector):
     def _links(self) -> Iterator[Metric]:
         labels = ["peer", "serial"]
         up = GaugeMetricFamily(
-            "pratique_link_up", "1: the peer was reached at the last attempt, else 0.", labels=labels
+            "pratique_link_up",
+            "1: the peer was reached at the last attempt, 0: not; absent: not tried.",
+            labels=labels,
         )
         waiting = GaugeMetricFamily("pratique_link_waiting", "Messages that wait for the peer.", labels=labels)
         oldest = GaugeMetricFamily(
@@ -128,7 +131,8 @@ class Numbers(Collector):
         )
         for link in (link for link in self.measured.health.links if link.serial):
             values = [link.peer, link.serial]
-            up.add_metric(values, float(link.up is True))
+            if link.up is not None:
+                up.add_metric(values, float(link.up))
             waiting.add_metric(values, link.waiting)
             oldest.add_metric(values, self.measured.oldest_seconds.get(link.serial, 0))
             clock = self.measured.health.counters.get(f"{CLOCK_GAUGE}{link.serial}")
@@ -158,4 +162,4 @@ async def get(call: Call) -> Answer:
     call.query.done()
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Numbers(call.desk, await commands.metrics(call.desk, person)))
-    return Answer(200, generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Answer(200, generate_latest(registry), media_type=MEDIA_TYPE)

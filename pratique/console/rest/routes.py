@@ -7,7 +7,7 @@ derived from ROUTES; a route that is neither in it nor in TOP_ROUTES does not ex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pratique.console.rest import configuration, contents, login, messages, metrics, rules, status
+from pratique.console.rest import configuration, contents, login, messages, metrics, rules, status, xml_status
 from pratique.console.rest.request import Answer, Call
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -87,4 +87,7 @@ ROUTES = (
     Route("DELETE", f"{_CONFIG}/{{name}}", configuration.delete, ("drop-quarantine",), _DEVICE),
 )
 
-TOP_ROUTES = (Route("GET", "/metrics", metrics.get, ("metrics",), file=True),)  # below no base
+TOP_ROUTES = (  # below no base; the answers are no JSON
+    Route("GET", "/metrics", metrics.get, ("metrics",), file=True),
+    Route("GET", "/xml/status", xml_status.get, ("figures",), file=True),
+)
