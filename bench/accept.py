@@ -33,13 +33,13 @@ asyncio.run(main())
 def run(load: Load, pairs: int, *, edges: int) -> dict[str, Any]:
     need_postfix()
     with scratch("p3") as base:
-        ours, theirs = Pair(base / "ours", edges=edges), PostfixPair(base / "postfix", POSTFIX_PORT)
+        ours, theirs = Pair(base / "ours", edges=edges), PostfixPair(base / "postfix", POSTFIX_PORT, first_holds=True)
         bare = subprocess.Popen([sys.executable, "-c", _AIOSMTPD])
         try:
             ours.make()
             ours.start("gw")
             theirs.start()
-            for port in (POSTFIX_PORT + 1, AIOSMTPD_PORT):
+            for port in (POSTFIX_PORT, AIOSMTPD_PORT):
                 wait_until_up(port)
             return _measure(load, pairs, theirs)
         finally:
@@ -57,10 +57,10 @@ def _measure(load: Load, pairs: int, theirs: PostfixPair) -> dict[str, Any]:
 
     rates: list[list[float]] = [[], [], []]
     for number in range(pairs + 1):
-        theirs.clear()
+        theirs.clear("a")
         places = (
             (GATEWAY, SMTP_PORT, load.ours),
-            ("127.0.0.1", POSTFIX_PORT + 1, load.theirs),
+            ("127.0.0.1", POSTFIX_PORT, load.theirs),
             ("127.0.0.1", AIOSMTPD_PORT, load.ours),
         )
         for side, (address, port, count) in enumerate(places):

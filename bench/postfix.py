@@ -9,6 +9,7 @@ from pathlib import Path
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
+pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
 tlsproxy  unix  - - n - 0 tlsproxy
@@ -111,10 +112,10 @@ class PostfixPair:
         """Messages in B's hold queue."""
         return sum(1 for p in (self._base / "b" / "spool" / "hold").rglob("*") if p.is_file())
 
-    def clear(self) -> None:
-        """Empty B's hold queue between rounds."""
+    def clear(self, name: str = "b") -> None:
+        """Empty the queues of A or B between rounds."""
         subprocess.run(
-            ["/usr/sbin/postsuper", "-c", str(self._base / "b" / "etc"), "-d", "ALL"], check=True, capture_output=True
+            ["/usr/sbin/postsuper", "-c", str(self._base / name / "etc"), "-d", "ALL"], check=True, capture_output=True
         )
 
     def release(self) -> None:
