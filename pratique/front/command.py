@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,8 +10,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 from pratique import __version__
+from pratique.front.keeping import backup, doctor, fsck, restore
 from pratique.front.loop import run_loop
-from pratique.front.users import pass_phrase
+from pratique.front.saying import complain, say
+from pratique.front.users import passwd
 from pratique.front.users import user as user_commands
 
 app = App(
@@ -22,6 +23,9 @@ app = App(
     help_format="plaintext",
 )
 app.command(user_commands)
+app.command(passwd)
+for of_the_state in (fsck, doctor, backup, restore):
+    app.command(of_the_state)
 
 
 class Refused(Exception):
@@ -37,10 +41,10 @@ def run_command(tokens: list[str]) -> int:
     try:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except UnknownCommandError as error:
-        _complain(_unknown(error))
+        complain(_unknown(error))
         return 2
     except CycloptsError as error:
-        _complain(f"{error}\nTry `pratique --help`, or `pratique COMMAND --help`.")
+        complain(f"{error}\nTry `pratique --help`, or `pratique COMMAND --help`.")
         return 2
     except KeyboardInterrupt:
         return 130
@@ -64,11 +68,11 @@ def _refused(error: Exception) -> int:
     if not isinstance(error, _expected()):
         if os.environ.get("PRATIQUE_TRACEBACK"):
             raise error
-        _complain(f"a defect ({type(error).__name__}: {error}); set PRATIQUE_TRACEBACK=1 and report what it shows")
+        complain(f"a defect ({type(error).__name__}: {error}); set PRATIQUE_TRACEBACK=1 and report what it shows")
     else:
         from pratique.front.failures import of_file
 
-        _complain(of_file(error) if isinstance(error, OSError) else str(error))
+        complain(of_file(error) if isinstance(error, OSError) else str(error))
     return 2 if isinstance(error, Misused) else 1
 
 
@@ -101,14 +105,6 @@ def _expected() -> tuple[type[BaseException], ...]:
     )
 
 
-def _complain(text: str) -> None:
-    print(f"pratique: {text}", file=sys.stderr)  # noqa: T201
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201
-
-
 @app.command
 def init(
     role: Literal["gateway", "manager"],
@@ -139,12 +135,12 @@ def init(
     overrides = dict(_pair(text) for text in set_ or [])
     password = admin_password_file.read_text(encoding="utf-8").strip() if admin_password_file else ""
     made = asyncio.run(initialise(role, directory, name=name, overrides=overrides, password=password))
-    _say(f"{made.options.appliance.name} ({role}, serial {made.options.appliance.serial}) is ready in {directory}")
+    say(f"{made.options.appliance.name} ({role}, serial {made.options.appliance.serial}) is ready in {directory}")
     if not password:
-        _say(f"administrator: {made.user}   pass phrase: {made.password}   (shown this once)")
+        say(f"administrator: {made.user}   pass phrase: {made.password}   (shown this once)")
     if not takes_mail(made.options):
-        _say("It takes mail for nobody yet: add [[gateway.listeners.recipients]] rows, see docs/operate/install.md.")
-    _say(f"Next: `pratique enroll {directory} --show`, then `pratique run {directory}`.")
+        say("It takes mail for nobody yet: add [[gateway.listeners.recipients]] rows, see docs/operate/install.md.")
+    say(f"Next: `pratique enroll {directory} --show`, then `pratique run {directory}`.")
     return 0
 
 
@@ -186,11 +182,11 @@ def check_config(directory: Path, /, *, json_: Annotated[bool, Parameter(name="-
         read_options(directory, thorough=True)
     except BadConfiguration as error:
         if json_:
-            _say(json.dumps([{n: getattr(p, n) for n in p.__slots__} for p in error.problems]))
+            say(json.dumps([{n: getattr(p, n) for n in p.__slots__} for p in error.problems]))
         else:
-            _complain(str(error))
+            complain(str(error))
         return 1
-    _say("[]" if json_ else f"{directory}: the configuration is good")
+    say("[]" if json_ else f"{directory}: the configuration is good")
     return 0
 
 
@@ -227,15 +223,15 @@ def enroll(
     from pratique.front.local import change_peer, enrol
 
     if show:
-        _say(enrolment.own_enrolment(directory).to_json().rstrip())
+        say(enrolment.own_enrolment(directory).to_json().rstrip())
         return 0
     for action, serial in (("withdraw", withdraw), ("unlock", unlock), ("accept-setback", accept_setback)):
         if serial:
-            _say(_run_text(change_peer(directory, serial, action)))
+            say(_run_text(change_peer(directory, serial, action)))
             return 0
     if file is None:
         raise Refused("give the peer's enrolment file, or --show to print ours")
-    _say(_run_text(enrol(directory, file.read_text(encoding="utf-8"))))
+    say(_run_text(enrol(directory, file.read_text(encoding="utf-8"))))
     return 0
 
 
@@ -295,7 +291,7 @@ def list_(
     from pratique.front.local_text import listing
 
     found = asyncio.run(ask(directory, "list", quarantine=quarantine, offset=offset))
-    _say(json.dumps(found) if json_ else listing(found))
+    say(json.dumps(found) if json_ else listing(found))
     return 0
 
 
@@ -316,7 +312,7 @@ def show(directory: Path, mid: int, /, *, json_: Annotated[bool, Parameter(name=
     from pratique.front.local_text import message
 
     found = asyncio.run(ask(directory, "show", mid=mid))
-    _say(json.dumps(found) if json_ else message(found))
+    say(json.dumps(found) if json_ else message(found))
     return 0
 
 
@@ -369,7 +365,7 @@ def resolve(directory: Path, /, *mids: int, deliver: bool = False, done: bool = 
 
     if not mids:
         waiting = asyncio.run(ask(directory, "resolve"))["waiting"]
-        _say("\n".join(f"MID {mid}" for mid in waiting) or "no message is in doubt")
+        say("\n".join(f"MID {mid}" for mid in waiting) or "no message is in doubt")
         return 0
     if deliver == done:
         raise Misused("say --deliver or --done")
@@ -388,9 +384,9 @@ def _retarget(directory: Path, mids: tuple[int, ...], to: str, *, override: bool
 
 def _told(told: dict[str, list[str]]) -> int:
     for text in told["done"]:
-        _say(text)
+        say(text)
     for text in told["refused"]:
-        _complain(text)
+        complain(text)
     return 1 if told["refused"] else 0
 
 
@@ -417,32 +413,8 @@ def _decide(directory: Path, command: str, word: str, mids: tuple[int, ...], qua
     if not mids:
         raise Refused(f"name at least one MID, as in `pratique {command} {directory} 1`; `pratique list` shows them")
     done = asyncio.run(ask(directory, command, mids=list(mids), quarantine=quarantine))
-    _say(decided(word, done))
+    say(decided(word, done))
     return 1 if done["untouched"] else 0
-
-
-@app.command
-def passwd(directory: Path, /, *, user: str = "admin", file: Path | None = None, generate: bool = False) -> int:
-    """Set a user's pass phrase: asked for, read from a file, or made and printed once.
-
-    Parameters
-    ----------
-    directory
-        The appliance.
-    user
-        Whose; the administrator's when not given.
-    file
-        File that holds the new pass phrase.
-    generate
-        Make one and print it. Also done when there is no terminal to ask at.
-    """
-    from pratique.front.local import set_password
-
-    password, made = pass_phrase(user, file, generate=generate)
-    _say(asyncio.run(set_password(directory, user, password)))
-    if made:
-        _say(f"pass phrase: {password}   (shown this once)")
-    return 0
 
 
 @app.command
@@ -459,99 +431,3 @@ def shell(directory: Path, command: str = "", /) -> int:
     from pratique.front.shell import shell as run_shell
 
     return run_shell(directory, command)
-
-
-@app.command
-def fsck(
-    directory: Path,
-    /,
-    *,
-    repair: bool = False,
-    quick: bool = False,
-    json_: Annotated[bool, Parameter(name="--json")] = False,
-) -> int:
-    """Check that rows, numbers, audit and spool agree and that every body is what was accepted. Ends with 1 when not.
-
-    May run beside the appliance. Nothing is deleted; corrupt bodies are put on the list of those never delivered.
-
-    Parameters
-    ----------
-    directory
-        The appliance.
-    repair
-        Make counts and indexes anew from the rows. The appliance must be stopped.
-    quick
-        Do not read the bodies: only rows, numbers, audit, and whether the bodies' places are there.
-    json_
-        Print JSON.
-    """
-    from pratique.front.fsck import as_json, check, rendered
-
-    outcome = asyncio.run(check(directory, repair=repair, read_bodies=not quick))
-    _say(json.dumps(as_json(outcome)) if json_ else rendered(outcome))
-    return 1 if outcome.report.left else 0
-
-
-@app.command
-def backup(directory: Path, target: Path, /) -> int:
-    """Copy the state of an appliance, running or not, into the new directory TARGET: rows, bodies, configuration, keys.
-
-    Parameters
-    ----------
-    directory
-        The appliance.
-    target
-        A directory that is not there yet, best on another disk. It holds private keys: keep it safe.
-    """
-    from pratique.front.backup import back_up
-    from pratique.front.local import ask
-
-    made = back_up(directory, target)
-    _say(f"{target}: {made.bodies} bodies, {made.octets} B; all up to number {made.seq} of incarnation {made.inc}")
-    for text in made.wrong:
-        _complain(text)
-    if made.wrong:
-        return 1
-    asyncio.run(ask(directory, "watermark", seq=made.seq))
-    return 0
-
-
-@app.command
-def restore(source: Path, directory: Path, /, *, verify: bool = False) -> int:
-    """Put the backup SOURCE into the empty directory DIRECTORY. When it is run, the appliance first recovers what its
-    peers know of the time since.
-
-    Parameters
-    ----------
-    source
-        What `pratique backup` made.
-    directory
-        Where the appliance shall be; not there yet, or empty.
-    verify
-        Prove every body and the audit chain before anything is written.
-    """
-    from pratique.front.backup import restore as put_back
-
-    made = put_back(source, directory, verify=verify)
-    proved = f"; {made.bodies} bodies ({made.octets} B) and the audit chain were proved" if verify else ""
-    _say(f"{directory}: as it was at number {made.seq} of incarnation {made.inc}{proved}")
-    _say(f"Next: `pratique run {directory}`. It recovers by itself once every peer has been heard.")
-    return 0
-
-
-@app.command
-def doctor(directory: Path, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> int:
-    """Run the live checks of an appliance; each failure comes with its cure. Ends with 1 when a required one fails.
-
-    Parameters
-    ----------
-    directory
-        The appliance.
-    json_
-        Print JSON.
-    """
-    from pratique.front.doctor import examine, rendered
-
-    checks = asyncio.run(examine(directory))
-    _say(json.dumps([check.to_json() for check in checks]) if json_ else rendered(checks))
-    return 1 if any(check.failed for check in checks) else 0

@@ -1,4 +1,6 @@
-"""`pratique user …` and how a pass phrase is asked for. Not here: what may be done to a user (`console.commands`)."""
+"""`pratique user …`, `pratique passwd`, and how a pass phrase is asked for. Not here: what may be done to a user
+(`console.commands`).
+"""
 
 import asyncio
 import json
@@ -7,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+
+from pratique.front.saying import say
 
 user = App(
     name="user",
@@ -31,7 +35,7 @@ def list_(directory: Path, /, *, json_: AsJson = False) -> int:
     from pratique.front.local_text import people
 
     found = asyncio.run(ask(directory, "users"))
-    _say(json.dumps(found) if json_ else people(found))
+    say(json.dumps(found) if json_ else people(found))
     return 0
 
 
@@ -73,7 +77,7 @@ def disable(directory: Path, name: str, /) -> int:
     from pratique.front.local import ask
 
     done = asyncio.run(ask(directory, "disable-user", name=name))
-    _say(f"{done['name']} ({done['role']}) is disabled; all its sessions ended")
+    say(f"{done['name']} ({done['role']}) is disabled; all its sessions ended")
     return 0
 
 
@@ -93,15 +97,38 @@ def enable(directory: Path, name: str, /, *, password_file: Path | None = None) 
     return _with_pass_phrase(directory, "enable-user", password_file, name=name)
 
 
+def passwd(directory: Path, /, *, user: str = "admin", file: Path | None = None, generate: bool = False) -> int:
+    """Set a user's pass phrase: asked for, read from a file, or made and printed once.
+
+    Parameters
+    ----------
+    directory
+        The appliance.
+    user
+        Whose; the administrator's when not given.
+    file
+        File that holds the new pass phrase.
+    generate
+        Make one and print it. Also done when there is no terminal to ask at.
+    """
+    from pratique.front.local import set_password
+
+    password, made = pass_phrase(user, file, generate=generate)
+    say(asyncio.run(set_password(directory, user, password)))
+    if made:
+        say(f"pass phrase: {password}   (shown this once)")
+    return 0
+
+
 def _with_pass_phrase(directory: Path, act: str, file: Path | None, **arguments: Any) -> int:
     from pratique.front.local import ask, hashed
 
     phrase, made = pass_phrase(arguments["name"], file)
     done = asyncio.run(ask(directory, act, hash=hashed(phrase), **arguments))
     sees = f", sees {', '.join(done['quarantines'])}" if done["quarantines"] else ""
-    _say(f"{done['name']} ({done['role']}{sees}) may sign in")
+    say(f"{done['name']} ({done['role']}{sees}) may sign in")
     if made:
-        _say(f"pass phrase: {phrase}   (shown this once)")
+        say(f"pass phrase: {phrase}   (shown this once)")
     return 0
 
 
@@ -121,7 +148,3 @@ def pass_phrase(name: str, file: Path | None, *, generate: bool = False) -> tupl
     if getpass.getpass("Once more: ") != phrase:
         raise LocalRefused("the two are not the same; nothing was changed")
     return phrase, False
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201
