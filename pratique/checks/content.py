@@ -9,7 +9,9 @@ import asyncio
 
 from pratique.checks import content_worker
 from pratique.checks.content_worker import Wanted, read_content, unread
+from pratique.checks.lending import beginning, lent
 from pratique.checks.pool import Failed, WorkerPool
+from pratique.checks.room import WorkerRoom
 from pratique.mail.body import Body, InFile
 from pratique.mail.headers import HEADER_BLOCK_BYTES_MAX, read_headers
 from pratique.policy.facts import Message
@@ -34,13 +36,15 @@ class Content:
         deadline_seconds: float = DEADLINE_SECONDS,
         task_seconds: float = TASK_SECONDS_MAX,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
+        room: WorkerRoom | None = None,
     ) -> None:
+        self._lent_in = room.lent if room else None
         self._scan_bytes_max = scan_bytes_max
         self._deadline_seconds = deadline_seconds
         self._pool = WorkerPool[tuple[bytes | InFile, Wanted], Message](
             content_worker.read_batch,
             begin=content_worker.begin,
-            begin_args=(memory_bytes_max,),
+            begin_args=(memory_bytes_max, room.confines(scratch=False) if room else None),
             workers=workers,
             task_seconds=task_seconds,
         )
@@ -64,22 +68,15 @@ class Content:
             if not attachments and not texts:
                 head = await self._head(body, octets)
                 return read_content(head, read_headers(head), wanted)
-            answer = await self._ask(await self._item(body, octets), wanted)
+            async with lent(body, octets, self._lent_in, most=self._scan_bytes_max) as item:
+                answer = await self._ask(item, wanted)
             return answer if isinstance(answer, Message) else unread(await self._head(body, octets), body.size, answer)
         except OSError as error:
             return unread(b"", body.size, f"the message cannot be read ({error})")
 
-    async def _item(self, body: Body, octets: bytes | None) -> bytes | InFile:
-        """What a worker is sent: the octets when they are here or nowhere else, or where it reads them itself."""
-        if octets is not None:
-            return octets[: self._scan_bytes_max]
-        if body.place is not None:
-            return body.place.beginning(self._scan_bytes_max)
-        return await asyncio.to_thread(_beginning, body, self._scan_bytes_max)
-
     async def _head(self, body: Body, octets: bytes | None) -> bytes:
         """As much as holds the headers. Raises OSError."""
-        return octets[:HEAD_BYTES] if octets is not None else await asyncio.to_thread(_beginning, body, HEAD_BYTES)
+        return octets[:HEAD_BYTES] if octets is not None else await asyncio.to_thread(beginning, body, HEAD_BYTES)
 
     async def _ask(self, item: bytes | InFile, wanted: Wanted) -> Message | str:
         """What a worker reads, or why there is no answer."""
@@ -98,15 +95,3 @@ class Content:
 
     def _wanted(self, size: int, *, attachments: bool, texts: bool) -> Wanted:
         return Wanted(attachments=attachments, texts=texts, size=size, text_bytes_max=self._scan_bytes_max)
-
-
-def _beginning(body: Body, most: int) -> bytes:
-    """The first octets of a stored message, at most `most`."""
-    found: list[bytes] = []
-    left = most
-    for piece in body.pieces():
-        found.append(piece[:left])
-        left -= len(found[-1])
-        if left <= 0:
-            break
-    return b"".join(found)

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Sequence
 
 from pratique.checks.held import read_place
+from pratique.confine.landlock import Confines, confine
 from pratique.mail.body import InFile
 from pratique.mail.decoding import codec_of, decode_octets
 from pratique.mail.headers import Headers, read_headers
@@ -137,12 +138,14 @@ def _text(part: Part, octets: bytes) -> str:
 
 
 # --- the process ---------------------------------------------------------------------------------------------------
-def begin(memory_bytes_max: int) -> None:
+def begin(memory_bytes_max: int, confines: Confines | None) -> None:
     """Once in each process, before the first task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold somebody's mail
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # nothing here writes a file
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
+    if confines is not None:
+        confine(confines)  # what the kernel lacks the doctor says
 
 
 def read_batch(messages: Sequence[tuple[bytes | InFile, Wanted]]) -> list[Message]:

@@ -6,10 +6,11 @@ A message that is the cause of its worker's end is unscannable; one that got no 
 """
 
 import asyncio
-from pathlib import Path
 
 from pratique.checks import virus_worker
+from pratique.checks.lending import lent
 from pratique.checks.pool import Failed, Poison, WorkerPool
+from pratique.checks.room import WorkerRoom
 from pratique.checks.virus_worker import Answer
 from pratique.checks.yara_rules import CompiledRules
 from pratique.mail.body import Body, InFile
@@ -23,7 +24,7 @@ MESSAGE_BYTES_MAX = 134_217_728  # more than any listener takes
 
 class YaraEngine:
     """A VirusEngine. `start` may be called ahead; else the first message waits for the workers to come up.
-    `scratch`: a directory on a disk, for what a large message unpacks to."""
+    `room`: where workers read large messages, and write what those unpack to; they are shut out of all else."""
 
     name = "YARA-X"
 
@@ -35,14 +36,20 @@ class YaraEngine:
         deadline_s: float = DEADLINE_S,
         task_s: float = TASK_SECONDS_MAX,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
-        scratch: Path | None = None,
+        room: WorkerRoom | None = None,
     ) -> None:
+        self._lent_in = room.lent if room else None
         self.version = rules.version
         self._deadline_s = deadline_s
         self._pool = WorkerPool[bytes | InFile, Answer](
             virus_worker.scan_batch,
             begin=virus_worker.begin,
-            begin_args=(rules.octets, memory_bytes_max, str(scratch) if scratch else None),
+            begin_args=(
+                rules.octets,
+                memory_bytes_max,
+                str(room.scratch) if room else None,
+                room.confines(scratch=True) if room else None,
+            ),
             workers=workers,
             task_seconds=task_s,
         )
@@ -54,13 +61,11 @@ class YaraEngine:
     async def scan(self, body: Body, octets: bytes | None) -> VirusResult | Unknown:
         if body.size > MESSAGE_BYTES_MAX:
             return self._result("unscannable", "too large")
-        item: bytes | InFile | None = octets if octets is not None else body.place
-        if item is None:
-            try:
-                item = await asyncio.to_thread(b"".join, body.pieces())
-            except OSError as error:
-                return Unknown(f"{self.name}: the message cannot be read ({error})")
-        return await self._ask(item, body.size)
+        try:
+            async with lent(body, octets, self._lent_in, most=body.size) as item:
+                return await self._ask(item, body.size)
+        except OSError as error:
+            return Unknown(f"{self.name}: the message cannot be read ({error})")
 
     def close(self) -> None:
         """Those who still wait get Unknown."""

@@ -19,6 +19,7 @@ import yara_x
 from pratique.checks.held import Held, held, open_place
 from pratique.checks.unpack import DEPTH_MAX, UNPACKED_BYTES_MAX, Allowance, Exhausted, Unreadable, contents
 from pratique.checks.yara_rules import rule_name
+from pratique.confine.landlock import Confines, confine
 from pratique.mail.body import InFile
 from pratique.mail.headers import read_headers
 from pratique.mail.mime import read_parts
@@ -136,7 +137,7 @@ def _is_mail(content: Held) -> bool:
 _worker: Worker | None = None
 
 
-def begin(rules: bytes, memory_bytes_max: int, scratch: str | None) -> None:
+def begin(rules: bytes, memory_bytes_max: int, scratch: str | None, confines: Confines | None) -> None:
     """Once in each process, before the first task."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
@@ -144,6 +145,8 @@ def begin(rules: bytes, memory_bytes_max: int, scratch: str | None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold somebody's mail
     resource.setrlimit(resource.RLIMIT_FSIZE, (UNPACKED_BYTES_MAX, UNPACKED_BYTES_MAX))  # of a scratch file
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
+    if confines is not None:
+        confine(confines)  # what the kernel lacks the doctor says
     _worker = Worker(rules, scratch=scratch)
 
 

@@ -12,14 +12,15 @@ from pratique import __version__
 from pratique.checks.clamd import ClamdEngine
 from pratique.checks.content import Content
 from pratique.checks.interface import Engines, VirusEngine
+from pratique.checks.room import WorkerRoom
 from pratique.checks.virus import YaraEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
-from pratique.front.files import BadConfiguration, compile_program, read_options
+from pratique.front.files import BadConfiguration, compile_program, filters_of_file, gateway_options, read_options
 from pratique.front.meters import RunningMeters
-from pratique.front.options import GatewayOptions, ManagerOptions, Options
+from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
 from pratique.gateway.app import Gateway, routes_of
 from pratique.gateway.app import Parts as GatewayParts
 from pratique.gateway.edges import Edges, Handed
@@ -226,9 +227,11 @@ def _gateway(
 ) -> Gateway:
     settings = options.gateway
     program = compile_program(directory, options)
-    content = Content(scan_bytes_max=settings.policy.scan_bytes_max)
+    room = WorkerRoom.below(directory / options.store.spool)
+    room.make()
+    content = Content(scan_bytes_max=settings.policy.scan_bytes_max, room=room)
     closers.append(content.close)
-    engines = Engines(virus_engines(directory, settings, closers, scratch=directory / options.store.spool), content)
+    engines = Engines(virus_engines(directory, settings, closers, room=room), content)
     keys = Keys(directory / "keys")
     parts = GatewayParts(
         settings=settings,
@@ -253,19 +256,23 @@ def _edges(
     def command(handed: Handed) -> list[str]:
         return [sys.executable, "-m", "pratique.front.edge", str(directory), handed.text(), str(os.getpid())]
 
-    return Edges(services, store, count=options.gateway.edges, command=command, count_up=counters.add, fence=fence.fd)
+    def texts() -> tuple[str, str]:
+        text = (directory / FILE).read_text("utf-8")
+        return text, filters_of_file(directory, gateway_options(text).gateway.policy)
+
+    count = options.gateway.edges
+    return Edges(services, store, count=count, command=command, count_up=counters.add, fence=fence.fd, texts=texts)
 
 
 def virus_engines(
-    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]], *, scratch: Path
+    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]], *, room: WorkerRoom
 ) -> tuple[VirusEngine, ...]:
-    """The engines of the configuration; what ends them is added to `closers`. `scratch`: the spool's directory, for
-    there is the disk that takes what a message unpacks to."""
+    """The engines of the configuration; what ends them is added to `closers`. `room`: the workers'."""
     virus = settings.virus
     engines: list[VirusEngine] = []
     if virus.builtin:
         rules = compile_rules([directory / name for name in virus.rules_files])
-        yara = YaraEngine(rules, workers=virus.workers, deadline_s=virus.scan_seconds, scratch=scratch)
+        yara = YaraEngine(rules, workers=virus.workers, deadline_s=virus.scan_seconds, room=room)
         closers.append(yara.close)
         engines.append(yara)
     if virus.clamd:

@@ -2,10 +2,14 @@
 
 {"command": "release", "arguments": {...}} -> {"ok": true, "result": ...} or {"ok": false, "error": "..."}. Whoever can
 open it acts as this machine's administrator: mode 0600 in a directory 0700, and the peer's user id is checked as well.
+The first line is a word made of the appliance's key: our own edge processes have the same user and must not command us,
+and the key is out of their reach (confine).
 """
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import json
 import os
 import pwd
@@ -17,6 +21,7 @@ from typing import Any
 
 from pratique.console.access.roles import Person, local_person
 from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.fleet.identity import Keys
 from pratique.front.appliance import Appliance
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench
 from pratique.front.shell_talk import UNASKED, serve_line
@@ -26,6 +31,7 @@ from pratique.telemetry import events as log
 SOCKET_DIRECTORY = "run"
 SOCKET_NAME = "control.sock"
 LINE_BYTES_MAX = 4_194_304  # an enrolment is 3 KB, ten thousand mids 200 KB
+WORD_SECONDS = 5.0  # the client sends it at once
 SESSIONS_MAX = 16  # people and scripts on the machine itself are few
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 
@@ -38,6 +44,12 @@ def socket_path(directory: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
     finally:
         os.close(descriptor)
+
+
+def first_line(directory: Path) -> bytes:
+    """What a client says before all else. Raises OSError when it cannot read the key."""
+    key = Keys(directory / "keys").cpq_key.read_bytes()
+    return hashlib.sha256(b"control socket\0" + key).hexdigest().encode() + b"\n"
 
 
 class Control:
@@ -72,6 +84,8 @@ class Control:
             return
         self._writers.add(writer)
         try:
+            if not await self._knows_us(reader):
+                return
             while line := await reader.readline():
                 asked = _object(line)
                 if asked is not None and any(key in asked for key in UNASKED):
@@ -87,6 +101,11 @@ class Control:
         finally:
             self._writers.discard(writer)
             writer.close()
+
+    async def _knows_us(self, reader: asyncio.StreamReader) -> bool:
+        """Raises OSError, ValueError."""
+        async with asyncio.timeout(WORD_SECONDS):  # TimeoutError is an OSError
+            return hmac.compare_digest(await reader.readline(), first_line(self._appliance.directory))
 
     async def _verb(
         self, person: Person, arguments: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -21,6 +21,7 @@ from pratique.fleet.identity import Keys
 from pratique.front.check import Check, State
 from pratique.front.doctor_machine import (
     check_audit,
+    check_confinement,
     check_corrupt,
     check_disks,
     check_ntp,
@@ -55,7 +56,7 @@ async def examine(directory: Path) -> list[Check]:
     patient = Patient(directory, options, Keys(directory / "keys"))
     checks = [Check("config", State.OK, f"{options.appliance.name}, {options.appliance.role}")]
     store_place, spool = directory / options.store.directory, directory / options.store.spool
-    checks += [check_keys(patient), check_clock(patient), check_ntp()]
+    checks += [check_keys(patient), check_clock(patient), check_ntp(), check_confinement()]
     checks += [certificate_check(patient.keys.cpq_certificate, "quarantine certificate")]
     checks += [certificate_check(patient.keys.web_certificate, "web certificate")]
     store, told = await check_store(patient)

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from pratique.confine.landlock import ABSENT, NET_ABI, PORTS_ABSENT, landlock_abi
 from pratique.front.acts import CLOCK_GAUGE
 from pratique.front.check import Check, State
 from pratique.net.ntp import kernel_clock
@@ -72,6 +73,15 @@ def check_sync(spool: Path) -> Check:
         return Check(name, State.OK, text, required=False)
     cure = "if the disk's cache has no battery, mail that was acknowledged can be lost with the power: use another disk"
     return Check(name, State.WARNING, f"in doubt: {found.doubt}; {text}", cure, required=False)
+
+
+def check_confinement() -> Check:
+    """Whether processes that read hostile octets are shut out of all that they need not (confine)."""
+    name, abi = "confinement", landlock_abi()
+    if abi >= NET_ABI:
+        return Check(name, State.OK, "processes that read mail reach nothing else (Landlock)", required=False)
+    cure = "run a newer kernel, or one that has landlock in /sys/kernel/security/lsm"
+    return Check(name, State.WARNING, ABSENT if abi < 1 else PORTS_ABSENT, cure, required=False)
 
 
 def check_ntp() -> Check:

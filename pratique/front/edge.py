@@ -5,7 +5,9 @@ import ctypes
 import os
 import signal
 import socket
+import ssl
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +15,14 @@ from typing import Any, cast
 
 from pratique.checks.content import Content
 from pratique.checks.interface import Engines
+from pratique.checks.room import WorkerRoom
+from pratique.confine.landlock import Confines, confine, interpreter
 from pratique.fleet.identity import Keys
 from pratique.front.appliance import mail_log_of, virus_engines
-from pratique.front.files import BadConfiguration, compile_program, read_options
+from pratique.front.files import BadConfiguration, compile_program, gateway_options, program_of, read_options
 from pratique.front.loop import run_loop
 from pratique.front.memory import settle_memory
-from pratique.front.options import GatewayOptions
+from pratique.front.options import FILE, GatewayOptions
 from pratique.gateway.edge import EdgeParts, EdgeRole
 from pratique.gateway.edges import Handed
 from pratique.net.clock import SystemClock
@@ -30,11 +34,13 @@ from pratique.store.interface import Identity, Store
 from pratique.store.moves import StoreFailed
 from pratique.store.remote.client import Custody, EdgeStore
 from pratique.store.remote.lease import CONNECTIONS, Leases
-from pratique.store.remote.wire import Known, Suspended
+from pratique.store.remote.wire import Configured, Known, Suspended
 from pratique.telemetry import events as log
 from pratique.telemetry.counters import Counters
 from pratique.telemetry.mail_log import MailLog
+from pratique.telemetry.sink import DIRECTORY_MODE
 
+DNS_PORT = 53
 TICK_SECONDS = 0.2  # custody writes its lines 0.4 s late, so that one message's lines stand in their order
 _PR_SET_PDEATHSIG = 1
 
@@ -53,6 +59,9 @@ class EdgeProcess:
     async def run(self) -> int:
         """Until custody says stop, or is gone. The exit code."""
         options = _options(self._directory)
+        keys = Keys(self._directory / "keys")
+        tls = server_context(str(keys.web_certificate), str(keys.web_key))
+        unconfined = confine(self._confines(options))  # while there is one thread, and no octet from outside
         loop = asyncio.get_running_loop()
         custody = Custody(told=self._hear, gone=self._ending.set)
         stream = socket.socket(fileno=self._handed.stream)
@@ -73,10 +82,14 @@ class EdgeProcess:
         numbers = Numbers(icid=Drawn(leases.numbers(CONNECTIONS)))
         # The part of a store that listeners and judging ask of one; an edge asks for nothing else.
         services = Services(options.appliance.name, cast(Store, store), mail_log, clock, tasks, numbers)
-        self._role = role = EdgeRole(services, self._parts(options))
+        if unconfined and not self._handed.number:  # one of them says it for all
+            mail_log.emit(
+                log.Trouble(message=f"edge processes are not shut out of all that they need not: {unconfined}")
+            )
+        self._role = role = EdgeRole(services, self._parts(options, tls))
         for said in self._told:
             self._hear(said)
-        self._on_signals(mail_log, role)
+        self._on_signals(mail_log)
         ticking = tasks.spawn(self._tick(mail_log, custody), "ticker")
         sockets = {number: socket.socket(fileno=fd) for number, fd in enumerate(self._handed.listeners)}
         await role.intake.start(sockets)
@@ -92,20 +105,34 @@ class EdgeProcess:
         custody.close()
         return 0
 
-    def _parts(self, options: GatewayOptions) -> EdgeParts:
+    def _confines(self, options: GatewayOptions) -> Confines:
+        """What is left to an edge: the mail log, what it shares with its workers, name servers and the virus daemon."""
+        gateway, directory = options.gateway, self._directory
+        room = WorkerRoom.below(directory / options.store.spool)
+        files = [gateway.policy.filters_file, *gateway.virus.rules_files]
+        clamd = gateway.virus.clamd.rpartition(":")[2]
+        log_directory = directory / options.log.directory
+        log_directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        return Confines(
+            read=(*interpreter(), str(directory / FILE), *[str(directory / name) for name in files if name]),
+            write=(str(log_directory), str(room.lent), str(room.scratch), tempfile.gettempdir(), "/dev/shm"),  # noqa: S108
+            connect=(DNS_PORT, *([int(clamd)] if clamd.isdigit() else [])),
+        )
+
+    def _parts(self, options: GatewayOptions, tls: ssl.SSLContext) -> EdgeParts:
         handed, settings = self._handed, options.gateway
-        content = Content(scan_bytes_max=settings.policy.scan_bytes_max)
+        room = WorkerRoom.below(self._directory / options.store.spool)
+        content = Content(scan_bytes_max=settings.policy.scan_bytes_max, room=room)
         self._closers.append(content.close)
         workers = max(1, settings.virus.workers // handed.edges)  # the workers of the configuration serve all edges
         ours = replace(settings, virus=replace(settings.virus, workers=workers))
-        engines = virus_engines(self._directory, ours, self._closers, scratch=self._directory / options.store.spool)
-        keys = Keys(self._directory / "keys")
+        engines = virus_engines(self._directory, ours, self._closers, room=room)
         return EdgeParts(
             settings=settings,
             delivery=options.delivery,
             program=compile_program(self._directory, options),
             engines=Engines(engines, content),
-            smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
+            smtp_tls=tls,
             number=handed.number,
             edges=handed.edges,
             tallies=handed.tallies,
@@ -118,23 +145,24 @@ class EdgeProcess:
             self._role.planner.manager = said.manager
         elif isinstance(said, Suspended):
             self._role.suspend(said.listeners, paused=said.paused, close=said.close)
+        elif isinstance(said, Configured):
+            self._configure(said, self._role)
         else:
             self._ending.set()
 
-    def _on_signals(self, mail_log: MailLog, role: EdgeRole) -> None:
+    def _on_signals(self, mail_log: MailLog) -> None:
         """Custody decides when we end: what ends it reaches the whole process group."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, lambda: None)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._reload(mail_log, role))
+        loop.add_signal_handler(signal.SIGHUP, mail_log.reopen)
 
-    def _reload(self, mail_log: MailLog, role: EdgeRole) -> None:
-        """Custody has read the same configuration, and says what is wrong with it or needs a restart."""
-        mail_log.reopen()
+    def _configure(self, said: Configured, role: EdgeRole) -> None:
+        """Custody has checked it, and says what is wrong with it or needs a restart."""
         try:
-            options = _options(self._directory)
-            program = compile_program(self._directory, options)
-        except (BadConfiguration, ProgramError, OSError):
+            options = gateway_options(said.options)
+            program = program_of(options, said.filters)
+        except (BadConfiguration, ProgramError):
             return
         role.pipeline.use(program)
         role.intake.reconfigure(options.gateway)

@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from pratique.config import Problem, line_of, load
+from pratique.config import Problem, line_of, load, loads
 from pratique.delivery.routes import RouteError, parse_hop
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
 from pratique.front.plausible import findings, missing
@@ -19,6 +19,14 @@ class BadConfiguration(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+def gateway_options(text: str) -> GatewayOptions:
+    """Of a file's text that another process of ours has checked."""
+    options, problems = loads(text, GatewayOptions, file=FILE)
+    if problems:
+        raise BadConfiguration(problems)
+    return options
 
 
 def read_options(directory: Path, *, thorough: bool = False) -> Options:
@@ -109,13 +117,17 @@ def _gateway_checks(directory: Path, options: GatewayOptions, path: Path) -> lis
 
 def compile_program(directory: Path, options: GatewayOptions) -> Program:
     """Filters, mail policies and outbreak rules, compiled. Raises ProgramError, OSError."""
+    return program_of(options, filters_of_file(directory, options.gateway.policy))
+
+
+def program_of(options: GatewayOptions, filters: str) -> Program:
+    """`filters`: the text of the filters file. Raises ProgramError."""
     names = frozenset((*options.gateway.quarantines, *SYSTEM_MADE))
-    policy = options.gateway.policy
     listeners = frozenset(listener.name for listener in options.gateway.listeners)
-    return Program.compile(policy, names, filters_file=_filters_of_file(directory, policy), listeners=listeners)
+    return Program.compile(options.gateway.policy, names, filters_file=filters, listeners=listeners)
 
 
-def _filters_of_file(directory: Path, policy: PolicySettings) -> str:
+def filters_of_file(directory: Path, policy: PolicySettings) -> str:
     if not policy.filters_file:
         return ""
     octets = (directory / policy.filters_file).read_bytes()

@@ -16,7 +16,7 @@ from pratique.console.commands.desk import CommandRefused, Desk
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.front.acts import StoppedActs
 from pratique.front.appliance import BUILD
-from pratique.front.control import LINE_BYTES_MAX, SOCKET_DIRECTORY, SOCKET_NAME, local_user, socket_path
+from pratique.front.control import LINE_BYTES_MAX, SOCKET_DIRECTORY, SOCKET_NAME, first_line, local_user, socket_path
 from pratique.front.files import read_options
 from pratique.front.init import ADMINISTRATOR
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench
@@ -69,6 +69,7 @@ async def _ask_running(directory: Path, command: str, arguments: dict[str, Any])
         ) from error
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
+            writer.write(first_line(directory))
             writer.write(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
             await writer.drain()
             answer = json.loads(await reader.readline() or b'{"ok": false, "error": "the appliance hung up"}')

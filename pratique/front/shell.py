@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pratique.console.verbs.verb import prompt_of
-from pratique.front.control import socket_path
+from pratique.front.control import first_line, socket_path
 from pratique.front.files import read_options
 from pratique.front.local import LocalRefused
 
@@ -258,6 +258,7 @@ def _connected(directory: Path) -> Any:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with sock, socket_path(directory) as path:
             sock.connect(path)
+            sock.sendall(first_line(directory))
             yield sock
     except PermissionError as error:
         raise LocalRefused(

@@ -7,8 +7,10 @@ listeners (so that only it needs a low port), makes one socket for each edge, an
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -75,7 +77,7 @@ class Outlets(Protocol):
 
 class Edges:
     """`command(handed)` is the command line of an edge process; `count_up(name, amount)` adds to our counters; `fence`
-    is a file that edges hold open as long as they live."""
+    is a file that edges hold open as long as they live; `texts()`: the configuration and its filters file, checked."""
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class Edges:
         command: Callable[[Handed], Sequence[str]],
         count_up: Callable[[str, int], None],
         fence: int,
+        texts: Callable[[], tuple[str, str]],
     ) -> None:
         self._services = services
         self._store = store
@@ -93,10 +96,12 @@ class Edges:
         self._command = command
         self._count_up = count_up
         self._fence = fence
+        self._texts = texts
         self._planner = Planner(services)
         self._outlets: Outlets | None = None
         self._edges: list[Edge] = []
         self._tallies: list[int] = []
+        self._temporary = ""  # theirs alone: sockets between them and their workers
         self._stopping = False
         self._suspended: tuple[str, ...] = ()
         self._paused = False
@@ -106,6 +111,7 @@ class Edges:
         """Bind all listeners, start the edges, return when each takes mail. Raises OSError."""
         self._planner, self._outlets = planner, outlets
         self._tallies = [make_shared(self._count) for _ in listeners]
+        self._temporary = tempfile.mkdtemp(prefix="pratique-")
         for number in range(self._count):
             edge = Edge(number, [])
             self._edges.append(edge)
@@ -162,7 +168,10 @@ class Edges:
         port.suspend(self._suspended, paused=self._paused, close=False)
         with theirs, lessee:
             edge.process = process = await asyncio.create_subprocess_exec(
-                *self._command(handed), pass_fds=handed.descriptors(), stdin=asyncio.subprocess.DEVNULL
+                *self._command(handed),
+                pass_fds=handed.descriptors(),
+                stdin=asyncio.subprocess.DEVNULL,
+                env=os.environ | {"TMPDIR": self._temporary},
             )
         if self._stopping:
             _kill(process)
@@ -195,6 +204,7 @@ class Edges:
         for fd in self._tallies:
             os.close(fd)
         self._tallies = []
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     # --- to the edges
     def know(self, manager: str) -> None:
@@ -216,10 +226,13 @@ class Edges:
         return sum(open_connections(fd, self._count) for one, fd in counted if wanted is None or one.name in wanted)
 
     def reload(self) -> None:
-        """Edges read the configuration anew, and reopen their logs."""
+        """Edges hear of the new configuration, and reopen their logs. Raises OSError."""
+        texts = self._texts()
         for edge in self._edges:
             if edge.process is not None and edge.process.returncode is None:
                 edge.process.send_signal(signal.SIGHUP)
+            if edge.port is not None:
+                edge.port.configure(*texts)
 
     # --- from the edges
     def _duties(self, edge: Edge) -> Duties:

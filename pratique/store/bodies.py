@@ -3,7 +3,6 @@ it was lent (remote/spool.py).
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -47,10 +46,7 @@ class SpoolBody:
 
     @property
     def place(self) -> InFile | None:
-        segment = self._segment
-        path, handle = segment.path, segment.handle
-        if not path and handle is not None:  # lent: we were given the open file alone
-            path = os.readlink(f"/proc/self/fd/{handle.fd}")
+        path = self._segment.path  # of a lent segment we were given the open file alone
         return InFile(path, self._extent.offset, self.size) if path else None
 
     def pieces(self) -> Iterator[bytes]:

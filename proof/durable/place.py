@@ -22,7 +22,7 @@ import uvloop
 
 # Loaded here, once, what an appliance loads late.
 from pratique.front import run as front_run
-from pratique.front.control import socket_path
+from pratique.front.control import first_line, socket_path
 from proof.durable import pace, shim
 from proof.durable.shim import Fault, Op, Shim
 
@@ -157,6 +157,7 @@ class Place:
             with socket_path(self.directory) as path, socket.socket(socket.AF_UNIX) as sock:
                 sock.settimeout(10)
                 sock.connect(path)
+                sock.sendall(first_line(self.directory))
                 sock.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
                 answer = b""
                 while not answer.endswith(b"\n") and (more := sock.recv(65536)):

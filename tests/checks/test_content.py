@@ -189,7 +189,7 @@ def test_what_a_worker_may_not_do(monkeypatch):
     set_ = []
     monkeypatch.setattr(content_worker.signal, "signal", lambda *args: None)
     monkeypatch.setattr(content_worker.resource, "setrlimit", lambda what, values: set_.append((what, values)))
-    content_worker.begin(1_000)
+    content_worker.begin(1_000, None)
     resource = content_worker.resource
     assert dict(set_) == {
         resource.RLIMIT_CORE: (0, 0),

@@ -30,7 +30,7 @@ HARDENING = {
     "RestrictSUIDSGID": "yes",
     "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
     "SystemCallArchitectures": "native",
-    "SystemCallFilter": "@system-service",
+    "SystemCallFilter": "@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self",
     "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",
     "AmbientCapabilities": "CAP_NET_BIND_SERVICE",
     "UMask": "0077",

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pratique.config import apply_overrides
+from pratique.confine.landlock import NET_ABI, landlock_abi
+from pratique.front.options import GatewayOptions
 from tests.e2e.test_outages import Stream
 from tests.e2e.world import World, message, until
 
@@ -113,3 +116,34 @@ def test_what_edges_count_the_appliance_counts(world: World, edges: str) -> None
     for _ in range(3):
         world.gateway.send("a@partner.example", ["b@demo.example"], message("counted"))
     until(lambda: world.gateway.rest("GET", "/health")["data"]["counters"]["received"] == 3)
+
+
+@pytest.mark.skipif(landlock_abi() < NET_ABI, reason="needs a kernel with Landlock, 6.7 or later")
+def test_an_edge_and_its_workers_are_shut_out_and_work(world: World) -> None:
+    """Privileges gone for good; a large mail, and one for a worker, are judged all the same; a new configuration that
+    an edge cannot read itself is in force."""
+    world.pair(gateway=EDGES | {"gateway.virus.builtin": "true"})
+    world.start()
+    zipped = message("zipped").replace(b"\r\n\r\n", b"\r\nContent-Type: application/zip\r\n\r\n", 1)
+    large = message("large") + (b"y" * 76 + b"\r\n") * 40_000
+    for mail in (zipped, large):
+        assert world.gateway.send("a@partner.example", ["b@demo.example"], mail).startswith("250 ")
+    edges = _edges(world)
+    workers = [pid for pid in world.gateway.processes() if pid not in edges and _status(pid)["NoNewPrivs"] == "1"]
+    assert workers, "no worker ran"
+    for pid in (*edges, *workers):
+        status = _status(pid)
+        assert (status["NoNewPrivs"], int(status["CapEff"], 16)) == ("1", 0)
+    world.gateway.logged(r"MID \d+ antivirus negative", count=2)
+    changed = 'none: if (subject == "refused") { drop(); }'
+    file = world.gateway.directory / "pratique.toml"
+    file.write_text(apply_overrides(file.read_text(), {"gateway.policy.filters": changed}, GatewayOptions))
+    world.gateway.signal(signal.SIGHUP)
+    world.gateway.logged("Info: reloaded: ")
+    assert world.gateway.send("a@partner.example", ["b@demo.example"], message("refused")).startswith("250 ")
+    world.gateway.logged(r"Dropped by message filter 'none'|MID \d+ .*drop", count=1)
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -11,7 +11,14 @@ from pratique.front import doctor_machine
 from pratique.front.acts import CLOCK_GAUGE
 from pratique.front.check import State
 from pratique.front.doctor import examine
-from pratique.front.doctor_machine import check_corrupt, check_disks, check_ntp, check_peer_clocks, check_sync
+from pratique.front.doctor_machine import (
+    check_confinement,
+    check_corrupt,
+    check_disks,
+    check_ntp,
+    check_peer_clocks,
+    check_sync,
+)
 from pratique.net.ntp import Kept
 from pratique.store.honesty import Honesty
 from tests.front.local_world import made, running
@@ -118,3 +125,13 @@ async def test_the_doctor_runs_them_all(tmp_path: Path) -> None:
     async with running(directory):
         names = {check.name for check in await examine(directory)}
     assert {"clock keeping", "spool disk", "sync", "bodies"} <= names
+
+
+@pytest.mark.parametrize(("abi", "state"), [(-1, State.WARNING), (3, State.WARNING), (4, State.OK), (7, State.OK)])
+def test_a_kernel_that_cannot_confine_is_named_with_the_cure(
+    monkeypatch: pytest.MonkeyPatch, abi: int, state: State
+) -> None:
+    monkeypatch.setattr("pratique.front.doctor_machine.landlock_abi", lambda: abi)
+    found = check_confinement()
+    assert found.state is state
+    assert (state is State.OK) or "newer kernel" in found.cure

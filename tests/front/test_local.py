@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pratique.front.command import run_command
-from pratique.front.control import SOCKET_DIRECTORY, SOCKET_NAME, socket_path
+from pratique.front.control import SOCKET_DIRECTORY, SOCKET_NAME, first_line, socket_path
 from pratique.front.enroll import own_enrolment
 from pratique.front.files import read_options
 from pratique.front.local import LocalRefused, ask, change_peer, enrol, set_password
@@ -174,6 +174,7 @@ async def test_the_socket_is_the_owners_and_goes_with_the_appliance(manager: Pat
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         with socket_path(manager) as short:
             reader, writer = await asyncio.open_unix_connection(short)
+        writer.write(first_line(manager))
         for line, error in (
             (b"nonsense\n", "not a command"),
             (b"[]\n", "not a command"),
@@ -186,6 +187,17 @@ async def test_the_socket_is_the_owners_and_goes_with_the_appliance(manager: Pat
             assert error in answer["error"]
         writer.close()
     assert not path.exists()
+
+
+async def test_who_cannot_read_our_key_commands_nothing(manager: Path) -> None:
+    """An edge process has our user; the key is out of its reach."""
+    async with running(manager):
+        for word in (b"", b"0" * 64 + b"\n"):
+            with socket_path(manager) as short:
+                reader, writer = await asyncio.open_unix_connection(short)
+            writer.write(word + b'{"command": "health", "arguments": {}}\n')
+            assert await reader.read() == b""
+            writer.close()
 
 
 async def test_a_socket_that_a_crash_left_is_no_obstacle(manager: Path) -> None:

@@ -63,7 +63,13 @@ class Desk:
 
         self.planner = Planner(self.node.services)
         self.made = Edges(
-            self.node.services, self.store, count=count, command=command, count_up=self._count, fence=self.fence.fd
+            self.node.services,
+            self.store,
+            count=count,
+            command=command,
+            count_up=self._count,
+            fence=self.fence.fd,
+            texts=lambda: ("", ""),
         )
         return self.made
 

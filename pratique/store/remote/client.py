@@ -26,7 +26,7 @@ from pratique.store.remote.wire import (
 
 
 class Custody(Stream):
-    """The stream to custody. `told` hears Known, Suspended and Stop; `gone` that custody ended."""
+    """The stream to custody. `told` hears Known, Suspended, Configured and Stop; `gone` that custody ended."""
 
     def __init__(self, *, told: Callable[[Any], None], gone: Callable[[], None]) -> None:
         super().__init__()

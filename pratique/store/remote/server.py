@@ -18,6 +18,7 @@ from pratique.store.remote.stream import Stream
 from pratique.store.remote.wire import (
     Answered,
     BadFrame,
+    Configured,
     CopyFrame,
     Counted,
     GiveBack,
@@ -154,6 +155,9 @@ class EdgePort(Stream):
 
     def suspend(self, listeners: Sequence[str], *, paused: bool, close: bool) -> None:
         self.say(Suspended(list(listeners), paused, close))
+
+    def configure(self, options: str, filters: str) -> None:
+        self.say(Configured(options, filters))
 
     def stop(self) -> None:
         self.say(Stop())

@@ -142,12 +142,19 @@ class Suspended(msgspec.Struct, array_like=True, tag="suspended", frozen=True):
     close: bool
 
 
+class Configured(msgspec.Struct, array_like=True, tag="configured", frozen=True):
+    """The configuration was read anew: an edge does not reach the files. Both checked already."""
+
+    options: str  # the text of the file
+    filters: str  # and that of the filters file it names, "" = it names none
+
+
 class Stop(msgspec.Struct, array_like=True, tag="stop", frozen=True):
     """Take nothing new, let sessions end, then end."""
 
 
 ToCustody = Submit | GiveBack | Counted | Listening
-ToEdge = Answered | Known | Suspended | Stop
+ToEdge = Answered | Known | Suspended | Configured | Stop
 _encoder = msgspec.msgpack.Encoder()
 to_custody = msgspec.msgpack.Decoder(ToCustody)
 to_edge = msgspec.msgpack.Decoder(ToEdge)
