@@ -5,13 +5,14 @@ wrote and never got accepted is free space of the segment.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from pratique.mail.body import Body
 from pratique.store.bodies import MEMORY_BYTES, FileBodyWriter, SpoolBody
 from pratique.store.interface import BodyWriter
 from pratique.store.moves import StoreFailed
 from pratique.store.records import Extent
-from pratique.store.segment import Room, Segment, pread_all, write_all
+from pratique.store.segment import Handle, Room, Segment, pread_all, write_all
 
 
 class LentSpool:
@@ -29,12 +30,15 @@ class LentSpool:
     ) -> None:
         self._lease = lease
         self._give_back = give_back
-        self._current = lease(False)
-        self._segments = {self._current.number: self._current}
+        self._monotonic = monotonic
+        self._reserve_bytes = reserve_bytes
+        self._current: Segment | None = None
+        self._segments: dict[int, Segment] = {}
         self._unsettled: set[tuple[int, int]] = set()  # bodies that custody has not answered for
-        assert self._current.handle is not None
-        self._disk = self._current.handle  # any file of the spool tells how full its disk is
-        self._room = Room(self._disk.fd, monotonic, reserve_bytes)
+        self._disk: Handle | None = None  # any file of the spool tells how full its disk is
+        self._room: Room | None = None
+        with suppress(StoreFailed):  # a disk that is full takes mail when there is space again
+            self._turn()
 
     # --- writing (bodies.Place)
     def writer(self, *, digest: bool = True) -> BodyWriter:
@@ -45,11 +49,19 @@ class LentSpool:
             raise StoreFailed("free disk space is below the reserve; make room in the spool's file system", full=True)
 
     def free_bytes(self) -> int:
+        if self._room is None:
+            try:
+                self._turn()
+            except StoreFailed as failed:
+                if failed.full:
+                    return 0
+                raise
+        assert self._room is not None
         return self._room.free_bytes()
 
     def append(self, chunks: list[bytes], size: int) -> Extent:
         segment, taken = self._current, max(size, 1)  # an empty body, too, has a place of its own
-        if segment.used + taken > segment.capacity:
+        if segment is None or segment.used + taken > segment.capacity:
             segment = self._turn()
         offset = segment.used
         self.write_at(segment, offset, chunks, size)
@@ -59,7 +71,12 @@ class LentSpool:
     def _turn(self) -> Segment:
         before, self._current = self._current, self._lease(False)
         self._segments[self._current.number] = self._current
-        self._end_if_settled(before)
+        if before is not None:
+            self._end_if_settled(before)
+        if self._room is None:
+            assert self._current.handle is not None
+            self._disk = self._current.handle
+            self._room = Room(self._disk.fd, self._monotonic, self._reserve_bytes)
         return self._current
 
     def make_own(self) -> Segment:

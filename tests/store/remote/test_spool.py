@@ -110,3 +110,15 @@ def test_below_the_reserve_nothing_is_begun(custody: Custody) -> None:
     with pytest.raises(StoreFailed) as refused:
         spool.writer().write(b"x")
     assert refused.value.full
+
+
+def test_a_disk_that_is_full_at_the_start_refuses_until_there_is_space(custody: Custody) -> None:
+    custody.full = True
+    spool = LentSpool(custody.lease, custody.given_back.append, monotonic=lambda: 0.0, reserve_bytes=0)
+    assert spool.free_bytes() == 0
+    with pytest.raises(StoreFailed) as refused:
+        spool.writer().write(b"x")
+    assert refused.value.full
+    custody.full = False
+    assert spool.free_bytes() > 0
+    assert put(spool, b"one").extent == Extent(1, 0, 3)
