@@ -78,6 +78,7 @@ class Manager:
         self._inc = services.store.identity.inc
         self._reconciling = False
         self._suspended = Suspension()
+        self._pool_looked_at_soon = False
 
     # --- life
     async def start(self) -> None:
@@ -247,9 +248,13 @@ class Manager:
         """A reviewer's or a timer's decision; the transfer that follows from it is woken."""
         decided = await self.releaser.decide(mid, quarantine, mark, cause, actor)
         if decided.done:
-            self.pool.refresh(self.services.store.view)
+            self._look_at_pool_soon()
         if decided.exit == Exit.RELEASE:
-            self._wake_link(mid)
+            link = self.links.get(decided.peer)
+            if decided.item is not None and link is not None:
+                link.offer(decided.item)
+            else:
+                self._wake_link(mid)
         elif decided.exit == Exit.DELETE:
             self._tell_origin(mid)
         return decided
@@ -260,6 +265,16 @@ class Manager:
         if done.done:
             self._wake_link(done.mid)
         return done
+
+    def _look_at_pool_soon(self) -> None:
+        """Once for all decisions of a turn of the loop."""
+        if not self._pool_looked_at_soon:
+            self._pool_looked_at_soon = True
+            asyncio.get_running_loop().call_soon(self._look_at_pool)
+
+    def _look_at_pool(self) -> None:
+        self._pool_looked_at_soon = False
+        self.pool.refresh(self.services.store.view)
 
     def _wake_link(self, mid: int) -> None:
         copy = self.services.store.view.copy(mid)

@@ -13,11 +13,13 @@ from pratique.mail.ids import make_cid, make_xid
 from pratique.manager.copies import as_new, child_of, envelope_of
 from pratique.manager.overflow import changes_of, early_release
 from pratique.quarantine.lifecycle import Cause, Exit, Mark, exit_of
+from pratique.runner.link_items import Item
 from pratique.runner.services import Services, audit
 from pratique.store.corrupt import why_corrupt
 from pratique.store.moves import EndDoubt, Exited, ExitHold, MoveRefused, Retarget, SendCopy
 from pratique.store.records import Copy, Hold, NewTransfer, Quarantine, Transfer
 from pratique.telemetry import events as log
+from pratique.transfer.messages import SealedGroup
 from pratique.transfer.metadata import Change, HistoryEntry, MetadataError, Out, Release, decode, forwarded
 from pratique.transfer.release import sign_release
 from pratique.transfer.seal import sealed_group
@@ -62,6 +64,18 @@ class Decided:
     why: str = ""
     said: str = ""
     mid: int = 0
+    item: Item | None = None  # the release, ready for the link to its gateway
+    peer: str = ""  # serial of that gateway
+
+
+def _decided(copy: Copy, transfer: NewTransfer | None, exited: Exited) -> Decided:
+    if transfer is None:
+        return Decided(True, exited.exit)
+    xid, size = make_xid(transfer.cid, transfer.hop), copy.extent.length if copy.extent is not None else copy.size
+    group = SealedGroup(xid, transfer.commands, transfer.metadata, transfer.seal, size)
+    rids = tuple(range(len(copy.envelope.recipients)))
+    item = Item(transfer.cid, transfer.hop, copy.mid, rids, group, transfer.seq, None)
+    return Decided(True, exited.exit, item=item, peer=transfer.peer)
 
 
 class Releaser:
@@ -92,7 +106,7 @@ class Releaser:
             except MoveRefused:
                 continue  # someone else changed it meanwhile: read again
             self._log(copy, hold, move, exited)
-            return Decided(True, exited.exit)
+            return _decided(copy, move.transfer, exited)
         return Decided(False, why="others keep changing this message; try again")
 
     def _not_encoded(self, copy: Copy, error: MetadataError) -> Decided:

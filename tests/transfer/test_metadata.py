@@ -156,3 +156,14 @@ def test_a_duplicate_has_its_own_id_and_names_its_parent_and_nothing_else_change
     assert m.decode(m.of_child(held_again, xid=xid(2, 3), parent="ab" * 16), hop=3).copy
     with pytest.raises(m.MetadataError, match="release belongs on even hops"):
         m.of_child(octets, xid=xid(2, 2), parent="ab" * 16)
+
+
+def test_what_goes_on_is_as_our_writer_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow, exact reader is for what others wrote; a hop of ours must never need it."""
+    monkeypatch.setattr(m, "read_object", lambda octets: pytest.fail("read slowly"))
+    there = m.encode(example())
+    back = m.forwarded(there, xid=xid(1, 2), release=RELEASE, history=ENTRY)
+    assert m.decode(back, hop=2).release == RELEASE
+    again = m.forwarded(back, xid=xid(1, 3), release=None, trace=TRACE, history=ENTRY)
+    assert m.decode(again, hop=3).release is None
+    assert m.decode(m.of_child(there, xid=xid(2, 1), parent="1" * 32), hop=1).copy

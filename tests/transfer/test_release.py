@@ -66,3 +66,8 @@ def test_signed_nonsense_is_still_nonsense() -> None:
         sig = base64.b64encode(KEY.sign(signed.encode())).decode()
         with pytest.raises(ValueError):
             verify(Certificate(signed=signed, key=RAW.hex(), sig=sig))
+
+
+def test_what_our_manager_signed_is_not_read_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pratique.transfer.release.read_object", lambda octets: pytest.fail("read slowly"))
+    assert verify(sign())["actor"] == "anna"
