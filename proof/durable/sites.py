@@ -21,7 +21,7 @@ _KINDS = (
     (re.compile(r"log/.+"), "log"),
     (re.compile(r"store/witness\.new\Z"), "witness"),
     (re.compile(r"run/control\.sock\Z"), "socket"),
-    (re.compile(r"(store|spool|log|run|keys)\Z"), "directory"),
+    (re.compile(r"(store|spool|spool/lent|spool/scratch|log|run|keys)\Z"), "directory"),
     (re.compile(r"store/(store|search)\.db(-wal|-shm|-journal)?\Z"), ""),
 )
 
@@ -161,6 +161,7 @@ _LIST: dict[str, tuple[str, ...]] = {
     "telemetry/sink.py LogFile._open": ("mkdir directory", "create log"),
     "telemetry/sink.py LogFile._write": ("write log",),
     "front/control.py Control.start": ("mkdir directory",),
+    "checks/room.py WorkerRoom.make": ("mkdir directory",),
     "front/control.py _bound": ("unlink socket",),
     "front/control.py Control.stop": ("unlink socket",),
 }
