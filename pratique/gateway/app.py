@@ -316,7 +316,9 @@ class Gateway:
         self._log(
             log.Alarm(
                 message=f"{peer.name} acknowledged messages that it does not know any more; this gateway keeps their "
-                f"bodies for {self.settings.shadow_days} days from their transfer on: MID {named}"
+                f"bodies for {self.settings.shadow_days} days from their transfer on: MID {named}",
+                condition=log.Condition.SET_BACK,
+                subject=peer.serial,
             )
         )
 
@@ -337,6 +339,7 @@ class Gateway:
                 message=f"MID {item.mid} was not taken by the manager and is ours again; `pratique list` shows it, "
                 "`pratique release` delivers it",
                 cid=item.cid,
+                condition=log.Condition.OURS_AGAIN,
             )
         )
 

@@ -195,6 +195,7 @@ class Manager:
                 message=f"MID {mid}: its gateway has cancelled the release and it does not go to an alternate: {why}; "
                 "`pratique release DIR MID --to SERIAL` sends it to another one, or anew to one that has cancelled",
                 cid=cid,
+                condition=log.Condition.STUCK_RELEASE,
             )
         )
 
@@ -285,7 +286,9 @@ class Manager:
         if transfer is None or link is None:
             self.services.telemetry.emit(
                 log.Alarm(
-                    message=f"MID {mid} is released but its gateway is not enrolled any more; it waits", cid=copy.cid
+                    message=f"MID {mid} is released but its gateway is not enrolled any more; it waits",
+                    cid=copy.cid,
+                    condition=log.Condition.STUCK_RELEASE,
                 )
             )
             return

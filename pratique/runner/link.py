@@ -194,6 +194,7 @@ class Link:
                 log.Alarm(
                     message=f"MID {transfer.mid} waits for {self.destination} but its body is gone: `pratique doctor`",
                     cid=transfer.cid,
+                    condition=log.Condition.CORRUPT,
                 )
             )
             return None
@@ -252,7 +253,12 @@ class Link:
                         emit(log.MessageDone(dcid=dcid, mid=item.mid, rids=item.rids, quarantine=True, cid=item.cid))
                     self._moved(item, event)
             else:  # the transfers stay X: they are offered again and acknowledged again
-                emit(log.Fault(error=f"store: {error}; {len(answers)} acknowledged transfers will be offered again"))
+                emit(
+                    log.Fault(
+                        condition=log.Condition.STORE,
+                        error=f"store: {error}; {len(answers)} acknowledged transfers will be offered again",
+                    )
+                )
                 self.forget_queue()
             done(error is None)
 
