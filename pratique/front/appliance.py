@@ -71,16 +71,18 @@ class Appliance:
     async def start(self) -> None:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
         tasks = self.services.tasks
-        tasks.spawn(_flush(self.mail_log), "log flush")
-        tasks.spawn(_reserve(self.services), "reserve of connection numbers")
+        keep = self.services.supervisor.keep
+        keep("log flush", lambda: _flush(self.mail_log))
+        keep("reserve of connection numbers", lambda: _reserve(self.services))
+        self.mail_log.hearers.append(self.role.alerts.hear)
         recovery.report(self.services, self.store)
         await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reserved)))
         await self.role.start()
         self.proof = tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
         place = self.directory / self.options.store.directory / STORE_FILE
         tasks.spawn(recovery.prove_audit(self.services, place), "check of the audit")
-        tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
-        tasks.spawn(self.meters.run(), "counters")
+        keep("watch over the disk's room", SpaceWatch(self.services).run)
+        keep("counters", self.meters.run)
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
@@ -102,6 +104,9 @@ class Appliance:
         if isinstance(self.role, Gateway) and isinstance(options, GatewayOptions):
             routes = routes_of(options.delivery.smtproutes)
             later = self.role.reconfigure(options.gateway, routes, compile_program(self.directory, options))
+            self.role.alerts.use(options.alerts)
+        elif isinstance(self.role, Manager) and isinstance(options, ManagerOptions):
+            self.role.post.use(options.alerts)
         names = ("cpq", "web", "ssh", "store", "log", "appliance")
         later += [f"[{n}] was changed" for n in names if getattr(options, n) != getattr(self.options, n)]
         return later
@@ -242,6 +247,7 @@ def _gateway(
         trust=trust,
         smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
         edges=edges,
+        alerts=options.alerts,
     )
     return Gateway(services, parts)
 
@@ -283,7 +289,13 @@ def virus_engines(
 
 
 def _manager(options: ManagerOptions, services: Services, keys: Keys, trust: Trust) -> Manager:
-    parts = ManagerParts(settings=options.manager, cpq=options.cpq, trust=trust, signing_key=load_signing_key(keys))
+    parts = ManagerParts(
+        settings=options.manager,
+        cpq=options.cpq,
+        trust=trust,
+        signing_key=load_signing_key(keys),
+        alerts=options.alerts,
+    )
     return Manager(services, parts)
 
 

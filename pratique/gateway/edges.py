@@ -135,11 +135,9 @@ class Edges:
                 return
             edge.ends = 0 if clock.monotonic() - began > STEADY_SECONDS else edge.ends + 1
             wait = BACK_OFF_SECONDS[min(edge.ends, len(BACK_OFF_SECONDS) - 1)]
-            self._log(
-                log.Fault(
-                    error=f"edge process {edge.number} ended with status {code}; another is started in {wait:g} s, "
-                    "clients send again what was not answered"
-                )
+            name = edge_name(edge)
+            self._services.supervisor.died(
+                name, f"status {code}", wait, what="clients send again what was not answered"
             )
             await asyncio.sleep(wait)
 
@@ -241,9 +239,13 @@ class Edges:
             accepted=self._accepted,
             connections=self._services.numbers.icid.block,
             counted=self._counted,
-            listening=edge.listening.set,
+            listening=lambda: self._listening(edge),
             lost=lambda why: self._lost(edge, why),
         )
+
+    def _listening(self, edge: Edge) -> None:
+        self._services.supervisor.lives(edge_name(edge))
+        edge.listening.set()
 
     def _lost(self, edge: Edge, why: str) -> None:
         edge.port = None
@@ -281,6 +283,10 @@ class Edges:
 
     def _log(self, event: log.Event) -> None:
         self._services.telemetry.emit(event)
+
+
+def edge_name(edge: Edge) -> str:
+    return f"edge process {edge.number}"
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

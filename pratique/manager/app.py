@@ -14,6 +14,9 @@ from pratique.manager.release import Actor, Decided, Releaser
 from pratique.manager.settings import ManagerSettings
 from pratique.net.listener import listen
 from pratique.quarantine.lifecycle import Cause, Exit, Mark
+from pratique.runner.alerts.alerts import Alerts
+from pratique.runner.alerts.post import AlertPost
+from pratique.runner.alerts.settings import ManagerAlertSettings
 from pratique.runner.cpq_parts import Trusts
 from pratique.runner.cpq_server import CpqService
 from pratique.runner.link import Link
@@ -41,6 +44,7 @@ class Parts:
     cpq: CpqSettings
     trust: Trusts
     signing_key: Ed25519PrivateKey
+    alerts: ManagerAlertSettings = ManagerAlertSettings()
 
 
 class Manager:
@@ -73,6 +77,7 @@ class Manager:
             wrong_clocks=lambda: self.reception.wrong_clocks,
         )
         self.sweeper = Sweeper(services, shadow_ms=SHADOW_MS)
+        self.post = AlertPost(services, parts.alerts)
         self.links: dict[str, Link] = {}
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
@@ -89,17 +94,25 @@ class Manager:
         self.cpq.server = await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port)
         self._servers.append(self.cpq.server)
         self.services.tasks.spawn(self._cancelled_before(), "cancelled releases")
-        self.services.tasks.spawn(self.expirer.run(), "scheduled exits")
-        self.services.tasks.spawn(self.sweeper.run(), "sweeper")
+        self.post.start()
+        keep = self.services.supervisor.keep
+        keep("alerts", self.alerts.run)
+        keep("scheduled exits", self.expirer.run)
+        keep("sweeper", self.sweeper.run)
+
+    @property
+    def alerts(self) -> Alerts:
+        return self.post.alerts
 
     async def stop(self) -> None:
         for server in self._servers:
             server.close()
+        self.post.deliverer.stop()
         for link in self.links.values():
             await link.stop()
         self.cpq.close()
         deadline = self.services.clock.monotonic() + STOP_SECONDS
-        while self.cpq.sessions and self.services.clock.monotonic() < deadline:  # noqa: ASYNC110 - at shutdown only
+        while (self.cpq.sessions or self.post.deliverer.sessions) and self.services.clock.monotonic() < deadline:  # noqa: ASYNC110 - at shutdown only
             await asyncio.sleep(0.02)
         await self.services.tasks.close()
 
@@ -111,9 +124,10 @@ class Manager:
         for serial in active - self.links.keys():
             link = self.links[serial] = self._new_link(serial)
             link.suspended = self._suspended.delivery
-            self.services.tasks.spawn(link.run(), f"link to {serial}")
+            self.services.supervisor.keep(f"link to {serial}", link.run)
         for serial in self.links.keys() - active:
             self.services.tasks.spawn(self.links.pop(serial).stop(), "old link")
+            self.services.supervisor.gone(f"link to {serial}")
             self.cpq.drop_peer(serial)
         renewed = self._inc != self.services.store.identity.inc
         self._inc = self.services.store.identity.inc

@@ -111,7 +111,7 @@ async def test_an_edge_that_ends_is_replaced_and_named(desk: Desk) -> None:
     async with asyncio.timeout(20):
         assert [(await desk.started.get()).number for _ in range(2)] == [0, 0]
     await edges.stop()
-    assert desk.node.log.lines("edge process 0 ended with status 3; another is started in 1 s")
+    assert desk.node.log.lines("edge process 0 ended (status 3) and is started again in 1 s")
 
 
 async def test_an_edge_that_does_not_come_up_is_a_failed_start(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
