@@ -21,6 +21,7 @@ from pratique.front import recovery
 from pratique.front.files import BadConfiguration, compile_program, filters_of_file, gateway_options, read_options
 from pratique.front.meters import RunningMeters
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
+from pratique.front.watch import Watch
 from pratique.gateway.app import Gateway, routes_of
 from pratique.gateway.app import Parts as GatewayParts
 from pratique.gateway.edges import Edges, Handed
@@ -66,6 +67,7 @@ class Appliance:
     store: SqliteStore
     closers: list[Callable[[], None]]
     meters: RunningMeters
+    watch: Watch
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
 
     async def start(self) -> None:
@@ -83,6 +85,7 @@ class Appliance:
         tasks.spawn(recovery.prove_audit(self.services, place), "check of the audit")
         keep("watch over the disk's room", SpaceWatch(self.services).run)
         keep("counters", self.meters.run)
+        keep("watch over what lasts", self.watch.run)
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
@@ -101,6 +104,7 @@ class Appliance:
 
     def _reconfigure(self, options: Options) -> list[str]:
         later = []
+        self.watch.link_down_seconds = options.alerts.link_down_seconds
         if isinstance(self.role, Gateway) and isinstance(options, GatewayOptions):
             routes = routes_of(options.delivery.smtproutes)
             later = self.role.reconfigure(options.gateway, routes, compile_program(self.directory, options))
@@ -190,7 +194,13 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
         await store.close(in_order=store.clean)
         raise
     meters = RunningMeters.of(role, counters)
-    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers, meters)
+    watch = Watch(
+        role,
+        keys,
+        link_down_seconds=options.alerts.link_down_seconds,
+        index_trouble=lambda: store.index_trouble,
+    )
+    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers, meters, watch)
 
 
 async def _open_store(directory: Path, options: Options, clock: SystemClock, fence: Fence) -> SqliteStore:

@@ -1,4 +1,4 @@
-"""One supervisor for what must live as long as the appliance: loops, faces, and those that restart themselves and report.
+"""One supervisor for what must live as long as the appliance: loops, faces, and processes that others start again.
 
 A component that ends by an error is said in the log (`An application fault occurred`), which raises an alert, and is
 started again, at first soon and then at intervals that double. The store is no component: what fails there for good

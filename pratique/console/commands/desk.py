@@ -16,7 +16,9 @@ from pratique.console.access.roles import Permission, Person, may, visible
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.runner.alerts.latest import Raised
 from pratique.runner.giving_up import Ended
+from pratique.runner.supervisor import Component
 from pratique.runner.suspension import Suspension
 from pratique.store.interface import Store
 from pratique.store.moves import StoreFailed
@@ -28,6 +30,7 @@ from pratique.telemetry.lives import Lives
 __all__ = [
     "COMMANDS",
     "Acts",
+    "AlertSender",
     "Archive",
     "Clock",
     "Command",
@@ -243,6 +246,14 @@ class Meters(Protocol):
         ...
 
 
+class AlertSender(Protocol):
+    """The alerts of a running appliance."""
+
+    async def test(self) -> Raised:
+        """Send a test to every recipient. Durable on return. Raises StoreFailed, OSError."""
+        ...
+
+
 class Archive(Protocol):
     """Where a person keeps messages as files."""
 
@@ -266,6 +277,8 @@ class Desk:
     queues: Queues = NoQueues()
     meters: Meters | None = None  # None: the appliance does not run
     archive: Archive | None = None
+    alerts: AlertSender | None = None  # None: the appliance does not run
+    components: Callable[[], tuple[Component, ...]] = tuple  # none of an appliance that does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 
     def running(self) -> Meters:

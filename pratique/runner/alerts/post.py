@@ -38,9 +38,12 @@ class AlertPost:
         """Recipients and hosts from the next alert on; TLS and name servers from the next start on."""
         self.alerts.use(settings)
         self.deliverer.use(routes_of(settings))
+        self.deliverer.retry_now()
 
     def start(self) -> None:
+        """What waits is tried at once: whoever starts an appliance anew may have mended the way."""
         self.deliverer.load()
+        self.deliverer.retry_now()
         self.alerts.take_up()
 
     # --- what the deliverer asks
