@@ -15,6 +15,7 @@ from pratique.front.files import read_options
 from pratique.front.local import ask
 from tests.front.local_world import made
 from tests.front.pair import until
+from tests.runner.support import turns
 
 
 async def test_without_the_rest_api_the_machines_own_commands_work(tmp_path: Path) -> None:
@@ -94,6 +95,7 @@ async def test_a_face_whose_listener_closes_is_started_again(tmp_path: Path, mon
     faces = Faces(appliance)
     await faces.start()
     assert faces._server is not None and faces._ssh is not None and faces._ssh._acceptor is not None
+    await turns()  # both are watched
     faces._server._server.servers[0].close()
     faces._ssh._acceptor.close()
 
@@ -101,7 +103,10 @@ async def test_a_face_whose_listener_closes_is_started_again(tmp_path: Path, mon
         found = {one.name: one for one in appliance.services.supervisor.components()}
         return all(found[n].restarts == 1 and found[n].life == "running" for n in ("REST API", "SSH"))
 
-    await until(again, "both are started again")
+    try:
+        await until(again, "both are started again")
+    except AssertionError:
+        raise AssertionError(appliance.services.supervisor.components()) from None
     for port in (8443, 2222):
         await until(lambda: faces._serves("SSH") and faces._serves("REST API"), "both listen")
         with socket.create_connection((address, port)):
