@@ -2,13 +2,14 @@
 
 import asyncio
 import ctypes
+import functools
 import os
 import signal
 import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +30,7 @@ from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.policy.evaluate import ProgramError
+from pratique.runner.alerts.conditions import SPEAKING, heard
 from pratique.runner.services import Drawn, Numbers, Services
 from pratique.store.interface import Identity, Store
 from pratique.store.moves import StoreFailed
@@ -77,6 +79,7 @@ class EdgeProcess:
             monotonic=clock.monotonic,
             reserve_bytes=options.store.reserve_bytes or None,
         )
+        mail_log.hearers.append(functools.partial(_tell, custody))
         tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
         tasks.watch_loop()
         numbers = Numbers(icid=Drawn(leases.numbers(CONNECTIONS)))
@@ -195,6 +198,13 @@ def _die_with_custody(parent: int) -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
+
+
+def _tell(custody: Custody, batch: Iterable[tuple[log.Event, int]]) -> None:
+    """Custody raises the alerts of all processes."""
+    for event, _ in batch:
+        if type(event) in SPEAKING and (said := heard(event)) is not None:
+            custody.troubled(said.condition.value, said.text, over=said.over)
 
 
 async def run_edge(directory: Path, handed: str, parent: int) -> int:

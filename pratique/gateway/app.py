@@ -23,6 +23,7 @@ from pratique.net.listener import listen
 from pratique.net.resolver import Resolver
 from pratique.policy.evaluate import Program
 from pratique.runner.alerts.alerts import Alerts
+from pratique.runner.alerts.conditions import Heard
 from pratique.runner.alerts.settings import AlertSettings
 from pratique.runner.cpq_parts import Trusts
 from pratique.runner.cpq_server import CpqService
@@ -392,6 +393,9 @@ class Onward:
         stored = gateway.services.store.view.copy(copy.mid)
         if stored is not None:
             gateway.services.tasks.spawn(gateway.judging.judge_queued(stored), f"late verdict of MID {copy.mid}")
+
+    def troubled(self, said: Heard) -> None:
+        self._gateway.alerts.take(said)
 
 
 class Mailroom:

@@ -60,8 +60,12 @@ class Alerts:
         """Events that were just logged. Never blocks, never raises."""
         for event, _ in batch:
             if type(event) in SPEAKING and (said := heard(event)) is not None:
-                self._heard.append(said)
-                self._wake.set()
+                self.take(said)
+
+    def take(self, said: Heard) -> None:
+        """One that is not from our own log: an edge process has said it."""
+        self._heard.append(said)
+        self._wake.set()
 
     async def run(self) -> None:
         """For ever: decide, store, give to the queue."""
