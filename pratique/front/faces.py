@@ -140,6 +140,7 @@ class Faces:
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
+        from pratique.front.machine import RunningMachine
         from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance
@@ -157,6 +158,7 @@ class Faces:
             meters=appliance.meters,
             archive=FileArchive(appliance.directory),
             alerts=appliance.role.alerts,
+            machine=RunningMachine(appliance),
             components=appliance.services.supervisor.components,
         )
 

@@ -13,6 +13,7 @@ from pratique.manager.receive import Reception
 from pratique.manager.release import Actor, Decided, Releaser
 from pratique.manager.settings import ManagerSettings
 from pratique.net.listener import listen
+from pratique.net.resolver import Resolver
 from pratique.quarantine.lifecycle import Cause, Exit, Mark
 from pratique.runner.alerts.alerts import Alerts
 from pratique.runner.alerts.post import AlertPost
@@ -103,6 +104,10 @@ class Manager:
     @property
     def alerts(self) -> Alerts:
         return self.post.alerts
+
+    @property
+    def resolver(self) -> Resolver:
+        return self.post.resolver
 
     async def stop(self) -> None:
         for server in self._servers:

@@ -36,10 +36,13 @@ __all__ = [
     "Command",
     "CommandRefused",
     "Desk",
+    "Disk",
+    "Examined",
     "Gauges",
     "HostCounts",
     "LinkState",
     "Logs",
+    "Machine",
     "Meters",
     "NoQueues",
     "Queues",
@@ -246,6 +249,40 @@ class Meters(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the doctor found: each check as JSON, the whole as text, and whether no required one failed."""
+
+    checks: list[dict[str, Any]]
+    text: str
+    well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Octets: what the appliance has there, what is free on that disk for it, and how large the disk is."""
+
+    name: str
+    place: str
+    ours: int
+    free: int
+    size: int
+
+
+class Machine(Protocol):
+    """The machine under a running appliance."""
+
+    async def examine(self) -> Examined: ...
+
+    def disks(self) -> tuple[Disk, ...]:
+        """Blocking. Raises OSError."""
+        ...
+
+    def flush_names(self) -> None:
+        """Names of hosts are asked of the DNS anew."""
+        ...
+
+
 class AlertSender(Protocol):
     """The alerts of a running appliance."""
 
@@ -278,6 +315,7 @@ class Desk:
     meters: Meters | None = None  # None: the appliance does not run
     archive: Archive | None = None
     alerts: AlertSender | None = None  # None: the appliance does not run
+    machine: Machine | None = None  # None: the appliance does not run
     components: Callable[[], tuple[Component, ...]] = tuple  # none of an appliance that does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 

@@ -25,11 +25,12 @@ class AlertPost:
 
     def __init__(self, services: Services, settings: ManagerAlertSettings) -> None:
         self._services = services
+        self.resolver = Resolver(settings.nameservers)
         self.deliverer = Deliverer(
             services,
             settings=DeliverySettings(tls=settings.tls),
             routes=routes_of(settings),
-            resolver=Resolver(settings.nameservers),
+            resolver=self.resolver,
             mailroom=self,
         )
         self.alerts = Alerts(services, settings, offer=self.deliverer.offer)

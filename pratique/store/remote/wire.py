@@ -116,7 +116,7 @@ class Counted(msgspec.Struct, array_like=True, tag="counted", frozen=True):
 
 
 class Troubled(msgspec.Struct, array_like=True, tag="troubled", frozen=True):
-    """The edge's log says something that alerts are about: a telemetry Condition, and the text. `over`: it has ended."""
+    """The log of the edge says something that alerts are about: a Condition, and the text. `over`: it has ended."""
 
     condition: str
     text: str
