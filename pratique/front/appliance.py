@@ -14,6 +14,7 @@ from pratique.checks.content import Content
 from pratique.checks.interface import Engines, VirusEngine
 from pratique.checks.room import WorkerRoom
 from pratique.checks.virus import YaraEngine
+from pratique.checks.watched import WatchedEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
@@ -246,7 +247,7 @@ def _gateway(
     room.make()
     content = Content(scan_bytes_max=settings.policy.scan_bytes_max, room=room)
     closers.append(content.close)
-    engines = Engines(virus_engines(directory, settings, closers, room=room), content)
+    engines = Engines(virus_engines(directory, settings, closers, room=room, emit=services.telemetry.emit), content)
     keys = Keys(directory / "keys")
     parts = GatewayParts(
         settings=settings,
@@ -281,9 +282,15 @@ def _edges(
 
 
 def virus_engines(
-    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]], *, room: WorkerRoom
+    directory: Path,
+    settings: GatewaySettings,
+    closers: list[Callable[[], None]],
+    *,
+    room: WorkerRoom,
+    emit: Callable[[log.Event], None],
 ) -> tuple[VirusEngine, ...]:
-    """The engines of the configuration; what ends them is added to `closers`. `room`: the workers'."""
+    """The engines of the configuration; what ends them is added to `closers`. `room`: the workers'; `emit`: to the mail
+    log."""
     virus = settings.virus
     engines: list[VirusEngine] = []
     if virus.builtin:
@@ -295,7 +302,7 @@ def virus_engines(
         clamd = ClamdEngine(virus.clamd, deadline_s=virus.scan_seconds)
         closers.append(clamd.close)
         engines.append(clamd)
-    return tuple(engines)
+    return tuple(WatchedEngine(engine, emit, monotonic=SystemClock().monotonic) for engine in engines)
 
 
 def _manager(options: ManagerOptions, services: Services, keys: Keys, trust: Trust) -> Manager:

@@ -89,7 +89,7 @@ class EdgeProcess:
             mail_log.emit(
                 log.Trouble(message=f"edge processes are not shut out of all that they need not: {unconfined}")
             )
-        self._role = role = EdgeRole(services, self._parts(options, tls))
+        self._role = role = EdgeRole(services, self._parts(options, tls, mail_log.emit))
         for said in self._told:
             self._hear(said)
         self._on_signals(mail_log)
@@ -122,14 +122,14 @@ class EdgeProcess:
             connect=(DNS_PORT, *([int(clamd)] if clamd.isdigit() else [])),
         )
 
-    def _parts(self, options: GatewayOptions, tls: ssl.SSLContext) -> EdgeParts:
+    def _parts(self, options: GatewayOptions, tls: ssl.SSLContext, emit: Callable[[log.Event], None]) -> EdgeParts:
         handed, settings = self._handed, options.gateway
         room = WorkerRoom.below(self._directory / options.store.spool)
         content = Content(scan_bytes_max=settings.policy.scan_bytes_max, room=room)
         self._closers.append(content.close)
         workers = max(1, settings.virus.workers // handed.edges)  # the workers of the configuration serve all edges
         ours = replace(settings, virus=replace(settings.virus, workers=workers))
-        engines = virus_engines(self._directory, ours, self._closers, room=room)
+        engines = virus_engines(self._directory, ours, self._closers, room=room, emit=emit)
         return EdgeParts(
             settings=settings,
             delivery=options.delivery,

@@ -30,6 +30,7 @@ class Condition(StrEnum):
     SUSPENDED = "suspended"  # an operator suspended something
     WORK_QUEUE = "work-queue"  # an operator paused judging
     CERTIFICATE = "certificate"  # near its end; subject: which
+    VIRUS_ENGINE = "virus-engine"  # gives no verdicts; subject: its name
     CANARY = "canary"  # did not come back
     AUDIT = "audit"  # the chain is broken
     TEST = "test"  # somebody asked for it

@@ -92,3 +92,17 @@ def test_a_suspension_is_told_and_its_end_is(world: World) -> None:
     said(world.manager, "resumetransfers")
     until(lambda: _alerts(world.hop, "over: nothing is suspended any more"), what="its end is told")
     assert len(_alerts(world.hop)) == 2
+
+
+def test_the_command_line_examines_its_machine(world: World) -> None:
+    world.pair(manager=OPS | _hosts(world))
+    world.start()
+    until(lambda: "canary: MID" in said(world.gateway, "doctor"), what="all is well, with a canary")
+    checks = {one["name"]: one for one in data(world.manager, "doctor")["checks"]}
+    assert checks["components"]["state"] == "ok", checks["components"]
+    names = [one["name"] for one in data(world.manager, "diagnostic DISK_USAGE")["disks"]]
+    assert names == ["store", "spool", "log"]
+    assert said(world.gateway, "diagnostic NETWORK FLUSH") == "The DNS cache is empty."
+    asked = said(world.gateway, f"diagnostic NETWORK SMTPPING {world.hop.address} {world.hop.port}")
+    assert "220 destination.example ESMTP" in asked
+    assert _alerts(world.hop) == []

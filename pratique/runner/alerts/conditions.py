@@ -48,6 +48,7 @@ SORTS: dict[Condition, Sort] = {
     Condition.SUSPENDED: Sort(_SYSTEM, _WARNING),
     Condition.WORK_QUEUE: Sort(_SYSTEM, _WARNING),
     Condition.CERTIFICATE: Sort(_SYSTEM, _WARNING),
+    Condition.VIRUS_ENGINE: Sort(AlertClass.ANTI_VIRUS, _WARNING),
     Condition.CANARY: Sort(_CUSTODY, _WARNING),
     Condition.AUDIT: Sort(_CUSTODY, _CRITICAL),
     Condition.TEST: Sort(_SYSTEM, Severity.INFORMATION),

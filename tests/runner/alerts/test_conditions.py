@@ -16,7 +16,7 @@ PACKAGE = Path(pratique.__file__).parent
 
 def test_every_condition_has_a_class_and_a_severity() -> None:
     assert set(SORTS) == set(Condition) - {Condition.NONE}
-    assert {sort.kind for sort in SORTS.values()} | {AlertClass.ANTI_VIRUS} == set(AlertClass)
+    assert {sort.kind for sort in SORTS.values()} == set(AlertClass)
 
 
 def test_every_alarm_in_the_program_names_its_condition() -> None:
