@@ -58,8 +58,8 @@ def test_an_alert_of_a_manager_outlives_a_mail_server_that_is_away_and_a_crash(w
     manager.kill()
     world.hop = NextHop(f"{world.network}.9", SMTP_PORT)
     manager.start()
-    until(lambda: manager.count("delivery WHERE state = 'DELIVERED'") == 2, 20, "both arrive")
-    assert len(_alerts(world.hop, "started after an end that was not clean")) == 2
+    until(lambda: manager.count("delivery WHERE state = 'DELIVERED'") == 1, 20, "it arrives")
+    assert len(_alerts(world.hop, "started after an end that was not clean")) == 1  # the second crash is counted
     manager.stop()
     assert world.run("fsck", str(manager.directory)).returncode == 0
 

@@ -30,6 +30,7 @@ from pratique.telemetry.conditions import Condition
 HEARD_MAX = 1_000  # events that wait for the loop; of more the oldest are forgotten, the log has them
 WAITING_MAX = 100  # mails that the store has refused so far
 STORE_RETRY_SECONDS = 30.0  # wait after the store refused one
+SLACK_SECONDS = 1.0  # between the two clocks, when old alerts are counted anew
 LOOK_SECONDS = 60.0  # longest sleep
 NEVER = "NEVER"  # NOTIFY (RFC 3461): nobody is told that an alert failed but the log
 TEST_TEXT = "This is a test of the alerts of this appliance; nothing is wrong"
@@ -49,6 +50,18 @@ class Alerts:
         self._retry_at = 0.0
         self._counts: Counter[tuple[str, str]] = Counter()
         self.latest = read(services.store.view.setting(SETTING))
+        self._open = {one.mid for one in self.latest if one.open}
+        self._remember_told()
+
+    def _remember_told(self) -> None:
+        """Intervals outlive a restart: an appliance that crashes again and again must not send a mail each time."""
+        clock = self._services.clock
+        for one in self.latest:
+            age = (clock.now_ms() - one.at) / 1000
+            if one.key and 0 <= age <= self._settings.max_seconds:
+                then = clock.monotonic() - age
+                self._repeats.due(then + SLACK_SECONDS)
+                self._repeats.ended(one.key, then) if one.over else self._repeats.raised(one.key, then)
 
     def use(self, settings: AlertSettings) -> None:
         """Recipients and intervals from the next alert on."""
@@ -112,7 +125,7 @@ class Alerts:
         """A test alert to every recipient, whatever it wants to hear; on return it is in the queue. Raises StoreFailed,
         OSError."""
         said = Heard(Condition.TEST, "", SORTS[Condition.TEST], TEST_TEXT)
-        return await self._post(*self._written(said, Told("test", False, 0), self._settings.recipients))
+        return await self._post(*self._written(said, Told("", False, 0), self._settings.recipients))
 
     async def _tell(self, said: Heard, told: Told) -> None:
         wanted = [one for one in self._settings.recipients if one.wants(said.sort.kind, said.sort.severity)]
@@ -144,8 +157,8 @@ class Alerts:
             said.text,
             told.more,
             told.over,
-            0,
-            addresses,
+            to=addresses,
+            key=told.key,
         )
         return raised, letter
 
@@ -158,6 +171,7 @@ class Alerts:
             await self._services.store.submit(
                 Accept((copy,), (audit("system", "alert", copy.mid, copy.cid, detail=detail),))
             )
+            self._open.add(copy.mid)
             self._keep(raised)
             self._offer(copy)
         else:
@@ -226,6 +240,9 @@ class Alerts:
     # --- what became of it
     def finished(self, mid: int) -> None:
         """No recipient of this copy is open any more (durable). Another's copy is none of ours."""
+        if mid not in self._open:  # nearly every message
+            return
+        self._open.discard(mid)
         for number, raised in enumerate(self.latest):
             if raised.mid == mid and raised.open:
                 self._tell_fates(raised)

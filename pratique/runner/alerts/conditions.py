@@ -72,14 +72,16 @@ class Heard:
         return f"{self.condition}:{self.subject}"
 
 
-SPEAKING = (
-    events.Fault,
-    events.Note,
-    events.Trouble,
-    events.Alarm,
-    events.Over,
-    events.CanaryLost,
-    events.CanaryReturned,
+SPEAKING = frozenset(
+    (
+        events.Fault,
+        events.Note,
+        events.Trouble,
+        events.Alarm,
+        events.Over,
+        events.CanaryLost,
+        events.CanaryReturned,
+    )
 )
 
 

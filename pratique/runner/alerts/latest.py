@@ -25,6 +25,7 @@ class Raised:
     mid: int = 0
     to: tuple[str, ...] = ()
     open: bool = False
+    key: str = ""  # of the trouble; "" = none that repeats
 
     @property
     def sort(self) -> str:

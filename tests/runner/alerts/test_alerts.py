@@ -12,7 +12,7 @@ from pratique.store.moves import Outcome, Settle, StoreFailed
 from pratique.store.records import NewCopy
 from pratique.telemetry import events as log
 from pratique.telemetry.conditions import Condition
-from tests.runner.support import Node, until
+from tests.runner.support import Node, turns, until
 
 OPS = AlertRecipient("ops@example.org")
 PEERS_ONLY = AlertRecipient("peers@example.org", classes=("Appliances",))
@@ -33,6 +33,7 @@ class Office:
     async def hears(self, *events: log.Event) -> None:
         self.alerts.hear([(event, 0) for event in events])
         await self.alerts.round()
+        await turns()  # the list of the latest is written beside
 
     def later(self, seconds: float) -> None:
         self.node.clock.now += int(seconds * 1000)
@@ -171,3 +172,26 @@ async def test_new_recipients_hold_from_the_next_alert_on() -> None:
     office.alerts.use(AlertSettings(recipients=(CRITICAL,)))
     await office.hears(LOCKED)
     assert [r.address for r in office.offered[0].envelope.recipients] == ["boss@example.org"]
+
+
+async def test_an_appliance_that_crashes_again_and_again_sends_one_mail_an_interval() -> None:
+    node, mails, event = Node(), 0, log.Trouble(message="not clean", condition=Condition.UNCLEAN)
+    for _ in range(20):  # a start every 30 s
+        office = Office(OPS, node=node)
+        await office.hears(event)
+        mails += len(office.offered)
+        node.clock.now += 30_000
+    assert mails == 2
+    node.clock.now += 3_600_000
+    office = Office(OPS, node=node)
+    await office.hears(event)
+    assert len(office.offered) == 1
+
+
+async def test_an_end_is_told_by_the_next_process() -> None:
+    office = Office(OPS)
+    await office.hears(LOCKED)
+    again = Office(OPS, node=office.node)
+    again.later(1)
+    await again.hears(UNLOCKED)
+    assert "over: gw2 is not locked" in again.body()
