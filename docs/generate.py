@@ -182,6 +182,23 @@ MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"message": "MID 41 must be held and no manager is enrolled; refused for now"},
         "A person must act; the text says how",
     ),
+    "Over": ({"message": "the disk has room again: mail is taken"}, "Something of which an alert told has ended"),
+    "AlertRaised": (
+        {"sort": "Hardware/Critical", "subject": "Critical <Hardware> gw1.example.org: the disk is full", "mid": 48},
+        "An [alert](alerts.md); its mail is in the queue under that MID",
+    ),
+    "AlertSent": (
+        {
+            "sort": "Hardware/Critical",
+            "to": "ops@example.org",
+            "subject": "Critical <Hardware> gw1.example.org: the disk is full",
+        },
+        "A mail server has taken it",
+    ),
+    "AlertNotSent": (
+        {"sort": "Hardware/Critical", "to": "ops@example.org", "why": "550 5.1.1 no such mailbox"},
+        "Nobody will hear of it; correct the address, or the way to its server",
+    ),
     "DebugNote": ({"message": "ICID 7 VRFY answered 502 5.5.1"}, "Detail for fault finding"),
 }
 

@@ -90,6 +90,11 @@ class ConsoleServer:
         """The one that it listens on; a test may ask for 0."""
         return int(self._socket.getsockname()[1]) if self._socket is not None else self._port
 
+    @property
+    def serves(self) -> bool:
+        """Is its listener open?"""
+        return self._server.listens
+
     async def start(self) -> None:
         self._socket = _bound(self._address, self._port)
         self._config.load()
@@ -110,6 +115,10 @@ class _Server(uvicorn.Server):
     async def begin(self, sock: socket.socket) -> None:
         self.lifespan = self.config.lifespan_class(self.config)
         await self.startup(sockets=[sock])
+
+    @property
+    def listens(self) -> bool:
+        return self.started and any(server.is_serving() for server in self.servers)
 
     async def end(self, sock: socket.socket | None) -> None:
         self.should_exit = True

@@ -50,7 +50,7 @@ class ManagerActs:
         return tuple(_link_state(link) for link in self.manager.links.values())
 
     def counters(self) -> dict[str, float]:
-        return {**self.counters_.values(), **_clocks(self.manager.services)}
+        return {**self.counters_.values(), **_clocks(self.manager.services), **self.manager.alerts.counts()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,9 @@ class GatewayActs:
         return (*own, *hosts)
 
     def counters(self) -> dict[str, float]:
-        return {**self.counters_.values(), **_clocks(self.gateway.services), **_canary(self.gateway)}
+        gateway = self.gateway
+        own = {**_clocks(gateway.services), **_canary(gateway), **gateway.alerts.counts()}
+        return {**self.counters_.values(), **own}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pratique.checks.content import Content
 from pratique.checks.interface import Engines, VirusEngine
 from pratique.checks.room import WorkerRoom
 from pratique.checks.virus import YaraEngine
+from pratique.checks.watched import WatchedEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
@@ -21,6 +22,7 @@ from pratique.front import recovery
 from pratique.front.files import BadConfiguration, compile_program, filters_of_file, gateway_options, read_options
 from pratique.front.meters import RunningMeters
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
+from pratique.front.watch import Watch
 from pratique.gateway.app import Gateway, routes_of
 from pratique.gateway.app import Parts as GatewayParts
 from pratique.gateway.edges import Edges, Handed
@@ -66,21 +68,25 @@ class Appliance:
     store: SqliteStore
     closers: list[Callable[[], None]]
     meters: RunningMeters
+    watch: Watch
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
 
     async def start(self) -> None:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
         tasks = self.services.tasks
-        tasks.spawn(_flush(self.mail_log), "log flush")
-        tasks.spawn(_reserve(self.services), "reserve of connection numbers")
+        keep = self.services.supervisor.keep
+        keep("log flush", lambda: _flush(self.mail_log))
+        keep("reserve of connection numbers", lambda: _reserve(self.services))
+        self.mail_log.hearers.append(self.role.alerts.hear)
         recovery.report(self.services, self.store)
         await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reserved)))
         await self.role.start()
         self.proof = tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
         place = self.directory / self.options.store.directory / STORE_FILE
         tasks.spawn(recovery.prove_audit(self.services, place), "check of the audit")
-        tasks.spawn(SpaceWatch(self.services).run(), "watch over the disk's room")
-        tasks.spawn(self.meters.run(), "counters")
+        keep("watch over the disk's room", SpaceWatch(self.services).run)
+        keep("counters", self.meters.run)
+        keep("watch over what lasts", self.watch.run)
 
     def reload(self) -> None:
         """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
@@ -99,9 +105,13 @@ class Appliance:
 
     def _reconfigure(self, options: Options) -> list[str]:
         later = []
+        self.watch.link_down_seconds = options.alerts.link_down_seconds
         if isinstance(self.role, Gateway) and isinstance(options, GatewayOptions):
             routes = routes_of(options.delivery.smtproutes)
             later = self.role.reconfigure(options.gateway, routes, compile_program(self.directory, options))
+            self.role.alerts.use(options.alerts)
+        elif isinstance(self.role, Manager) and isinstance(options, ManagerOptions):
+            self.role.post.use(options.alerts)
         names = ("cpq", "web", "ssh", "store", "log", "appliance")
         later += [f"[{n}] was changed" for n in names if getattr(options, n) != getattr(self.options, n)]
         return later
@@ -185,7 +195,13 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
         await store.close(in_order=store.clean)
         raise
     meters = RunningMeters.of(role, counters)
-    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers, meters)
+    watch = Watch(
+        role,
+        keys,
+        link_down_seconds=options.alerts.link_down_seconds,
+        index_trouble=lambda: store.index_trouble,
+    )
+    return Appliance(directory, options, services, mail_log, counters, keys, trust, role, store, closers, meters, watch)
 
 
 async def _open_store(directory: Path, options: Options, clock: SystemClock, fence: Fence) -> SqliteStore:
@@ -231,7 +247,7 @@ def _gateway(
     room.make()
     content = Content(scan_bytes_max=settings.policy.scan_bytes_max, room=room)
     closers.append(content.close)
-    engines = Engines(virus_engines(directory, settings, closers, room=room), content)
+    engines = Engines(virus_engines(directory, settings, closers, room=room, emit=services.telemetry.emit), content)
     keys = Keys(directory / "keys")
     parts = GatewayParts(
         settings=settings,
@@ -242,6 +258,7 @@ def _gateway(
         trust=trust,
         smtp_tls=server_context(str(keys.web_certificate), str(keys.web_key)),
         edges=edges,
+        alerts=options.alerts,
     )
     return Gateway(services, parts)
 
@@ -265,9 +282,15 @@ def _edges(
 
 
 def virus_engines(
-    directory: Path, settings: GatewaySettings, closers: list[Callable[[], None]], *, room: WorkerRoom
+    directory: Path,
+    settings: GatewaySettings,
+    closers: list[Callable[[], None]],
+    *,
+    room: WorkerRoom,
+    emit: Callable[[log.Event], None],
 ) -> tuple[VirusEngine, ...]:
-    """The engines of the configuration; what ends them is added to `closers`. `room`: the workers'."""
+    """The engines of the configuration; what ends them is added to `closers`. `room`: the workers'; `emit`: to the mail
+    log."""
     virus = settings.virus
     engines: list[VirusEngine] = []
     if virus.builtin:
@@ -279,11 +302,17 @@ def virus_engines(
         clamd = ClamdEngine(virus.clamd, deadline_s=virus.scan_seconds)
         closers.append(clamd.close)
         engines.append(clamd)
-    return tuple(engines)
+    return tuple(WatchedEngine(engine, emit, monotonic=SystemClock().monotonic) for engine in engines)
 
 
 def _manager(options: ManagerOptions, services: Services, keys: Keys, trust: Trust) -> Manager:
-    parts = ManagerParts(settings=options.manager, cpq=options.cpq, trust=trust, signing_key=load_signing_key(keys))
+    parts = ManagerParts(
+        settings=options.manager,
+        cpq=options.cpq,
+        trust=trust,
+        signing_key=load_signing_key(keys),
+        alerts=options.alerts,
+    )
     return Manager(services, parts)
 
 

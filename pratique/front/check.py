@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+EXPIRY_DAYS = 30  # a certificate is named so long before its end
+
 
 class State(StrEnum):
     OK = "ok"

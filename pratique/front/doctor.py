@@ -18,7 +18,7 @@ from typing import Any
 from cryptography import x509
 
 from pratique.fleet.identity import Keys
-from pratique.front.check import Check, State
+from pratique.front.check import EXPIRY_DAYS, Check, State
 from pratique.front.doctor_machine import (
     check_audit,
     check_confinement,
@@ -41,7 +41,6 @@ from pratique.runner.refusals import cure_of
 from pratique.store.moves import StoreFailed
 from pratique.store.sqlite.opening import STORE_FILE
 
-EXPIRY_DAYS = 30  # a certificate is named so long before its end
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
 CLOCK_SLACK_SECONDS = 120.0
 EARLIEST_YEAR = 2024  # a clock before it was never set
@@ -64,7 +63,7 @@ async def examine(directory: Path) -> list[Check]:
     checks.append(await asyncio.to_thread(check_sync, spool))
     peers = told.peers if told is not None else []
     if told is not None:
-        checks += [check_space(told.health), check_corrupt(told.corrupt)]
+        checks += [check_space(told.health), check_components(told.health), check_corrupt(told.corrupt)]
         checks.append(await _audit(store_place / STORE_FILE))
         checks += check_links(told.health, options.appliance.serial)
         checks += check_peer_clocks(told.health, peers)
@@ -195,6 +194,21 @@ def check_space(health: dict[str, Any]) -> Check:
         return Check("space", State.FAILED, "below the reserve: new mail gets 452", cure)
     state = State.WARNING if free < LOW_SPACE_BYTES else State.OK
     return Check("space", state, f"{free / (1 << 20):.0f} MiB above the reserve", cure)
+
+
+def check_components(health: dict[str, Any]) -> Check:
+    """What the running appliance's supervisor says; nothing of one that does not run."""
+    known = health.get("components", [])
+    if not known:
+        return Check("components", State.SKIPPED, "the appliance does not run", required=False)
+    down = [f"{one['name']} ({one['last_error']})" for one in known if one["life"] == "waiting"]
+    cure = "the mail log says why (An application fault occurred); it is tried again by itself, at most a minute apart"
+    if down:
+        return Check("components", State.FAILED, f"not running: {', '.join(down)}", cure)
+    again = [f"{one['name']} {one['restarts']} times ({one['last_error']})" for one in known if one["restarts"]]
+    if again:
+        return Check("components", State.WARNING, f"all run, started again since the start: {', '.join(again)}", cure)
+    return Check("components", State.OK, f"{len(known)} run")
 
 
 def check_links(health: dict[str, Any], own: str) -> list[Check]:

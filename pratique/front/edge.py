@@ -2,13 +2,14 @@
 
 import asyncio
 import ctypes
+import functools
 import os
 import signal
 import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +30,7 @@ from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.policy.evaluate import ProgramError
+from pratique.runner.alerts.conditions import SPEAKING, heard
 from pratique.runner.services import Drawn, Numbers, Services
 from pratique.store.interface import Identity, Store
 from pratique.store.moves import StoreFailed
@@ -77,6 +79,7 @@ class EdgeProcess:
             monotonic=clock.monotonic,
             reserve_bytes=options.store.reserve_bytes or None,
         )
+        mail_log.hearers.append(functools.partial(_tell, custody))
         tasks = Tasks(lambda name, error: mail_log.emit(log.Fault(error=f"{name}: {type(error).__name__}: {error}")))
         tasks.watch_loop()
         numbers = Numbers(icid=Drawn(leases.numbers(CONNECTIONS)))
@@ -86,7 +89,7 @@ class EdgeProcess:
             mail_log.emit(
                 log.Trouble(message=f"edge processes are not shut out of all that they need not: {unconfined}")
             )
-        self._role = role = EdgeRole(services, self._parts(options, tls))
+        self._role = role = EdgeRole(services, self._parts(options, tls, mail_log.emit))
         for said in self._told:
             self._hear(said)
         self._on_signals(mail_log)
@@ -119,14 +122,14 @@ class EdgeProcess:
             connect=(DNS_PORT, *([int(clamd)] if clamd.isdigit() else [])),
         )
 
-    def _parts(self, options: GatewayOptions, tls: ssl.SSLContext) -> EdgeParts:
+    def _parts(self, options: GatewayOptions, tls: ssl.SSLContext, emit: Callable[[log.Event], None]) -> EdgeParts:
         handed, settings = self._handed, options.gateway
         room = WorkerRoom.below(self._directory / options.store.spool)
         content = Content(scan_bytes_max=settings.policy.scan_bytes_max, room=room)
         self._closers.append(content.close)
         workers = max(1, settings.virus.workers // handed.edges)  # the workers of the configuration serve all edges
         ours = replace(settings, virus=replace(settings.virus, workers=workers))
-        engines = virus_engines(self._directory, ours, self._closers, room=room)
+        engines = virus_engines(self._directory, ours, self._closers, room=room, emit=emit)
         return EdgeParts(
             settings=settings,
             delivery=options.delivery,
@@ -195,6 +198,13 @@ def _die_with_custody(parent: int) -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
+
+
+def _tell(custody: Custody, batch: Iterable[tuple[log.Event, int]]) -> None:
+    """Custody raises the alerts of all processes."""
+    for event, _ in batch:
+        if type(event) in SPEAKING and (said := heard(event)) is not None:
+            custody.troubled(said.condition.value, said.text, over=said.over)
 
 
 async def run_edge(directory: Path, handed: str, parent: int) -> int:

@@ -130,7 +130,9 @@ async def _accept_setback(store: Store, known: Peer, tell: Tell | None) -> Peer:
         tell(
             log.Alarm(
                 message=f"an administrator accepted that {who} was set back (towards {known.name}); our incarnation is "
-                f"now {accepted.inc}, our numbers go on above {accepted.seq}. {meaning}"
+                f"now {accepted.inc}, our numbers go on above {accepted.seq}. {meaning}",
+                condition=log.Condition.SET_BACK,
+                subject=known.serial,
             )
         )
     return store.view.peer(known.serial) or known

@@ -9,8 +9,9 @@ import functools
 import importlib
 import json
 import os
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pratique import __version__
 from pratique.fleet.identity import create_host_keys
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SECRET_FILE = "session.key"  # noqa: S105 - a file's name
 SECRET_BYTES = 64
+LOOK_SECONDS = 2.0  # how soon it is noticed that a face does not listen any more
 
 
 class Faces:
@@ -38,6 +40,7 @@ class Faces:
         self._server: ConsoleServer | None = None
         self._ssh: SshServer | None = None
         self._control: Control | None = None
+        self._kept: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
         """Raises OSError when an address or the socket cannot be bound; the other faces stay up."""
@@ -60,8 +63,35 @@ class Faces:
                     await start(desk, signin)
                 except OSError as error:
                     failures.append(f"{name}: {error}")
+                self._keep(name, functools.partial(start, desk, signin))
         if failures:
             raise OSError("; ".join(failures))
+
+    def _keep(self, name: str, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A face whose listener has gone, or could not be had, is started again and again."""
+
+        async def serve() -> None:
+            if not self._serves(name):
+                await self._end(name)
+                await start()
+            while self._serves(name):  # noqa: ASYNC110 - no event tells that a listener is closed
+                await asyncio.sleep(LOOK_SECONDS)
+            raise OSError("its listener has closed")
+
+        self._kept.append(self._appliance.services.supervisor.keep(name, serve))
+
+    def _serves(self, name: str) -> bool:
+        face = self._ssh if name == "SSH" else self._server
+        return face is not None and face.serves
+
+    async def _end(self, name: str) -> None:
+        """What is left of one that serves no more."""
+        if name == "SSH" and self._ssh is not None:
+            ssh, self._ssh = self._ssh, None
+            await ssh.stop()
+        elif name != "SSH" and self._server is not None:
+            server, self._server = self._server, None
+            await server.stop()
 
     async def _start_rest(self, desk: "Desk", signin: "SignIn") -> None:
         from pratique.console.rest.app import make_app
@@ -92,6 +122,8 @@ class Faces:
         self._ssh = server
 
     async def stop(self) -> None:
+        for kept in self._kept:
+            kept.cancel()
         if self._ssh is not None:
             await self._ssh.stop()
         if self._server is not None:
@@ -108,6 +140,7 @@ class Faces:
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
+        from pratique.front.machine import RunningMachine
         from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance
@@ -124,6 +157,9 @@ class Faces:
             queues=ManagerQueues(role) if isinstance(role, Manager) else GatewayQueues(role),
             meters=appliance.meters,
             archive=FileArchive(appliance.directory),
+            alerts=appliance.role.alerts,
+            machine=RunningMachine(appliance),
+            components=appliance.services.supervisor.components,
         )
 
     def _sign_in(self) -> "SignIn":

@@ -250,7 +250,12 @@ async def _corrupt(bench: Bench, person: Person, arguments: dict[str, Any]) -> A
     if new:
         await store.submit(corrupt_found(store.view, new))
         for mid, why in new.items():
-            tell(log.Alarm(message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk"))
+            tell(
+                log.Alarm(
+                    message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk",
+                    condition=log.Condition.CORRUPT,
+                )
+            )
     if proved:
         await store.submit(cleared(store.view, _mids({"mids": proved}), person.name))
     return {str(mid): why for mid, why in (await store.read(_known_corrupt)).items()}

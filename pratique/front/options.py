@@ -5,6 +5,7 @@ from typing import Any
 
 from pratique.gateway.settings import GatewaySettings
 from pratique.manager.settings import ManagerSettings
+from pratique.runner.alerts.settings import AlertSettings, ManagerAlertSettings
 from pratique.runner.settings import CpqSettings, DeliverySettings
 from pratique.store.settings import StoreSettings
 from pratique.telemetry.settings import LogSettings
@@ -54,6 +55,7 @@ class GatewayOptions:
     ssh: SshSettings = options(SshSettings, "The operators' command line over SSH.")
     store: StoreSettings = options(StoreSettings, "Where mail is kept.")
     log: LogSettings = options(LogSettings, "The mail log.")
+    alerts: AlertSettings = options(AlertSettings, "Alerts by mail.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class ManagerOptions:
     ssh: SshSettings = options(SshSettings, "The operators' command line over SSH.")
     store: StoreSettings = options(StoreSettings, "Where mail is kept.")
     log: LogSettings = options(LogSettings, "The mail log.")
+    alerts: ManagerAlertSettings = options(ManagerAlertSettings, "Alerts by mail.")
 
 
 Options = GatewayOptions | ManagerOptions

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pratique.checks.yara_rules import RulesRefused, compile_rules
+from pratique.delivery.routes import TARGETS_MAX, RouteError, is_virtual, parse_hop
 from pratique.fleet.identity import Keys
 from pratique.front.options import GatewayOptions, Options
 from pratique.gateway.access import HostTable
 from pratique.gateway.settings import Listener
-from pratique.mail.address import is_domain
+from pratique.mail.address import domain_of, is_domain, parse_path
 from pratique.net.resolver import Resolver
+from pratique.runner.alerts.settings import ManagerAlertSettings
 
 Finding = tuple[str, str, str]
 # a@b.example, b.example, @b.example, .b.example; names in Unicode are compared as they are written
@@ -33,6 +35,7 @@ def findings(options: Options) -> Iterator[Finding]:
         yield "appliance.name", f"is {options.appliance.name!r}, which is no host name", cure
     yield from _addresses(options)
     yield from _overlaps(options)
+    yield from _alerts(options)
     if isinstance(options, GatewayOptions):
         yield from _tables(options)
         yield from _waits(options)
@@ -82,6 +85,47 @@ def _meet(one: str, other: str) -> bool:
     if one == other or "" in (one, other):
         return True
     return (one in ANY or other in ANY) and (":" in one) == (":" in other)
+
+
+def _alerts(options: Options) -> Iterator[Finding]:
+    """Addresses that can be written to, hosts that can be dialled, waits in order."""
+    alerts = options.alerts
+    given = {f"alerts.recipients.{number}.address": one.address for number, one in enumerate(alerts.recipients)}
+    if alerts.sender:
+        given["alerts.sender"] = alerts.sender
+    for key, address in given.items():
+        if not _is_mailbox(address):
+            yield key, f"is {address!r}, which is no address", "write an address with its domain, as in ops@example.org"
+    if alerts.max_seconds < alerts.initial_seconds:
+        low, high = alerts.initial_seconds, alerts.max_seconds
+        why = f"is {high}, and initial_seconds is {low}: the longest wait is shorter than the first"
+        yield "alerts.max_seconds", why, f"write {low} or more, or lower initial_seconds"
+    if isinstance(alerts, ManagerAlertSettings):
+        yield from _alert_hosts(alerts)
+
+
+def _alert_hosts(alerts: ManagerAlertSettings) -> Iterator[Finding]:
+    for host in alerts.hosts:
+        try:
+            parse_hop(host)
+        except RouteError as error:
+            yield "alerts.hosts", str(error), 'write "host" or "host:port", as in "mail.example.org:25"'
+    if len(alerts.hosts) > TARGETS_MAX:
+        yield "alerts.hosts", f"has {len(alerts.hosts)} hosts", f"keep {TARGETS_MAX} of them"
+    try:
+        Resolver(alerts.nameservers)
+    except ValueError as error:
+        yield "alerts.nameservers", str(error), "write IP addresses"
+
+
+def _is_mailbox(address: str) -> bool:
+    """An ASCII address with a domain of the world's: alerts ask no server for SMTPUTF8."""
+    if is_virtual(domain_of(address)):
+        return False
+    try:
+        return parse_path(f"<{address}>", utf8=False, null_allowed=False) == address and "@" in address
+    except ValueError:
+        return False
 
 
 def _tables(options: GatewayOptions) -> Iterator[Finding]:

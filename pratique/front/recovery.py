@@ -48,7 +48,8 @@ def _end(store: SqliteStore) -> Iterator[log.Event]:
         yield log.Alarm(
             message="the store is older than its witness: it was put back from a copy. Nothing is exchanged with any "
             "peer, and nothing that came back from a manager is delivered, until an administrator accepts that: "
-            "`pratique enroll DIR --accept-setback SERIAL` for each peer"
+            "`pratique enroll DIR --accept-setback SERIAL` for each peer",
+            condition=log.Condition.SET_BACK,
         )
     if store.clean:
         first = not store.view.setting("connection_numbers")
@@ -56,7 +57,8 @@ def _end(store: SqliteStore) -> Iterator[log.Event]:
         return
     yield log.Trouble(
         message="started after an end that was not clean (a crash, a kill, a power failure): some MIDs are skipped, "
-        "the newest bodies are checked now"
+        "the newest bodies are checked now",
+        condition=log.Condition.UNCLEAN,
     )
     files, octets = store.spool.given_back
     if files:
@@ -67,12 +69,18 @@ def _end(store: SqliteStore) -> Iterator[log.Event]:
 
 def _peer(peer: Peer, store: SqliteStore) -> Iterator[log.Event]:
     if peer.locked:
-        yield log.Alarm(message=f"{peer.name} ({peer.serial}) is locked: {peer.locked}")
+        yield log.Alarm(
+            message=f"{peer.name} ({peer.serial}) is locked: {peer.locked}",
+            condition=log.Condition.LOCKED,
+            subject=peer.serial,
+        )
     if peer.set_back and not store.possibly_old:
         who = "this appliance" if peer.set_back_here else peer.name
         yield log.Alarm(
             message=f"nothing is exchanged with {peer.name}: {who} was set back to an older state; "
-            f"`pratique enroll DIR --accept-setback` on {who}, with the other's serial, accepts that"
+            f"`pratique enroll DIR --accept-setback` on {who}, with the other's serial, accepts that",
+            condition=log.Condition.SET_BACK,
+            subject=peer.serial,
         )
 
 
@@ -102,7 +110,8 @@ def _persons(view: View) -> Iterator[log.Event]:
         )
     if known := corrupt_copies(view):
         yield log.Alarm(
-            message=f"known to be CORRUPT, kept and never delivered: {_mids(sorted(known))}; `pratique doctor`"
+            message=f"known to be CORRUPT, kept and never delivered: {_mids(sorted(known))}; `pratique doctor`",
+            condition=log.Condition.CORRUPT,
         )
 
 
@@ -133,7 +142,12 @@ async def prove_again(services: Services, store: SqliteStore) -> tuple[int, ...]
         try:
             await store.submit(cleared(store.view, good, "system"))
         except StoreFailed as error:
-            emit(log.Fault(error=f"store: {error}; the list of corrupt copies is proved again at the next start"))
+            emit(
+                log.Fault(
+                    condition=log.Condition.STORE,
+                    error=f"store: {error}; the list of corrupt copies is proved again at the next start",
+                )
+            )
         else:
             emit(log.Note(message=f"proved good again, no longer CORRUPT: {_mids(good)}"))
     return good
@@ -161,13 +175,19 @@ async def verify_newest(services: Services, store: SqliteStore) -> dict[int, str
         emit(
             log.Alarm(
                 message=f"MID {mid} is CORRUPT: {why}; it is kept and never delivered. Look after the disk, restore "
-                "the spool"
+                "the spool",
+                condition=log.Condition.CORRUPT,
             )
         )
     try:
         await store.submit(found(store.view, wrong))
     except StoreFailed as error:
-        emit(log.Fault(error=f"store: {error}; the list of corrupt copies is made anew after the next crash"))
+        emit(
+            log.Fault(
+                condition=log.Condition.STORE,
+                error=f"store: {error}; the list of corrupt copies is made anew after the next crash",
+            )
+        )
     return wrong
 
 
@@ -183,7 +203,12 @@ async def prove_audit(services: Services, path: Path) -> None:
         emit(log.Fault(error=f"check of the audit: {error}; `pratique fsck` checks the whole store"))
         return
     if wrong:
-        emit(log.Alarm(message=f"the audit chain is broken: {wrong}; {CURES[Kind.AUDIT]}. `pratique fsck` walks all"))
+        emit(
+            log.Alarm(
+                message=f"the audit chain is broken: {wrong}; {CURES[Kind.AUDIT]}. `pratique fsck` walks all",
+                condition=log.Condition.AUDIT,
+            )
+        )
 
 
 def _chunks(bodies: Sequence[Body]) -> Iterator[list[Body]]:

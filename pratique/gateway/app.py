@@ -22,6 +22,9 @@ from pratique.gateway.settings import GatewaySettings
 from pratique.net.listener import listen
 from pratique.net.resolver import Resolver
 from pratique.policy.evaluate import Program
+from pratique.runner.alerts.alerts import Alerts
+from pratique.runner.alerts.conditions import Heard
+from pratique.runner.alerts.settings import AlertSettings
 from pratique.runner.cpq_parts import Trusts
 from pratique.runner.cpq_server import CpqService
 from pratique.runner.deliverer import Deliverer
@@ -59,6 +62,7 @@ class Parts:
     trust: Trusts
     smtp_tls: Any  # ssl.SSLContext for STARTTLS
     edges: Edges | None = None  # the processes that take mail; None = this one does
+    alerts: AlertSettings = AlertSettings()
 
 
 class Gateway:
@@ -76,6 +80,7 @@ class Gateway:
             resolver=self.resolver,
             mailroom=Mailroom(self),
         )
+        self.alerts = Alerts(services, parts.alerts, offer=self.deliverer.offer)
         self.pipeline = Pipeline(parts.program, parts.engines)
         outlets = Outlets(transfer=self._transfer, deliver=self.deliverer.offer)
         self.judging = Judging(
@@ -129,9 +134,12 @@ class Gateway:
         waiting = self.deliverer.load()
         if waiting:
             self._log(log.Note(message=f"{waiting} recipients wait for delivery from before the start"))
-        self.services.tasks.spawn(self.sweeper.run(), "sweeper")
-        self.services.tasks.spawn(self.forgetter.run(), "old rows")
-        self.services.tasks.spawn(self._judge_left_over(), "judging of unjudged mail")
+        self.alerts.take_up()
+        keep = self.services.supervisor.keep
+        keep("alerts", self.alerts.run)
+        keep("sweeper", self.sweeper.run)
+        keep("old rows", self.forgetter.run)
+        keep("judging of unjudged mail", self._judge_left_over)
 
     def reconfigure(self, settings: GatewaySettings, routes: Routes, program: Program) -> list[str]:
         """Filters, policies, access tables and routes take effect for the next message; returns what needs a
@@ -247,6 +255,7 @@ class Gateway:
             return
         if self.link is not None:
             self.services.tasks.spawn(self.link.stop(), "old link")
+            self.services.supervisor.gone(f"link to {self.link.serial}")
             self.cpq.drop_peer(self.link.serial)
         self.planner.manager = serial
         if self.parts.edges is not None:
@@ -254,7 +263,7 @@ class Gateway:
         self.link = self._new_link(serial) if serial else None
         if self.link is not None:
             self.link.suspended = self._suspended.delivery
-            self.services.tasks.spawn(self.link.run(), f"link to {CPQ_HOST}")
+            self.services.supervisor.keep(f"link to {serial}", self.link.run)
 
     def _new_link(self, serial: str) -> Link:
         return Link(
@@ -316,7 +325,9 @@ class Gateway:
         self._log(
             log.Alarm(
                 message=f"{peer.name} acknowledged messages that it does not know any more; this gateway keeps their "
-                f"bodies for {self.settings.shadow_days} days from their transfer on: MID {named}"
+                f"bodies for {self.settings.shadow_days} days from their transfer on: MID {named}",
+                condition=log.Condition.SET_BACK,
+                subject=peer.serial,
             )
         )
 
@@ -337,6 +348,7 @@ class Gateway:
                 message=f"MID {item.mid} was not taken by the manager and is ours again; `pratique list` shows it, "
                 "`pratique release` delivers it",
                 cid=item.cid,
+                condition=log.Condition.OURS_AGAIN,
             )
         )
 
@@ -382,6 +394,9 @@ class Onward:
         if stored is not None:
             gateway.services.tasks.spawn(gateway.judging.judge_queued(stored), f"late verdict of MID {copy.mid}")
 
+    def troubled(self, said: Heard) -> None:
+        self._gateway.alerts.take(said)
+
 
 class Mailroom:
     """What the deliverer asks of this role."""
@@ -401,6 +416,7 @@ class Mailroom:
         return self._gateway.bouncer.notices(copy, answers, notices)
 
     def finished(self, mid: int, *, row: bool) -> None:
+        self._gateway.alerts.finished(mid)
         if self._gateway.canary.flies:  # else no row is read for it
             copy = self._gateway.services.store.view.copy(mid)
             if copy is not None:

@@ -18,14 +18,17 @@ from typing import Protocol
 from pratique.gateway.apply import NoManager, Planner, deliveries_for
 from pratique.gateway.settings import Listener
 from pratique.gateway.tally import clear_row, make_shared, open_connections
+from pratique.mail.text import log_text
 from pratique.net.listener import bind
+from pratique.runner.alerts.conditions import SORTS, Heard
 from pratique.runner.services import Services
 from pratique.store.records import NewCopy
 from pratique.store.remote.lease import pair
 from pratique.store.remote.server import Duties, EdgePort
-from pratique.store.remote.wire import CopyFrame
+from pratique.store.remote.wire import CopyFrame, Troubled
 from pratique.store.sqlite.store import SqliteStore
 from pratique.telemetry import events as log
+from pratique.telemetry.conditions import Condition
 
 START_SECONDS = 30.0  # an edge that does not listen by then is not going to
 STOP_SECONDS = 12.0  # sessions may finish what they have begun; then the process is killed
@@ -73,6 +76,7 @@ class Outlets(Protocol):
     def transfer(self, copy: NewCopy) -> None: ...
     def deliver(self, copy: NewCopy) -> None: ...
     def unjudged(self, copy: NewCopy) -> None: ...
+    def troubled(self, said: Heard) -> None: ...
 
 
 class Edges:
@@ -135,11 +139,9 @@ class Edges:
                 return
             edge.ends = 0 if clock.monotonic() - began > STEADY_SECONDS else edge.ends + 1
             wait = BACK_OFF_SECONDS[min(edge.ends, len(BACK_OFF_SECONDS) - 1)]
-            self._log(
-                log.Fault(
-                    error=f"edge process {edge.number} ended with status {code}; another is started in {wait:g} s, "
-                    "clients send again what was not answered"
-                )
+            name = edge_name(edge)
+            self._services.supervisor.died(
+                name, f"status {code}", wait, what="clients send again what was not answered"
             )
             await asyncio.sleep(wait)
 
@@ -241,9 +243,14 @@ class Edges:
             accepted=self._accepted,
             connections=self._services.numbers.icid.block,
             counted=self._counted,
-            listening=edge.listening.set,
+            listening=lambda: self._listening(edge),
             lost=lambda why: self._lost(edge, why),
+            troubled=lambda said: self._troubled(edge, said),
         )
+
+    def _listening(self, edge: Edge) -> None:
+        self._services.supervisor.lives(edge_name(edge))
+        edge.listening.set()
 
     def _lost(self, edge: Edge, why: str) -> None:
         edge.port = None
@@ -275,12 +282,26 @@ class Edges:
             elif copy.custody == "RECEIVED":
                 self._outlets.unjudged(copy)
 
+    def _troubled(self, edge: Edge, said: Troubled) -> None:
+        """An edge reads hostile octets, so little of what it says is believed: the subject is ours, the text is escaped
+        and cut, and alerts of one condition are one, however often it says so."""
+        if said.condition not in SORTS:
+            return
+        condition = Condition(said.condition)
+        assert self._outlets is not None
+        text = log_text(f"{edge_name(edge)}: {said.text}")
+        self._outlets.troubled(Heard(condition, edge_name(edge), SORTS[condition], text, said.over))
+
     def _counted(self, counters: dict[str, int]) -> None:
         for name, amount in counters.items():
             self._count_up(name, amount)
 
     def _log(self, event: log.Event) -> None:
         self._services.telemetry.emit(event)
+
+
+def edge_name(edge: Edge) -> str:
+    return f"edge process {edge.number}"
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -136,7 +136,8 @@ class Judging:
             self._services.telemetry.emit(
                 log.Alarm(
                     message=f"MID {reception.mid} must be held and no manager is enrolled; refused for now: "
-                    "run `pratique enroll` with the manager's file"
+                    "run `pratique enroll` with the manager's file",
+                    condition=log.Condition.NO_MANAGER,
                 )
             )
             return None
@@ -225,7 +226,7 @@ class Judging:
         await future
 
     def _fault(self, error: BaseException, then: str = "the sender keeps its mail and tries again") -> None:
-        self._services.telemetry.emit(log.Fault(error=f"store: {error}; {then}"))
+        self._services.telemetry.emit(log.Fault(condition=log.Condition.STORE, error=f"store: {error}; {then}"))
 
 
 def _bounced(judged: Judged, reception: Reception) -> Judged:

@@ -13,7 +13,11 @@ from pratique.manager.receive import Reception
 from pratique.manager.release import Actor, Decided, Releaser
 from pratique.manager.settings import ManagerSettings
 from pratique.net.listener import listen
+from pratique.net.resolver import Resolver
 from pratique.quarantine.lifecycle import Cause, Exit, Mark
+from pratique.runner.alerts.alerts import Alerts
+from pratique.runner.alerts.post import AlertPost
+from pratique.runner.alerts.settings import ManagerAlertSettings
 from pratique.runner.cpq_parts import Trusts
 from pratique.runner.cpq_server import CpqService
 from pratique.runner.link import Link
@@ -41,6 +45,7 @@ class Parts:
     cpq: CpqSettings
     trust: Trusts
     signing_key: Ed25519PrivateKey
+    alerts: ManagerAlertSettings = ManagerAlertSettings()
 
 
 class Manager:
@@ -73,6 +78,7 @@ class Manager:
             wrong_clocks=lambda: self.reception.wrong_clocks,
         )
         self.sweeper = Sweeper(services, shadow_ms=SHADOW_MS)
+        self.post = AlertPost(services, parts.alerts)
         self.links: dict[str, Link] = {}
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
@@ -89,17 +95,29 @@ class Manager:
         self.cpq.server = await listen(self.cpq.new_session, self.parts.cpq.address, self.parts.cpq.port)
         self._servers.append(self.cpq.server)
         self.services.tasks.spawn(self._cancelled_before(), "cancelled releases")
-        self.services.tasks.spawn(self.expirer.run(), "scheduled exits")
-        self.services.tasks.spawn(self.sweeper.run(), "sweeper")
+        self.post.start()
+        keep = self.services.supervisor.keep
+        keep("alerts", self.alerts.run)
+        keep("scheduled exits", self.expirer.run)
+        keep("sweeper", self.sweeper.run)
+
+    @property
+    def alerts(self) -> Alerts:
+        return self.post.alerts
+
+    @property
+    def resolver(self) -> Resolver:
+        return self.post.resolver
 
     async def stop(self) -> None:
         for server in self._servers:
             server.close()
+        self.post.deliverer.stop()
         for link in self.links.values():
             await link.stop()
         self.cpq.close()
         deadline = self.services.clock.monotonic() + STOP_SECONDS
-        while self.cpq.sessions and self.services.clock.monotonic() < deadline:  # noqa: ASYNC110 - at shutdown only
+        while (self.cpq.sessions or self.post.deliverer.sessions) and self.services.clock.monotonic() < deadline:  # noqa: ASYNC110 - at shutdown only
             await asyncio.sleep(0.02)
         await self.services.tasks.close()
 
@@ -111,9 +129,10 @@ class Manager:
         for serial in active - self.links.keys():
             link = self.links[serial] = self._new_link(serial)
             link.suspended = self._suspended.delivery
-            self.services.tasks.spawn(link.run(), f"link to {serial}")
+            self.services.supervisor.keep(f"link to {serial}", link.run)
         for serial in self.links.keys() - active:
             self.services.tasks.spawn(self.links.pop(serial).stop(), "old link")
+            self.services.supervisor.gone(f"link to {serial}")
             self.cpq.drop_peer(serial)
         renewed = self._inc != self.services.store.identity.inc
         self._inc = self.services.store.identity.inc
@@ -195,6 +214,7 @@ class Manager:
                 message=f"MID {mid}: its gateway has cancelled the release and it does not go to an alternate: {why}; "
                 "`pratique release DIR MID --to SERIAL` sends it to another one, or anew to one that has cancelled",
                 cid=cid,
+                condition=log.Condition.STUCK_RELEASE,
             )
         )
 
@@ -285,7 +305,9 @@ class Manager:
         if transfer is None or link is None:
             self.services.telemetry.emit(
                 log.Alarm(
-                    message=f"MID {mid} is released but its gateway is not enrolled any more; it waits", cid=copy.cid
+                    message=f"MID {mid} is released but its gateway is not enrolled any more; it waits",
+                    cid=copy.cid,
+                    condition=log.Condition.STUCK_RELEASE,
                 )
             )
             return

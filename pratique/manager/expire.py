@@ -74,7 +74,8 @@ class Expirer:
             self._services.telemetry.emit(
                 log.Alarm(
                     message=f"the clock jumped by {jump // 1000} s: scheduled exits are suspended; "
-                    "set the clock, then restart the manager"
+                    "set the clock, then restart the manager",
+                    condition=log.Condition.CLOCK,
                 )
             )
         return not self._jumped
@@ -118,7 +119,8 @@ class Expirer:
                 log.Alarm(
                     message="the quarantines are full and nothing in them may leave early: no more is taken, mail "
                     "waits at the gateways. Release or delete messages, let a quarantine free space, or raise "
-                    "manager.pool_bytes"
+                    "manager.pool_bytes",
+                    condition=log.Condition.POOL_FULL,
                 )
             )
 

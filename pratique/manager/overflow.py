@@ -79,6 +79,6 @@ class Pool:
                 "oldest messages leave by their default action, or, where every quarantine is exempt, no more is taken"
             )
             make = log.Alarm if percent >= CRITICAL_PERCENT else log.Trouble
-            self._services.telemetry.emit(make(message=text))
+            self._services.telemetry.emit(make(message=text, condition=log.Condition.POOL, subject=str(percent)))
         if self.used > self.limit:
             self._overfull()

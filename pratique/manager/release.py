@@ -112,7 +112,7 @@ class Releaser:
     def _not_encoded(self, copy: Copy, error: MetadataError) -> Decided:
         """Too many declared changes, for instance: it stays held, and somebody hears of it."""
         why = f"MID {copy.mid} cannot be released as it is ordered: its metadata would be refused ({error})"
-        self._services.telemetry.emit(log.Alarm(message=why, cid=copy.cid))
+        self._services.telemetry.emit(log.Alarm(message=why, cid=copy.cid, condition=log.Condition.STUCK_RELEASE))
         return Decided(False, why=why)
 
     def _move(
@@ -302,7 +302,7 @@ class Releaser:
         except MoveRefused as refused:
             return Decided(False, why=refused.why)
         said = f"MID {mid}: {_RESOLVED[send].format(to=self._name(target))}, by {actor.name}"
-        self._services.telemetry.emit(log.Alarm(message=said, cid=copy.cid))
+        self._services.telemetry.emit(log.Alarm(message=said, cid=copy.cid, condition=log.Condition.DOUBT))
         return Decided(True, Exit.RELEASE if send else Exit.DELETE, said=said)
 
     def _no_retarget(self, mid: int, copy: Copy | None, old: Transfer | None, *, to: str, override: bool) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import ssl
+from dataclasses import dataclass
 
 PROBE_SECONDS = 5.0
 LINE_BYTES_MAX = 4_096
@@ -28,6 +29,37 @@ async def banner(host: str, port: int) -> str:
     if code != "220":
         raise ProbeFailed(f"it greets with {line!r} instead of 220")
     return line
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What an SMTP server said, and how many seconds after the start."""
+
+    greeting: str
+    greeted_s: float
+    extensions: tuple[str, ...]
+    answered_s: float
+
+
+async def hello(host: str, port: int, name: str) -> Hello:
+    """Greeting, EHLO with our `name`, QUIT. Raises ProbeFailed."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    reader, writer = await _connected(host, port)
+    try:
+        code, greeting = await _reply(reader)
+        greeted = loop.time() - began
+        if code != "220":
+            raise ProbeFailed(f"it greets with {greeting!r} instead of 220")
+        writer.write(f"EHLO {name}\r\n".encode("ascii"))
+        code, lines = await _reply_lines(reader)
+        answered = loop.time() - began
+        writer.write(b"QUIT\r\n")
+    finally:
+        await hang_up(writer)
+    if code != "250":
+        raise ProbeFailed(f"EHLO was answered with {lines[0]!r}")
+    return Hello(greeting, greeted, tuple(line[4:] for line in lines[1:]), answered)
 
 
 async def quarantine_port(host: str, port: int, context: ssl.SSLContext) -> bytes:
@@ -80,14 +112,20 @@ async def _expect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, co
 
 async def _reply(reader: asyncio.StreamReader) -> tuple[str, str]:
     """The code and the first line of one reply."""
-    first = ""
+    code, lines = await _reply_lines(reader)
+    return code, lines[0]
+
+
+async def _reply_lines(reader: asyncio.StreamReader) -> tuple[str, list[str]]:
+    """The code and all lines of one reply."""
+    lines: list[str] = []
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             for _ in range(LINES_MAX):
                 line = (await reader.readuntil(b"\n")).decode("ascii", "replace").rstrip()
-                first = first or line
+                lines.append(line)
                 if line[3:4] != "-" or not line[:3].isdigit():
-                    return line[:3], first
+                    return line[:3], lines
     except TimeoutError as error:
         raise ProbeFailed(f"connected, but it says nothing for {PROBE_SECONDS:.0f} s") from error
     except asyncio.IncompleteReadError as error:

@@ -10,6 +10,7 @@ import dns.exception
 import dns.resolver
 import dns.reversename
 
+CACHED_MAX = 10_000  # answers
 LIFETIME_SECONDS = 5.0  # a dead or lying server costs no more than this
 CLIENT_NAME_SECONDS = 2.0  # a client's greeting waits no longer for its name
 
@@ -32,7 +33,11 @@ class Resolver:
             self._resolver.nameservers = list(nameservers)
             self._resolver.port = port
         self._resolver.lifetime = LIFETIME_SECONDS
-        self._resolver.cache = dns.resolver.LRUCache(10_000)
+        self._resolver.cache = dns.resolver.LRUCache(CACHED_MAX)
+
+    def flush(self) -> None:
+        """Forget all answers."""
+        self._resolver.cache = dns.resolver.LRUCache(CACHED_MAX)
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
         """(preference, host) as published; an empty list when the domain exists without MX (RFC 5321 §5.1: then its

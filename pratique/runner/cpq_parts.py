@@ -60,7 +60,7 @@ def read_metadata(services: Services, offer: Offer) -> Metadata | Verdict:
 
 def alarm_refused(services: Services, offer: Offer, why: str) -> None:
     text = f"ICID {offer.icid} transfer {offer.group.xid} from {offer.peer.name} refused: {why}"
-    services.telemetry.emit(log.Alarm(message=text))
+    services.telemetry.emit(log.Alarm(message=text, condition=log.Condition.REFUSED, subject=offer.peer.serial))
 
 
 def verdict_of(received: Received) -> Verdict:

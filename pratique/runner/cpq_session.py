@@ -197,7 +197,13 @@ class CpqSession:
         self._clock_differs = differ = clocks_differ(hello, now)
         self._service.taker.clocks(peer, differ=differ)
         if differ:
-            self._log(log.Alarm(message=f"the clock of {peer.name} differs from ours by more than 5 minutes: set both"))
+            self._log(
+                log.Alarm(
+                    message=f"the clock of {peer.name} differs from ours by more than 5 minutes: set both",
+                    condition=log.Condition.CLOCK,
+                    subject=peer.serial,
+                )
+            )
         self._core.answer_hello(self._service.hello_reply(keyword, peer, why=why))
         assert self._pump is not None
         self._no_stranger()
@@ -217,7 +223,13 @@ class CpqSession:
                 "two machines use this identity (a cloned appliance); stop one, restart the other, then "
                 "`pratique enroll --unlock`"
             )
-            self._log(log.Alarm(message=f"appliance {self._peer.name} ({hello.serial}) is locked: {why}"))
+            self._log(
+                log.Alarm(
+                    message=f"appliance {self._peer.name} ({hello.serial}) is locked: {why}",
+                    condition=log.Condition.LOCKED,
+                    subject=hello.serial,
+                )
+            )
             locked = replace(self._peer, locked=why)
             entry = audit("system", "lock-peer", detail=json.dumps({"serial": hello.serial, "why": why}))
             self._submit(PutPeer(locked, (entry,)), lambda _: self._locked(hello.serial), lambda: None)
@@ -238,7 +250,11 @@ class CpqSession:
         if (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
             self._log(log.DebugNote(message=f"{peer.name}: {held_as(peer)} until somebody accepts the set-back"))
             return
-        self._log(log.Alarm(message=set_back_text(peer, hello, self._me())))
+        self._log(
+            log.Alarm(
+                message=set_back_text(peer, hello, self._me()), condition=log.Condition.SET_BACK, subject=peer.serial
+            )
+        )
         self._service.set_back(peer, hello.seq)
 
     def _group_begun(self, event: cpq.GroupBegun) -> None:
@@ -325,7 +341,11 @@ class CpqSession:
             return
         if received.answer == Answer.CONFLICT:
             self._log(
-                log.Alarm(message=f"ICID {self.icid} transfer {xid} of {self.serial} conflicts with one that we know")
+                log.Alarm(
+                    message=f"ICID {self.icid} transfer {xid} of {self.serial} conflicts with one that we know",
+                    condition=log.Condition.CONFLICT,
+                    subject=self.serial,
+                )
             )
         elif received.answer == Answer.ACC_AGAIN:
             self._log(log.DebugNote(message=f"ICID {self.icid} transfer {xid} was here already, acknowledged again"))
@@ -425,7 +445,12 @@ class CpqSession:
         def ended(future: Any) -> None:
             if future.cancelled() or (error := future.exception()) is not None:
                 if not future.cancelled():
-                    self._log(log.Fault(error=f"store: {error}; the peer keeps its message and sends it again"))
+                    self._log(
+                        log.Fault(
+                            condition=log.Condition.STORE,
+                            error=f"store: {error}; the peer keeps its message and sends it again",
+                        )
+                    )
                 failed()
             else:
                 done(future.result())

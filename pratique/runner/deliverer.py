@@ -372,6 +372,7 @@ class Deliverer:
                 message=f"MID {job.mid} is held back from {job.host}: {why}; run `pratique doctor`, restore the spool "
                 "or delete the message",
                 cid=job.cid,
+                condition=log.Condition.CORRUPT,
             )
         )
         self._enqueue_at(job, self.services.clock.now_ms() + HELD_BACK_MS)

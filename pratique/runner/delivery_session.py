@@ -193,7 +193,11 @@ class DeliverySession:
                     return
         except OSError as error:
             self._pieces = None
-            self._log(log.Alarm(message=f"the body became unreadable while it was sent: {error}"))
+            self._log(
+                log.Alarm(
+                    message=f"the body became unreadable while it was sent: {error}", condition=log.Condition.CORRUPT
+                )
+            )
             self.why = str(error)
             self.pump.abort()
             return

@@ -84,6 +84,7 @@ class Link:
         self._stopping = asyncio.Event()
         self._answered_by = ""  # the instance of the peer that answered the last hello
         self._paused_by = ""  # the one that asked us to wait
+        self._died = False
 
     # --- work comes in
     def offer(self, item: Item) -> None:
@@ -194,6 +195,7 @@ class Link:
                 log.Alarm(
                     message=f"MID {transfer.mid} waits for {self.destination} but its body is gone: `pratique doctor`",
                     cid=transfer.cid,
+                    condition=log.Condition.CORRUPT,
                 )
             )
             return None
@@ -252,7 +254,12 @@ class Link:
                         emit(log.MessageDone(dcid=dcid, mid=item.mid, rids=item.rids, quarantine=True, cid=item.cid))
                     self._moved(item, event)
             else:  # the transfers stay X: they are offered again and acknowledged again
-                emit(log.Fault(error=f"store: {error}; {len(answers)} acknowledged transfers will be offered again"))
+                emit(
+                    log.Fault(
+                        condition=log.Condition.STORE,
+                        error=f"store: {error}; {len(answers)} acknowledged transfers will be offered again",
+                    )
+                )
                 self.forget_queue()
             done(error is None)
 
@@ -272,7 +279,12 @@ class Link:
 
     # --- the loop
     async def run(self) -> None:
-        """Dial whenever there is work, until `stop`."""
+        """Dial whenever there is work, until `stop`. May be begun anew after it died: what it had taken up lies in the
+        store, and is in doubt at the most."""
+        if self._died:
+            self.forget_queue()
+            self.wake()
+        self._died = True  # unless it returns, it did
         attempt = 0
         while not self._stopping.is_set():
             await self._wake.wait()

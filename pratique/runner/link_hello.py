@@ -81,7 +81,9 @@ class LinkHello:
         if (before.set_back_here, before.set_back_there) == (peer.set_back_here, peer.set_back_there):
             return
         if held_as(peer) is not None:
-            self._link.services.telemetry.emit(log.Alarm(message=set_back_text(peer, said, me)))
+            self._link.services.telemetry.emit(
+                log.Alarm(message=set_back_text(peer, said, me), condition=log.Condition.SET_BACK, subject=peer.serial)
+            )
             self._link.set_back(peer, said.seq)
 
     def _me(self) -> Memory:

@@ -181,7 +181,7 @@ class LinkSession:
         health = self._link.health
         health.up = True
         if reply.me.serial != self._peer.serial:
-            self._alarm(f"it says serial {reply.me.serial}, enrolled is {self._peer.serial}")
+            self._alarm(f"it says serial {reply.me.serial}, enrolled is {self._peer.serial}", about=log.Condition.LINK)
             self._stop(REFUSED_PAUSE)
             return
         self._services.peer_clocks[reply.me.serial] = reply.me.at_ms - self._services.clock.now_ms()
@@ -265,7 +265,9 @@ class LinkSession:
     def _stuck_recorded(self, future: Submitted) -> None:
         error = future.exception()
         if error is not None:  # the transfer is still in doubt: it is offered again, and answered again
-            self._log(log.Fault(error=f"store: {error}; the transfer will be offered again"))
+            self._log(
+                log.Fault(condition=log.Condition.STORE, error=f"store: {error}; the transfer will be offered again")
+            )
             self._link.forget_queue()
 
     def _client_ended(self, event: cpq.ClientEnded) -> None:
@@ -276,7 +278,9 @@ class LinkSession:
             self._log(log.DcidTlsFailed(dcid=self.dcid, reason=self._failure))
         elif event.keyword in (Keyword.FRAME, Keyword.FENCED, Keyword.DENIED, Keyword.NOT_ENROLLED):
             own = self._services.store.identity.serial
-            self._alarm(f"{self._failure}: {cure_of(event.keyword, peer=self._peer.name, own=own)}")
+            self._alarm(
+                f"{self._failure}: {cure_of(event.keyword, peer=self._peer.name, own=own)}", about=log.Condition.LINK
+            )
         assert self.pump is not None
         self.pump.close()
 
@@ -359,7 +363,7 @@ class LinkSession:
         return True
 
     def _corrupt(self, item: Item, error: OSError) -> None:
-        self._alarm(f"MID {item.mid} cannot be read from the spool: {error}", item.cid)
+        self._alarm(f"MID {item.mid} cannot be read from the spool: {error}", item.cid, about=log.Condition.CORRUPT)
         self._stuck(item, f"CORRUPT: {error}")
 
     # --- recovery (runner.recovery)
@@ -485,8 +489,9 @@ class LinkSession:
         if not self.ended.done():
             self.ended.set_result(ended)
 
-    def _alarm(self, why: str, cid: str = "") -> None:
-        self._log(log.Alarm(message=f"{self._link.destination} ({self._peer.name}): {why}", cid=cid))
+    def _alarm(self, why: str, cid: str = "", *, about: log.Condition = log.Condition.REFUSED) -> None:
+        text = f"{self._link.destination} ({self._peer.name}): {why}"
+        self._log(log.Alarm(message=text, cid=cid, condition=about, subject=self._peer.serial))
 
     def _log(self, event: log.Event) -> None:
         self._services.telemetry.emit(event)

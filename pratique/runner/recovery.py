@@ -120,7 +120,9 @@ class GatewayRecovery:
         if error is not None:
             if not isinstance(error, (MoveRefused, StoreFailed)):
                 raise error
-            self._services.telemetry.emit(log.Fault(error=f"store: {error}; asked again"))
+            self._services.telemetry.emit(
+                log.Fault(condition=log.Condition.STORE, error=f"store: {error}; asked again")
+            )
             session.rest(REST_SECONDS)
             return
         recovered: Recovered = future.result()
@@ -150,5 +152,6 @@ def doubt_alarm(recovered: Recovered) -> log.Event | None:
     named = ", ".join(map(str, mids[:NAMED_MAX])) + (" and more" if len(mids) > NAMED_MAX else "")
     return log.Alarm(
         message="nobody can know whether these were delivered; a person decides, on record, with "
-        f"`pratique resolve DIR MID --deliver` or `--done`: MID {named}"
+        f"`pratique resolve DIR MID --deliver` or `--done`: MID {named}",
+        condition=log.Condition.DOUBT,
     )

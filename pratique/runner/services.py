@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pratique.net.clock import Clock
 from pratique.net.tasks import Tasks
+from pratique.runner.supervisor import Supervisor
 from pratique.store.interface import Store
 from pratique.store.records import AuditEntry
 from pratique.telemetry.interface import Telemetry
@@ -74,6 +75,10 @@ class Services:
     tasks: Tasks
     numbers: Numbers
     peer_clocks: dict[str, int] = field(default_factory=dict)  # serial -> ms that its clock was ahead at its last hello
+    supervisor: Supervisor = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "supervisor", Supervisor(self.tasks, self.clock, self.telemetry))
 
 
 def audit(actor: str, action: str, mid: int = 0, cid: str = "", *, detail: str = "") -> AuditEntry:

@@ -29,5 +29,7 @@ class SpaceWatch:
         if (free <= 0) == self._low:
             return
         self._low = free <= 0
-        event = log.Alarm(message=LOW) if self._low else log.Note(message="the disk has room again: mail is taken")
-        self._services.telemetry.emit(event)
+        disk = log.Condition.DISK
+        raised = log.Alarm(message=LOW, condition=disk)
+        over = log.Over(message="the disk has room again: mail is taken", condition=disk)
+        self._services.telemetry.emit(raised if self._low else over)

@@ -93,7 +93,9 @@ class Copy:
     mid: int
     cid: str
     hop: int
-    custody: str  # gateway: RECEIVED ACTIVE SETTLED Q X DONE LOC DOUBT; manager: HELD REL RELD CLOSED DEL DOUBT
+    # gateway: RECEIVED ACTIVE SETTLED Q X DONE LOC DOUBT
+    # manager: HELD REL RELD CLOSED DEL DOUBT; of its alerts ACTIVE SETTLED
+    custody: str
     icid: int
     at: int
     envelope: Envelope

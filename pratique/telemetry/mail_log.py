@@ -80,6 +80,7 @@ class MailLog:
         self._counters = counters
         self._queue: list[tuple[Event, int]] = []
         self._texts = TextFormat()
+        self.hearers: list[Callable[[Batch], None]] = []  # told of what was written; none may block or raise
         self._begin = (
             Note(message="Begin Logfile"),
             Note(message=f"Version: {version} SN: {serial}"),
@@ -119,6 +120,8 @@ class MailLog:
                 self.emit(Fault(error=report))
         if self._counters is not None:
             self._counters.count(batch)
+        for hear in self.hearers:
+            hear(batch)
 
     def reopen(self) -> None:
         """After logrotate or SIGHUP: go on in files of the proper names."""

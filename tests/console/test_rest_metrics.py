@@ -11,6 +11,7 @@ from pratique.console.access.roles import Permission
 from pratique.console.commands.desk import LinkState
 from pratique.console.rest.app import make_app
 from pratique.console.rest.metrics import COUNTED
+from pratique.runner.supervisor import Component, Life
 from pratique.telemetry.counters import RULES
 from tests.conformance.samples import NOW
 from tests.console import rest_world
@@ -108,6 +109,33 @@ async def test_every_counter_of_the_log_is_there(rest: RestWorld) -> None:
     assert {name: at(found, f"pratique_{name}_total") for name in COUNTED} == values
     assert (at(found, "pratique_last_canary_ok"), at(found, "pratique_last_canary_seconds")) == (0, 15)
     assert at(found, "pratique_peer_clock_ahead_seconds", **PEER) == 1.5
+
+
+async def test_alerts_are_counted_by_class_severity_and_outcome(rest: RestWorld) -> None:
+    numbers = {"alerts.Anti-Virus.Warning.raised": 3.0, "alerts.System.Critical.failed": 1.0}
+    rest.acts.counters = lambda: numbers  # type: ignore[method-assign]
+    found = await scraped(rest)
+    raised = {"class": "Anti-Virus", "severity": "Warning", "outcome": "raised"}
+    assert at(found, "pratique_alerts_total", **raised) == 3
+    assert (
+        at(found, "pratique_alerts_total", **{**raised, "class": "System", "severity": "Critical", "outcome": "failed"})
+        == 1
+    )
+
+
+async def test_components_are_up_or_not(rest: RestWorld) -> None:
+    known = (
+        Component("sweeper", Life.RUNNING, NOW, restarts=2),
+        Component("SSH", Life.WAITING, NOW, last_error="in use"),
+        Component("link to X", Life.ENDED, NOW),
+    )
+    app = make_app(replace(rest.desk, components=lambda: known), rest.signin, fault=rest.faults.append)
+    rest.client._transport.app = app  # type: ignore[attr-defined]
+    found = await scraped(rest)
+    assert at(found, "pratique_component_up", component="sweeper") == 1
+    assert at(found, "pratique_component_up", component="SSH") == 0
+    assert ("pratique_component_up", (("component", "link to X"),)) not in found
+    assert at(found, "pratique_component_restarts_total", component="sweeper") == 2
 
 
 async def test_a_running_appliance_says_since_when(rest: RestWorld) -> None:

@@ -9,6 +9,7 @@ from pratique.console.commands.desk import LinkState
 from pratique.console.commands.metrics import Measured
 from pratique.console.commands.status import Health
 from pratique.console.rest.metrics import Numbers
+from pratique.runner.supervisor import Component, Life
 from tests.docs.pages import OPERATE, blocks_of, text_of
 
 PAGE = OPERATE / "monitoring.md"
@@ -22,9 +23,16 @@ class AnyDesk:
 
 def exported() -> set[str]:
     """Every sample that an appliance can show."""
-    counters = {"last_canary_ok": 1.0, "last_canary_seconds": 1.0, "clock_ahead_ms.S": 1.0}
+    counters = {
+        "last_canary_ok": 1.0,
+        "last_canary_seconds": 1.0,
+        "clock_ahead_ms.S": 1.0,
+        "alerts.System.Warning.raised": 1.0,
+    }
     links = (LinkState("the.cpq.host", "p", "S", True, "", 0, 0),)
-    health = Health("ok", (), 1, 1, counters, {"copy.HELD": 1}, {"Policy": (1, 1)}, links)
+    health = Health(
+        "ok", (), 1, 1, counters, {"copy.HELD": 1}, {"Policy": (1, 1)}, links, (Component("x", Life.RUNNING, 0),)
+    )
     desk: Any = AnyDesk()
     families = Numbers(desk, Measured(health, {}, 1, 1.0, 1, 1)).collect()
     return {sample.name for family in families for sample in family.samples}

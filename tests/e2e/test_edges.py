@@ -41,7 +41,7 @@ def test_edges_that_are_killed_are_replaced_and_nothing_is_lost_or_doubled(world
     assert stream.accepted <= held.keys(), "accepted mail is lost"
     assert held.keys() - stream.accepted <= stream.unknown
     assert set(held.values()) == {1}, "mail is doubled"
-    world.gateway.logged(r"An application fault occurred: .*edge process \d ended with status -9", count=3)
+    world.gateway.logged(r"An application fault occurred: .*edge process \d ended \(status -9\)", count=3)
 
 
 def test_edges_die_with_their_custody_and_the_next_one_starts(world: World) -> None:

@@ -14,6 +14,8 @@ from pratique.front.faces import Faces
 from pratique.front.files import read_options
 from pratique.front.local import ask
 from tests.front.local_world import made
+from tests.front.pair import until
+from tests.runner.support import turns
 
 
 async def test_without_the_rest_api_the_machines_own_commands_work(tmp_path: Path) -> None:
@@ -83,3 +85,34 @@ def test_the_program_starts_without_the_libraries_of_the_faces() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+async def test_a_face_whose_listener_closes_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pratique.front.faces.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("pratique.runner.supervisor.FIRST_WAIT_SECONDS", 0.02)
+    address = await made("manager", tmp_path / "sma", **{"ssh.enabled": "true", "ssh.port": "2222"})
+    appliance = await build(tmp_path / "sma", read_options(tmp_path / "sma"), on_fatal=lambda error: None)
+    faces = Faces(appliance)
+    await faces.start()
+    assert faces._server is not None and faces._ssh is not None and faces._ssh._acceptor is not None
+    await turns()  # both are watched
+    faces._server._server.servers[0].close()
+    faces._ssh._acceptor.close()
+
+    def again() -> bool:
+        found = {one.name: one for one in appliance.services.supervisor.components()}
+        return all(found[n].restarts == 1 and found[n].life == "running" for n in ("REST API", "SSH"))
+
+    try:
+        await until(again, "both are started again")
+    except AssertionError:
+        raise AssertionError(appliance.services.supervisor.components()) from None
+    for port in (8443, 2222):
+        await until(lambda: faces._serves("SSH") and faces._serves("REST API"), "both listen")
+        with socket.create_connection((address, port)):
+            pass
+    appliance.mail_log.flush()
+    told = (tmp_path / "sma" / "log" / "mail.current").read_text()
+    assert "An application fault occurred: SSH ended (OSError: its listener has closed) and is started again" in told
+    await faces.stop()
+    await appliance.stop()

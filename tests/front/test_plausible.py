@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pratique.front.files import BadConfiguration, read_options
-from pratique.front.init import initialise
+from pratique.front.init import InitRefused, initialise
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,11 @@ def _problems(plain: Path, directory: Path, changes: dict[str, str], *, thorough
             "is 0.0.0.0:2525, and gateway.listeners.0 listens on 127.0.0.9:2525",
         ),
         ({"web.address": "::", "web.port": "7025", "cpq.address": "::1"}, "web.port", "cpq listens on ::1:7025"),
+        ({"alerts.recipients.0.address": "ops"}, "alerts.recipients.0.address", "no address"),
+        ({"alerts.recipients.0.address": "a@the.cpq.host"}, "alerts.recipients.0.address", "no address"),
+        ({"alerts.sender": "a b@x.example"}, "alerts.sender", "no address"),
+        ({"alerts.max_seconds": "60"}, "alerts.max_seconds", "shorter than the first"),
+        ({"alerts.recipients.0.classes": "Sytem"}, "alerts.recipients.0.classes.0", "System"),
         ({"delivery.retry.initial_s": "-1"}, "delivery.retry.initial_s", "cannot be -1"),
         ({"delivery.retry.ceiling_s": "5"}, "delivery.retry.ceiling_s", "shorter than the first"),
         ({"delivery.bounce.original_bytes_max": "-1"}, "delivery.bounce.original_bytes_max", "cannot be -1"),
@@ -109,3 +114,19 @@ def test_check_config_finds_what_a_run_would_miss(plain: Path, tmp_path: Path) -
         clamd.bind(str(gone))
         assert _problems(plain, tmp_path / "there", {"gateway.virus.clamd": str(gone)}, thorough=True) == ""
     assert "write the path" in _problems(plain, tmp_path / "odd", {"gateway.virus.clamd": "clamd"}, thorough=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        ({"alerts.hosts": "mail.example:x"}, "alerts.hosts", "must be a number"),
+        ({"alerts.hosts": ",".join(f"h{n}.example" for n in range(21))}, "alerts.hosts", "has 21 hosts"),
+        ({"alerts.nameservers": "dns.example"}, "alerts.nameservers", "dns.example"),
+    ],
+)
+async def test_a_manager_is_told_by_which_hosts_its_alerts_leave(
+    tmp_path: Path, changes: dict[str, str], key: str, words: str
+) -> None:
+    with pytest.raises(InitRefused) as refused:
+        await initialise("manager", tmp_path / "q", name="q.test", overrides=changes, password="x")
+    assert key in str(refused.value) and words in str(refused.value)

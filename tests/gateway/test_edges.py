@@ -11,11 +11,11 @@ import pytest
 
 from pratique.gateway import edges as module
 from pratique.gateway.apply import Planner
-from pratique.gateway.edges import Edges, Handed
+from pratique.gateway.edges import Edge, Edges, Handed
 from pratique.gateway.settings import Listener
 from pratique.store.records import NewCopy
 from pratique.store.remote.fence import Fence
-from pratique.store.remote.wire import CopyFrame, frame_of
+from pratique.store.remote.wire import CopyFrame, Troubled, frame_of
 from tests.conformance.conftest import SqliteHarness
 from tests.conformance.samples import GATEWAY, MANAGER, Samples
 from tests.runner.support import Node
@@ -39,6 +39,9 @@ class Outlets:
 
     def unjudged(self, copy: NewCopy) -> None:
         self.seen.append("unjudged")
+
+    def troubled(self, said: Any) -> None:
+        self.seen.append((said.key, str(said.sort), said.text))
 
 
 class Desk:
@@ -111,7 +114,7 @@ async def test_an_edge_that_ends_is_replaced_and_named(desk: Desk) -> None:
     async with asyncio.timeout(20):
         assert [(await desk.started.get()).number for _ in range(2)] == [0, 0]
     await edges.stop()
-    assert desk.node.log.lines("edge process 0 ended with status 3; another is started in 1 s")
+    assert desk.node.log.lines("edge process 0 ended (status 3) and is started again in 1 s")
 
 
 async def test_an_edge_that_does_not_come_up_is_a_failed_start(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +158,14 @@ async def test_counters_are_added(desk: Desk) -> None:
     edges._counted({"received": 2, "aborted": 1})
     edges._counted({"received": 3})
     assert desk.counted == {"received": 5, "aborted": 1}
+
+
+async def test_of_an_edge_s_trouble_only_the_condition_is_believed(desk: Desk) -> None:
+    edges = desk.edges("")
+    edges._outlets = desk.outlets
+    edge = Edge(1, [])
+    edges._troubled(edge, Troubled("no-manager", "MID 4 must be held\r\nBcc: x", False))
+    edges._troubled(edge, Troubled("anything", "x", False))
+    edges._troubled(edge, Troubled("", "x", False))
+    told = "edge process 1: MID 4 must be held\\r\\nBcc: x"
+    assert desk.outlets.seen == [("no-manager:edge process 1", "Custody/Critical", told)]

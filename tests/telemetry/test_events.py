@@ -188,6 +188,19 @@ LINES = [
     (e.Trouble(message="clock moved"), "clock moved"),
     (e.Alarm(message="store failed"), "store failed"),
     (e.DebugNote(message="x"), "x"),
+    (e.Over(message="the disk has room again", condition=e.Condition.DISK), "the disk has room again"),
+    (
+        e.AlertRaised(sort="System/Warning", subject="Warning <System> gw: x", mid=7),
+        'A System/Warning alert was raised with subject "Warning <System> gw: x": MID 7',
+    ),
+    (
+        e.AlertSent(sort="System/Warning", to="ops@example.org", subject="Warning <System> gw: x"),
+        'A System/Warning alert was sent to ops@example.org with subject "Warning <System> gw: x"',
+    ),
+    (
+        e.AlertNotSent(sort="System/Warning", to="ops@example.org", why="550 no"),
+        "Error while sending alert: Unable to send System/Warning alert to ops@example.org: 550 no",
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, Gauges, Why, audit, command
 from pratique.console.commands.hosts import OWN_HOST, PEER_ROLE
+from pratique.runner.supervisor import Component
 from pratique.runner.suspension import Suspension, suspended, system_status
 from pratique.store.interface import View
 from pratique.store.records import Waiting
@@ -69,6 +70,7 @@ class Figures:
     work_queue: int
     free_bytes: int
     held: dict[str, tuple[int, int]]
+    components: tuple[Component, ...] = ()
 
 
 @command("figures", Permission.STATUS)
@@ -100,6 +102,7 @@ async def figures(desk: Desk, person: Person) -> Figures:
         work_queue=unjudged,
         free_bytes=desk.store.spool.free_bytes(),
         held={name: numbers for name, numbers in held.items() if name in seen},
+        components=desk.components(),
     )
 
 

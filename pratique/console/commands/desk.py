@@ -16,7 +16,9 @@ from pratique.console.access.roles import Permission, Person, may, visible
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
+from pratique.runner.alerts.latest import Raised
 from pratique.runner.giving_up import Ended
+from pratique.runner.supervisor import Component
 from pratique.runner.suspension import Suspension
 from pratique.store.interface import Store
 from pratique.store.moves import StoreFailed
@@ -28,15 +30,19 @@ from pratique.telemetry.lives import Lives
 __all__ = [
     "COMMANDS",
     "Acts",
+    "AlertSender",
     "Archive",
     "Clock",
     "Command",
     "CommandRefused",
     "Desk",
+    "Disk",
+    "Examined",
     "Gauges",
     "HostCounts",
     "LinkState",
     "Logs",
+    "Machine",
     "Meters",
     "NoQueues",
     "Queues",
@@ -243,6 +249,48 @@ class Meters(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the doctor found: each check as JSON, the whole as text, and whether no required one failed."""
+
+    checks: list[dict[str, Any]]
+    text: str
+    well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Octets: what the appliance has there, what is free on that disk for it, and how large the disk is."""
+
+    name: str
+    place: str
+    ours: int
+    free: int
+    size: int
+
+
+class Machine(Protocol):
+    """The machine under a running appliance."""
+
+    async def examine(self) -> Examined: ...
+
+    def disks(self) -> tuple[Disk, ...]:
+        """Blocking. Raises OSError."""
+        ...
+
+    def flush_names(self) -> None:
+        """Names of hosts are asked of the DNS anew."""
+        ...
+
+
+class AlertSender(Protocol):
+    """The alerts of a running appliance."""
+
+    async def test(self) -> Raised:
+        """Send a test to every recipient. Durable on return. Raises StoreFailed, OSError."""
+        ...
+
+
 class Archive(Protocol):
     """Where a person keeps messages as files."""
 
@@ -266,6 +314,9 @@ class Desk:
     queues: Queues = NoQueues()
     meters: Meters | None = None  # None: the appliance does not run
     archive: Archive | None = None
+    alerts: AlertSender | None = None  # None: the appliance does not run
+    machine: Machine | None = None  # None: the appliance does not run
+    components: Callable[[], tuple[Component, ...]] = tuple  # none of an appliance that does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 
     def running(self) -> Meters:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import CommandRefused, Desk, LinkState, Why, audit, command
 from pratique.mail.address import domain_of
+from pratique.runner.supervisor import Component, Life
 from pratique.runner.suspension import suspended
 from pratique.store.interface import View
 from pratique.store.moves import MoveRefused, Outcome, TakeBack
@@ -31,6 +32,7 @@ class Health:
     gauges: dict[str, int]
     quarantines: dict[str, tuple[int, int]]
     links: tuple[LinkState, ...]
+    components: tuple[Component, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ async def health(desk: Desk, person: Person) -> Health:
     reasons = ["no free space: new mail is refused"] if free <= 0 else []
     reasons += [f"{link.peer} is not reached: {link.last_error}" for link in links if link.serial and link.up is False]
     reasons += [f"an operator has suspended {what}" for what in _suspended(desk)]
+    components = desk.components()
+    reasons += [f"{one.name} does not run: {one.last_error}" for one in components if one.life is Life.WAITING]
     seen = desk.quarantines(person)
     return Health(
         status="failed" if free <= 0 else "degraded" if reasons else "ok",
@@ -82,6 +86,7 @@ async def health(desk: Desk, person: Person) -> Health:
         gauges=counts,
         quarantines={name: numbers for name, numbers in held.items() if name in seen},
         links=links,
+        components=components,
     )
 
 

@@ -55,6 +55,7 @@ COUNTED = {  # counter -> HELP
     "alarms": "Alarms in the mail log",
 }
 MEDIA_TYPE = "text/plain; version=0.0.4"  # the framework adds the charset
+ALERTS = "alerts."  # before class, severity and outcome
 CLOCK_GAUGE = "clock_ahead_ms."  # before the serial of the peer
 
 
@@ -69,7 +70,9 @@ class Numbers(Collector):
         yield from self._appliance()
         yield from self._store()
         yield from self._links()
+        yield from self._components()
         counters = self.measured.health.counters
+        yield _alerts(counters)
         for name, text in COUNTED.items():
             yield CounterMetricFamily(f"pratique_{name}", f"{text}, since the process began.", counters.get(name, 0))
 
@@ -140,6 +143,20 @@ class Numbers(Collector):
                 ahead.add_metric(values, clock / 1_000)
         yield from (up, waiting, oldest, ahead, *self._hosts())
 
+    def _components(self) -> Iterator[Metric]:
+        """The parts that one supervisor restarts."""
+        up = GaugeMetricFamily(
+            "pratique_component_up", "1: the component runs, 0: it waits to be started again.", labels=["component"]
+        )
+        restarts = CounterMetricFamily(
+            "pratique_component_restarts", "How often it was started again.", labels=["component"]
+        )
+        for one in self.measured.health.components:
+            if one.life != "ended":
+                up.add_metric([one.name], float(one.life == "running"))
+            restarts.add_metric([one.name], one.restarts)
+        yield from (up, restarts)
+
     def _hosts(self) -> Iterator[Metric]:
         """All destinations that are no peer, together: their names come from mail."""
         hosts = [link for link in self.measured.health.links if not link.serial]
@@ -150,6 +167,18 @@ class Numbers(Collector):
         counts = self.measured.health.gauges
         waiting = sum(count for name, count in counts.items() if name.startswith("host."))
         yield GaugeMetricFamily("pratique_deliveries_waiting", "Recipients that wait for delivery.", waiting)
+
+
+def _alerts(counters: dict[str, float]) -> Metric:
+    found = CounterMetricFamily(
+        "pratique_alerts",
+        "Alerts raised and suppressed, mails sent and failed, since the process began.",
+        labels=["class", "severity", "outcome"],
+    )
+    for name, count in counters.items():
+        if name.startswith(ALERTS):
+            found.add_metric(name.removeprefix(ALERTS).split("."), count)
+    return found
 
 
 def _state(link: LinkState) -> str:

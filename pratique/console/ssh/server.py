@@ -82,6 +82,11 @@ class SshServer:
     def port(self) -> int:
         return self._acceptor.get_port() if self._acceptor is not None else 0
 
+    @property
+    def serves(self) -> bool:
+        """Is its listener open?"""
+        return self._acceptor is not None and bool(self._acceptor.is_serving())
+
     async def stop(self) -> None:
         if self._acceptor is None:
             return

@@ -87,6 +87,17 @@ def _as_json(found: Figures) -> dict[str, Any]:
             "free_bytes": found.free_bytes,
         },
         "quarantines": {name: {"messages": n, "bytes": octets} for name, (n, octets) in found.held.items()},
+        "components": [
+            {
+                "name": one.name,
+                "state": one.life.value,
+                "since": iso(one.since),
+                "restarts": one.restarts,
+                "last_error": one.last_error,
+                "next_start": iso(one.again_at),
+            }
+            for one in found.components
+        ],
     }
 
 
@@ -109,7 +120,7 @@ def status_text(found: Figures, *, own: str, detail: bool = False) -> str:
     lines += ["  Current IDs"]
     lines += [_row("    Message ID (MID)", found.gauges.mid), _row("    Injection Conn. ID (ICID)", found.gauges.icid)]
     lines += [_row("    Delivery Conn. ID (DCID)", found.gauges.dcid), "", *_rate_lines(found, detail)]
-    return "\n".join([*lines, *_gauges(found, own)])
+    return "\n".join([*lines, *_gauges(found, own), *(_components(found) if detail else ())])
 
 
 def _row(label: str, *numbers: int) -> str:
@@ -129,6 +140,18 @@ def _suspended(found: Figures) -> Iterator[str]:
         yield "Transfers:                     Suspended"
     if now.work_queue:
         yield f"Work queue:                    Paused by {log_text(now.work_queue)}"
+
+
+def _components(found: Figures) -> Iterator[str]:
+    """Those that run as they should are not worth a line of a page."""
+    noted = [one for one in found.components if one.last_error or one.restarts]
+    if found.components:
+        yield f"{'Components:':<{_LABEL}}{'State':>{_COLUMN}}{'Restarts':>{_COLUMN}}"
+        running = sum(one.life.value == "running" for one in found.components)
+        yield f"{'  Running':<{_LABEL}}{running:>{_COLUMN},}"
+    for one in noted:
+        yield f"  {log_text(one.name):<{_LABEL - 2}}{one.life.value:>{_COLUMN}}{one.restarts:>{_COLUMN},}"
+        yield f"    {log_text(one.last_error)}"
 
 
 def _rate_lines(found: Figures, detail: bool) -> list[str]:

@@ -20,6 +20,7 @@ from pratique.store.remote.wire import (
     GiveBack,
     Listening,
     Submit,
+    Troubled,
     frame_of,
     to_edge,
 )
@@ -58,6 +59,9 @@ class Custody(Stream):
 
     def counted(self, counters: dict[str, int]) -> None:
         self.say(Counted(counters))
+
+    def troubled(self, condition: str, text: str, *, over: bool) -> None:
+        self.say(Troubled(condition, text, over))
 
 
 class EdgeStore:

@@ -23,10 +23,11 @@ from pratique.store.remote.wire import (
     Counted,
     GiveBack,
     Known,
-    Listening,
     Stop,
     Submit,
     Suspended,
+    ToCustody,
+    Troubled,
     to_custody,
 )
 from pratique.store.sqlite.store import SqliteStore
@@ -38,7 +39,7 @@ FROM_EDGE = frozenset(("RECEIVED", "ACTIVE", "Q", "SETTLED"))
 class Duties:
     """What custody's role does for an edge. `complete` makes the copy of a frame, with deliveries or a sealed transfer
     (raises ValueError: it cannot be taken); `accepted` hears of copies after their commit; `connections` gives the
-    first of a block of connection numbers; `lost` hears why an edge ended."""
+    first of a block of connection numbers; `lost` hears why an edge ended; `troubled` what its log says for alerts."""
 
     complete: Callable[[CopyFrame], NewCopy]
     accepted: Callable[[Sequence[NewCopy]], None]
@@ -46,6 +47,7 @@ class Duties:
     counted: Callable[[dict[str, int]], None]
     listening: Callable[[], None]
     lost: Callable[[str], None]
+    troubled: Callable[[Troubled], None]
 
 
 class EdgePort(Stream):
@@ -103,7 +105,7 @@ class EdgePort(Stream):
         return self._store.next_mids(MIDS_BLOCK), MIDS_BLOCK, None
 
     # --- frames
-    def _hear(self, said: Submit | GiveBack | Counted | Listening) -> None:
+    def _hear(self, said: ToCustody) -> None:
         if type(said) is Submit:
             self._submit(said)
         elif type(said) is GiveBack:
@@ -111,6 +113,8 @@ class EdgePort(Stream):
             self._store.spool.end_loan(said.segment)
         elif type(said) is Counted:
             self._duties.counted(said.counters)
+        elif type(said) is Troubled:
+            self._duties.troubled(said)
         else:
             self._duties.listening()
 

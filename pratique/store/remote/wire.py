@@ -115,6 +115,14 @@ class Counted(msgspec.Struct, array_like=True, tag="counted", frozen=True):
     counters: dict[str, int]
 
 
+class Troubled(msgspec.Struct, array_like=True, tag="troubled", frozen=True):
+    """The log of the edge says something that alerts are about: a Condition, and the text. `over`: it has ended."""
+
+    condition: str
+    text: str
+    over: bool
+
+
 class Listening(msgspec.Struct, array_like=True, tag="listening", frozen=True):
     """The edge takes mail."""
 
@@ -153,7 +161,7 @@ class Stop(msgspec.Struct, array_like=True, tag="stop", frozen=True):
     """Take nothing new, let sessions end, then end."""
 
 
-ToCustody = Submit | GiveBack | Counted | Listening
+ToCustody = Submit | GiveBack | Counted | Troubled | Listening
 ToEdge = Answered | Known | Suspended | Configured | Stop
 _encoder = msgspec.msgpack.Encoder()
 to_custody = msgspec.msgpack.Decoder(ToCustody)

@@ -55,6 +55,7 @@ class SearchIndex:
         self._waiting = 0
         self._wake = threading.Event()
         self._ends = False
+        self.trouble = ""  # why the last batch was not taken in; "" = it was
         self._thread = threading.Thread(target=self._work, name="store-index", daemon=True)
 
     def start(self) -> None:
@@ -87,10 +88,10 @@ class SearchIndex:
             try:
                 while not self._ends and self.advance():
                     pass
-            except sqlite3.Error:
+                self.trouble = ""
+            except Exception as error:  # noqa: BLE001 - a thread that ends by an error would index nothing ever after
                 # The index lags (disk full, say) and searches scan more; nothing is lost. Tried again with the next.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                self.trouble = f"{type(error).__name__}: {error}"
 
     def advance(self) -> bool:
         """Take one batch into the index; False when there was nothing to take."""

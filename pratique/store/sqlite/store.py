@@ -266,6 +266,11 @@ class SqliteStore:
         result: int | None = await self.read(broken_audit)
         return result
 
+    @property
+    def index_trouble(self) -> str:
+        """Why the search index lags; "" = it does not."""
+        return self._index.trouble if self._index is not None else ""
+
     async def close(self, *, in_order: bool = True) -> None:
         """Commit what was submitted, then end. Harmless the second time. `in_order`: False when the next life must
         take the end of the one before for what it was."""

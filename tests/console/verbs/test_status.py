@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from pratique.console.verbs.verb import commands_of, perform
+from pratique.runner.supervisor import Component, Life
 from pratique.runner.suspension import Suspension
 from tests.conformance.samples import MANAGER, NOW, delivery, hold
 from tests.console.verbs.queue_world import ADMIN, OPERATOR, Listener, World
@@ -160,3 +161,25 @@ async def test_the_work_queue_is_shown_paused_and_resumed() -> None:
     reader = replace(OPERATOR, role="read-only-operator")
     assert "may not do this" in await world.refused("workqueue pause", person=reader)
     assert "Unknown command" in await World("manager").refused("workqueue")
+
+
+async def test_the_detail_shows_what_was_started_again() -> None:
+    world = World("gateway")
+    known = (
+        Component("sweeper", Life.RUNNING, NOW),
+        Component("SSH", Life.WAITING, NOW, restarts=2, last_error="OSError: in use", again_at=NOW + 1_000),
+    )
+    world.desk = replace(world.desk, components=lambda: known)
+    text = await world.said("status detail")
+    assert "Components:" not in await world.said("status")
+    assert [line.split() for line in text.split("\n")[-4:]] == [
+        ["Components:", "State", "Restarts"],
+        ["Running", "1"],
+        ["SSH", "waiting", "2"],
+        ["OSError:", "in", "use"],
+    ]
+    rows = json.loads(await world.said("status detail --json"))["components"]
+    assert [(row["name"], row["state"], row["restarts"]) for row in rows] == [
+        ("sweeper", "running", 0),
+        ("SSH", "waiting", 2),
+    ]

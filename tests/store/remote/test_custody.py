@@ -30,6 +30,7 @@ class World:
         self.lost: list[str] = []
         self.told: list[Any] = []
         self.counted: list[dict[str, int]] = []
+        self.troubled: list[Any] = []
         self.listening = asyncio.Event()
         self.gone = asyncio.Event()
 
@@ -41,6 +42,7 @@ class World:
             accepted=self._accepted,
             connections=lambda count: 100,
             counted=self.counted.append,
+            troubled=self.troubled.append,
             listening=self.listening.set,
             lost=self.lost.append,
         )
@@ -175,6 +177,13 @@ async def test_a_store_that_failed_refuses_as_it_would_at_home(world: World) -> 
 async def test_mids_come_from_custody(world: World) -> None:
     drawn = await asyncio.to_thread(lambda: [world.edge.next_mid() for _ in range(lease.MIDS_BLOCK + 1)])
     assert len(set(drawn)) == len(drawn) and world.store.next_mid() not in drawn
+
+
+async def test_what_an_edge_s_log_says_reaches_whoever_raises_alerts(world: World) -> None:
+    world.custody.troubled("no-manager", "MID 4 must be held", over=False)
+    await turns()
+    (said,) = world.troubled
+    assert (said.condition, said.text, said.over) == ("no-manager", "MID 4 must be held", False)
 
 
 async def test_both_ends_are_told(world: World) -> None:

@@ -60,6 +60,7 @@ SAID = [
     wire.Listening(),
     wire.GiveBack(9),
     wire.Counted({"received": 3}),
+    wire.Troubled("no-manager", "MID 4 must be held", False),
     wire.Submit(2, [wire.frame_of(COPY)] * 3, []),
 ]
 

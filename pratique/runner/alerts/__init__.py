@@ -1,0 +1,1 @@
+"""Alerts by mail: which events raise one, who gets it, how often it is repeated, and how it leaves."""
