@@ -11,6 +11,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pratique.config.edits import Add, Edit, Put, Remove, apply_edits
+from pratique.config.overrides import OverrideRefused
 from pratique.config.schema import NAME
 
 Key = tuple[str, ...]
@@ -58,10 +60,10 @@ def merge(base: str, mine: str, theirs: str) -> str:
     meeting = sorted({".".join(key) for key in wanted for other in others if _meet(key, other)})
     if meeting:
         raise Conflict(tuple(meeting))
-    merged = _merge_lines(base.splitlines(keepends=True), mine.splitlines(keepends=True), theirs.splitlines(True))
-    if merged is not None and _gives(theirs, merged, wanted):
-        return merged
-    raise Conflict(tuple(sorted(".".join(key) for key in own)))
+    for merged in (_merge_lines(base, mine, theirs), _replay(mine, theirs, wanted)):
+        if merged is not None and _gives(theirs, merged, wanted):
+            return merged
+    raise Conflict(tuple(sorted(".".join(key) for key in wanted)))
 
 
 def _gives(before: str, after: str, wanted: Changes) -> bool:
@@ -102,20 +104,59 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any], path: Key) -> 
 
 
 # --- lines ---------------------------------------------------------------------------------------------------------
-def _merge_lines(base: list[str], mine: list[str], theirs: list[str]) -> str | None:
+def _merge_lines(base: str, mine: str, theirs: str) -> str | None:
     """Both sides' changes of lines, None where they touch each other."""
-    own, others = _hunks(base, mine), _hunks(base, theirs)
+    lines = base.splitlines(keepends=True)
+    hunks = _hunks(lines, mine.splitlines(keepends=True))
+    hunks += [hunk for hunk in _hunks(lines, theirs.splitlines(keepends=True)) if hunk not in hunks]
     merged: list[str] = []
-    at = 0
-    for start, end, lines in sorted(own + others):
-        if start < at or (merged and start == at and (start, end, lines) in others and (start, end, lines) in own):
+    at = -1
+    for start, end, changed in sorted(hunks):
+        if start <= at:
             return None
-        merged += base[at:start] + lines
+        merged += lines[max(at, 0) : start] + changed
         at = end
-    return "".join(merged + base[at:])
+    return "".join(merged + lines[max(at, 0) :])
 
 
 def _hunks(base: list[str], changed: list[str]) -> list[tuple[int, int, list[str]]]:
     """Lines start to end of `base` are these ones in `changed`."""
     found = difflib.SequenceMatcher(None, base, changed, autojunk=False).get_opcodes()
     return [(start, end, changed[at:to]) for tag, start, end, at, to in found if tag != "equal"]
+
+
+# --- change by change ----------------------------------------------------------------------------------------------
+def _replay(mine: str, theirs: str, wanted: Changes) -> str | None:
+    """The wanted changes as edits of `theirs`, None where they cannot be told so."""
+    own, there = _tables(tomllib.loads(mine), ()), _tables(tomllib.loads(theirs), ())
+    edits: list[Edit] = []
+    for key, (_, new) in wanted.items():
+        around = [key[:length] for length in range(1, len(key))]
+        made = next((table for table in around if table in own and table not in there), None)
+        gone = next((table for table in around if table in there and table not in own), None)
+        if made:
+            edit: Edit = Add(made[:-1], tuple(own[made].items()))
+        elif gone:
+            edit = Remove(gone)
+        else:
+            edit = Remove(key) if new is ABSENT else Put(key, new)
+        if edit not in edits:
+            edits.append(edit)
+    try:
+        return apply_edits(theirs, edits)
+    except OverrideRefused:
+        return None
+
+
+def _tables(value: Any, path: Key) -> dict[Key, dict[str, Any]]:
+    """Tables of arrays that are known by name."""
+    found: dict[Key, dict[str, Any]] = {}
+    keyed = _keyed(value)
+    if isinstance(value, list) and isinstance(keyed, dict):
+        for one in value:
+            found[*path, str(one[NAME])] = one
+            found |= _tables(one, (*path, str(one[NAME])))
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            found |= _tables(one, (*path, key))
+    return found

@@ -132,7 +132,7 @@ async def roll_back(desk: Desk, person: Person, number: int, level: Level = MACH
 
 @command("save-configuration", Permission.CONFIGURE)
 async def save(desk: Desk, person: Person, level: Level = MACHINE) -> Path:
-    """The committed text into a new file of the appliance. Keys and pass phrases are not in it: they are kept elsewhere."""
+    """The committed text into a new file of the appliance. Keys and pass phrases are not in it; they lie elsewhere."""
     with refusing():
         path = await desk.configured().save(_committed(desk, level))
     await desk.store.submit(Record((audit(person, "save-configuration", detail=json.dumps({"file": path.name})),)))
