@@ -25,4 +25,4 @@ def test_every_option_is_documented(kind: type) -> None:
 
 def test_the_roles_share_what_is_common() -> None:
     shared = {f.name for f in fields(GatewayOptions)} & {f.name for f in fields(ManagerOptions)}
-    assert shared == {"appliance", "cpq", "web", "ssh", "store", "log"}
+    assert shared == {"appliance", "interfaces", "cpq", "web", "ssh", "store", "log"}

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pratique.config.edits import Edit
+from pratique.config.history import Version
 from pratique.config.level import MACHINE, Level
 from pratique.config.reading import Problem
+from pratique.config.staged import Staged
 
 __all__ = ["Change", "Configuration", "Done", "Edit", "Level", "NotConfigured", "Staged", "Version"]
 
@@ -24,25 +26,6 @@ class NotConfigured(Exception):
         super().__init__(text)
         self.problems = tuple(problems)
         self.conflict = conflict
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What a person has staged: `text` whole, and the committed text `base` from which it was made."""
-
-    base: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A configuration that is or was in force. `offered`: its maker wanted it kept for a roll-back."""
-
-    number: int
-    at_ms: int
-    by: str
-    comment: str
-    offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
