@@ -60,8 +60,7 @@ class Place(Protocol):
 
 
 class KeptConfiguration:
-    """`options`: as the file has them, addresses not put in the place of names. `places`: of the levels that this
-    machine is in, beside its own."""
+    """`options`: those that the appliance runs by. `places`: of the levels that this machine is in, beside its own."""
 
     def __init__(
         self,
@@ -172,7 +171,12 @@ class KeptConfiguration:
 
     async def save(self, text: str) -> Path:
         own, now = self._options.appliance, datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-        path = self._directory / SAVED / f"{own.name}-{own.serial}-{now:%Y%m%dT%H%M%S}.toml"
+        return await self.keep(f"{own.name}-{own.serial}-{now:%Y%m%dT%H%M%S}.toml", text)
+
+    async def keep(self, name: str, text: str) -> Path:
+        if not _NAME.match(name):
+            raise NotConfigured(f"{name!a} is no name of a file: write letters, digits, dots and hyphens")
+        path = self._directory / SAVED / name
         (self._directory / SAVED).mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         await asyncio.to_thread(replace_file, path, text)
         return path

@@ -145,6 +145,22 @@ async def saved(desk: Desk, person: Person) -> tuple[str, ...]:
     return desk.configured().saved()
 
 
+@command("read-file", Permission.CONFIGURE)
+async def read_file(desk: Desk, person: Person, name: str) -> str:
+    """The text of a file in the directory of saved configurations."""
+    with refusing():
+        return desk.configured().load(name)
+
+
+@command("write-file", Permission.CONFIGURE)
+async def write_file(desk: Desk, person: Person, name: str, text: str) -> Path:
+    """A text into a file of that directory; one of that name is replaced."""
+    with refusing():
+        path = await desk.configured().keep(name, text)
+    await desk.store.submit(Record((audit(person, "write-file", detail=json.dumps({"file": path.name})),)))
+    return path
+
+
 @command("load-saved-configuration", Permission.CONFIGURE)
 async def load_saved(desk: Desk, person: Person, name: str, level: Level = MACHINE) -> None:
     """A saved file is staged, in place of all that was."""

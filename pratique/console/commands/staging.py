@@ -115,6 +115,10 @@ class Configuration(Protocol):
         """Into a new file of the appliance."""
         ...
 
+    async def keep(self, name: str, text: str) -> Path:
+        """As `save`, under a name; a file of that name is replaced. Raises NotConfigured."""
+        ...
+
     def saved(self) -> tuple[str, ...]:
         """Names of the files that `save` made or a person put there."""
         ...
