@@ -2,14 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from pratique.config.history import History, Version
 from pratique.console.commands.staging import Change, NotConfigured
 from pratique.front.own_file import FOUND, OwnFile
 from tests.console.verbs.configured import Configured, configured, make_gateway
@@ -95,34 +92,6 @@ async def test_a_hand_edit_after_a_crash_is_a_hand_edit(gw: Configured, monkeypa
     assert [one.comment for one in again.history()] == ["edited by hand", FOUND]
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from pratique.config import keeping
-at, path = sys.argv[1], Path(sys.argv[2])
-real = getattr(os, at)
-def die(*words):
-    if at == "fsync" or str(words[1]) == str(path):
-        os._exit(9)
-    return real(*words)
-setattr(os, at, die)
-keeping.replace_file(path, "new\\n" * 10_000)
-"""
-
-
-@pytest.mark.parametrize("at", ["fsync", "rename"])
-def test_a_process_that_dies_while_it_writes_leaves_the_former_file(at: str, tmp_path: Path) -> None:
-    path = tmp_path / "pratique.toml"
-    path.write_text("former\n")
-    done = subprocess.run([sys.executable, "-c", KILLED, at, str(path)], check=False)
-    assert done.returncode == 9
-    assert path.read_text() == "former\n"
-    from pratique.config.keeping import replace_file
-
-    replace_file(path, "newer\n")
-    assert path.read_text() == "newer\n" and list(tmp_path.iterdir()) == [path]
-
-
 async def test_a_file_that_changed_this_very_moment_is_not_written_over(gw: Configured) -> None:
     seen = gw.text
     gw.path.write_text(seen + "# by hand\n")
@@ -141,14 +110,3 @@ async def test_who_this_appliance_is_stays(gw: Configured) -> None:
     assert gw.own.check(gw.text) == []
     (problem,) = gw.own.check(gw.text.replace('serial = "', 'serial = "A')[: len(gw.text) * 2].replace("AA", "A"))
     assert problem.key == "appliance.serial"
-
-
-def test_the_oldest_versions_go_and_numbers_never_come_again(tmp_path: Path) -> None:
-    history = History(tmp_path / "h", versions_max=3)
-    for number in range(5):
-        history.add(Version(0, number, "a", f"no {number}\nline"), f"text = {number}\n")
-    assert [one.number for one in history.all()] == [5, 4, 3]
-    assert history.text(4) == "text = 3\n" and history.text(1) is None
-    (tmp_path / "h" / "000009.toml").write_text("not ours")
-    assert history.add(Version(0, 9, "a", "next"), "x = 1\n").number == 10
-    assert [one.number for one in history.all()] == [10, 5]

@@ -15,6 +15,7 @@ from pratique.front.init import initialise
 from pratique.front.options import FILE
 from pratique.front.own_file import OwnFile
 from pratique.front.restart import needs_restart
+from pratique.telemetry.mail_log import MailLog
 from tests.console.rest_world import RestWorld, open_world
 from tests.console.verbs.hearing import Hearing, hear
 
@@ -91,8 +92,10 @@ async def configured(made: Path, place: Path) -> AsyncIterator[Configured]:
 
     own = OwnFile(directory, rest.store, rest.clock, in_force)
     await own.settle()
-    raw = running
-    kept = KeptConfiguration(directory, own, options=raw, clock=rest.clock)
-    desk = replace(rest.desk, name="gw.test", role="gateway", configuration=kept)
+    kept = KeptConfiguration(directory, own, options=running, clock=rest.clock)
+    serial = running.appliance.serial
+    mail_log = MailLog(place / "log", version="0.1.0-001", serial=serial, clock=rest.clock.now_ms, host="gw.test")
+    desk = replace(rest.desk, name="gw.test", role="gateway", configuration=kept, logs=mail_log)
     yield Configured(directory, rest, desk, own, reloads)
+    mail_log.close()
     await rest.close()
