@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pratique.config.edits import Edit, Put, apply_edits
+from pratique.config.edits import Edit, Put, Replace, apply_edits
 from pratique.config.history import Version
 from pratique.config.keeping import replace_file
 from pratique.config.level import MACHINE, Kind, Level
@@ -92,12 +92,14 @@ class KeptConfiguration:
             return None  # a file that is none of ours; the next one takes its place
 
     def edited(self, text: str, edits: Sequence[Edit]) -> str:
+        if not any(isinstance(edit, Replace) for edit in edits):
+            self._readable(text)
         try:
             after = apply_edits(text, edits, self.declared)
         except OverrideRefused as error:
             raise NotConfigured(str(error)) from error
         except tomllib.TOMLDecodeError as error:
-            raise NotConfigured(f"the configuration is not TOML ({error}); correct the file, then `reload`") from error
+            raise NotConfigured(f"the text is not TOML: {error}") from error
         known = {(one.key, one.why) for one in loads(text, self.declared)[1]}
         found = loads(after, self.declared, file=STAGED)[1]
         if new := [problem for problem in found if (problem.key, problem.why) not in known]:
@@ -124,6 +126,7 @@ class KeptConfiguration:
         return self._merged(who, level, self.committed(level))
 
     def options(self, text: str) -> Any:
+        self._readable(text)
         return loads(text, self.declared)[0]
 
     def check(self, text: str, level: Level = MACHINE) -> list[Problem]:
@@ -196,6 +199,12 @@ class KeptConfiguration:
             raise NotConfigured(f"{name} is no UTF-8 text") from error
 
     # --- parts
+    def _readable(self, text: str) -> None:
+        try:
+            tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise NotConfigured(f"the configuration is not TOML ({error}); correct the file, then `reload`") from error
+
     def _place(self, level: Level) -> Place:
         place = self._own if level.kind is Kind.MACHINE else self._places(level)
         if place is None:

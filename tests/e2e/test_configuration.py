@@ -79,8 +79,14 @@ def test_what_is_bad_changes_nothing_over_ssh(site: World) -> None:
 def test_staged_changes_and_the_record_survive_a_kill(site: World) -> None:
     gateway = site.gateway
     said(gateway, "set log.keep_files 7")
+    client = Client(gateway, site.base.parent)
+    client.do("set log.keep_files 6")
     gateway.kill()
     gateway.start()
+    terminal = Terminal(client.words("-tt", client.place))
+    assert "not committed" in terminal.until(f"{gateway.name}> ")
+    terminal.type("clearchanges yes\rexit\r")
+    assert terminal.ended() == 0
     assert "+keep_files = 7" in said(gateway, "showchanges")
     assert "Changes committed" in said(gateway, "commit 'after the kill'")
     gateway.kill()

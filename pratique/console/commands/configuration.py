@@ -56,13 +56,15 @@ async def working(desk: Desk, person: Person, level: Level = MACHINE) -> Working
     """The text with what this person has staged, and its options."""
     staged = desk.configured().staged(person.name, level)
     text = staged.text if staged is not None else _committed(desk, level)
-    return Working(text, desk.configured().options(text), staged is not None)
+    with refusing():
+        return Working(text, desk.configured().options(text), staged is not None)
 
 
 @command("edit-configuration", Permission.CONFIGURE)
 async def edit(desk: Desk, person: Person, edits: Sequence[Edit], level: Level = MACHINE) -> None:
     """Stage these edits, all or none."""
-    before = (await working(desk, person, level)).text
+    staged = desk.configured().staged(person.name, level)
+    before = staged.text if staged is not None else _committed(desk, level)
     with refusing():
         after = desk.configured().edited(before, edits)
         _check_role(person, before, after)

@@ -80,7 +80,8 @@ class Configuration(Protocol):
         ...
 
     def options(self, text: str) -> Any:
-        """The options of a text, of the class `declared`; what cannot be read has its default."""
+        """The options of a text, of the class `declared`; one that cannot be read has its default. Raises NotConfigured
+        when the text is broken."""
         ...
 
     def check(self, text: str, level: Level = MACHINE) -> list[Problem]:

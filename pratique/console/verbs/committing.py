@@ -30,7 +30,7 @@ async def commit(call: Call) -> None:
     cure. What others committed since you staged yours is kept; where both of you changed the same option it is named
     and nothing is committed. The second word says whether `rollbackconfig` offers this configuration.
     """
-    if not await commands.has_changes(call.desk, call.person):
+    if not await commands.has_changes(call.desk, call.person, call.level):
         call.talk.say(NOTHING)
         return
     try:
@@ -44,7 +44,7 @@ async def commit(call: Call) -> None:
 
 
 async def committed(call: Call, comment: str, *, offered: bool = True) -> None:
-    done = await commands.commit(call.desk, call.person, comment, offered=offered)
+    done = await commands.commit(call.desk, call.person, comment, call.level, offered=offered)
     call.talk.say(NOTHING if done.nothing else f"Changes committed: {date(done.at_ms)}")
     say_restart(call, done.restart)
 
@@ -58,8 +58,10 @@ def say_restart(call: Call, keys: tuple[str, ...]) -> None:
 @verb("showchanges", Permission.SETTINGS)
 async def showchanges(call: Call) -> None:
     """Show the changes that you have staged, as a difference, and what would make `commit` refuse them."""
-    told = await commands.show_changes(call.desk, call.person)
-    problems = [str(problem) for problem in await commands.check_changes(call.desk, call.person)] if told else []
+    told = await commands.show_changes(call.desk, call.person, call.level)
+    problems = (
+        [str(problem) for problem in await commands.check_changes(call.desk, call.person, call.level)] if told else []
+    )
     if call.json:
         call.give({"difference": told, "problems": problems}, str)
         return
@@ -74,7 +76,7 @@ async def clearchanges(call: Call) -> None:
     """Drop the changes that you have staged."""
     if not await agreed(call, 0, "Are you sure you want to clear all changes since the last commit?", default="Y"):
         return
-    await commands.clear_changes(call.desk, call.person)
+    await commands.clear_changes(call.desk, call.person, call.level)
     call.talk.say(f"Changes cleared: {date(call.desk.clock.now_ms())}")
 
 
@@ -84,7 +86,7 @@ async def rollbackconfig(call: Call) -> None:
 
     It is staged in place of what you have staged; the second yes commits it.
     """
-    rows = [one for one in (await commands.history(call.desk, call.person))[1:] if one.offered]
+    rows = [one for one in (await commands.history(call.desk, call.person, call.level))[1:] if one.offered]
     listed = bool(call.words) and call.words[0] == "list"
     if call.json or listed or not call.words:
         call.give([asdict(one) for one in rows], lambda: _listed(rows))
@@ -96,7 +98,7 @@ async def rollbackconfig(call: Call) -> None:
     chosen = rows[int(word) - 1]
     if not await agreed(call, 1, "Are you sure you want to roll back the configuration?"):
         return
-    await commands.roll_back(call.desk, call.person, chosen.number)
+    await commands.roll_back(call.desk, call.person, chosen.number, call.level)
     call.talk.say(f"Reverted to {date(chosen.at_ms)}.")
     if await agreed(call, 2, "Do you want to commit this configuration now?"):
         await committed(call, f"rolled back to {date(chosen.at_ms)}")
@@ -119,9 +121,9 @@ async def showconfig(call: Call) -> None:
     if call.words not in ((), ("staged",)):
         raise Usage("there is: staged")
     if call.words:
-        text = (await commands.working(call.desk, call.person)).text
+        text = (await commands.working(call.desk, call.person, call.level)).text
     else:
-        text = await commands.configuration(call.desk, call.person)
+        text = await commands.configuration(call.desk, call.person, call.level)
     call.give({"text": text}, lambda: text.rstrip("\n"))
 
 
@@ -131,7 +133,7 @@ async def saveconfig(call: Call) -> None:
 
     It holds neither keys nor pass phrases, so there is nothing in it to mask.
     """
-    path = await commands.save(call.desk, call.person)
+    path = await commands.save(call.desk, call.person, call.level)
     call.give(
         {"file": path.name},
         lambda: f'File written on machine "{call.desk.name}" to the location "{path}".\nConfiguration saved.',
@@ -153,9 +155,9 @@ async def loadconfig(call: Call) -> None:
         chosen = await call.talk.ask("1. Paste via CLI\n2. Load from file\n[1]>", "1")
         word = "paste" if chosen in ("", "1") else await _asked_file(call, names)
     if word == "paste":
-        await commands.load_text(call.desk, call.person, await _pasted(call))
+        await commands.load_text(call.desk, call.person, await _pasted(call), call.level)
     else:
-        await commands.load_saved(call.desk, call.person, word)
+        await commands.load_saved(call.desk, call.person, word, call.level)
     call.talk.say('Values have been loaded. Be sure to run "commit" to make these settings active.')
 
 

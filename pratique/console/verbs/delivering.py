@@ -38,7 +38,7 @@ async def smtproutes(call: Call) -> None:
 
     `export` writes them to a file of the appliance, a line for each, and `import` takes all routes from one.
     """
-    options = (await commands.working(call.desk, call.person)).options
+    options = (await commands.working(call.desk, call.person, call.level)).options
     rows = [Route(line.split(maxsplit=1)[0], " ".join(line.split()[1:])) for line in options.delivery.smtproutes]
     await dialogue(
         call,
@@ -114,7 +114,7 @@ async def deliveryconfig(call: Call) -> None:
 
     Auto: the system chooses the address. TLS: no, may (when the other side offers it) or must.
     """
-    options = (await commands.working(call.desk, call.person)).options
+    options = (await commands.working(call.desk, call.person, call.level)).options
     delivery = options.delivery
     name = delivery.interface or delivery.interface_ip or AUTO
     if call.json or not call.words or call.words[0] == "list":
@@ -165,7 +165,7 @@ async def bounceconfig(call: Call) -> None:
 
     There is one bounce profile, Default. The destinations of the quarantine never bounce by age.
     """
-    options = (await commands.working(call.desk, call.person)).options
+    options = (await commands.working(call.desk, call.person, call.level)).options
     now = {key: getattr(getattr(options.delivery, key.split(".")[1]), key.split(".")[2]) for key, _ in _BOUNCE}
     shown = "\n".join(f"   {key.rpartition('.')[2]}: {str(value).lower()}" for key, value in now.items())
     word = call.words[0].upper() if call.words else ""

@@ -26,7 +26,7 @@ async def interfaceconfig(call: Call) -> None:
     """Show and change the IP interfaces: addresses of this machine under names that listeners, the quarantine port and
     delivery use. They belong to this machine alone. Changes are staged.
     """
-    options = (await commands.working(call.desk, call.person)).options
+    options = (await commands.working(call.desk, call.person, call.level)).options
     await dialogue(
         call,
         options.interfaces,
@@ -84,7 +84,7 @@ async def listenerconfig(call: Call) -> None:
     A public listener takes mail for the domains that you name; a private one relays for private networks. Options that
     are not asked for here: `get gateway.listeners.NAME`, `set`, `add gateway.listeners.NAME.hosts match=...`.
     """
-    options = (await commands.working(call.desk, call.person)).options
+    options = (await commands.working(call.desk, call.person, call.level)).options
     known = {one.name for one in options.interfaces}
 
     def line(one: Any) -> str:
@@ -109,7 +109,7 @@ def _address(options: Any, listener: Any) -> str:
 
 
 async def _new_listener(call: Call, rows: Sequence[Any]) -> None:
-    interfaces = (await commands.working(call.desk, call.person)).options.interfaces
+    interfaces = (await commands.working(call.desk, call.person, call.level)).options.interfaces
     name = await call.word(1, 'Please create a name for this listener (Ex: "InboundMail"):\n[]>')
     if name in {one.name for one in rows}:
         raise Usage(f"there is a listener {name!a} already")

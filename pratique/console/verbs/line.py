@@ -13,6 +13,7 @@ from pratique.console.verbs.verb import FAILED, MISUSED, NoAnswer, Talk, Usage, 
 from pratique.telemetry import events as log
 
 ENDING = ("exit", "quit")
+REMINDER = "You have changes that are not committed; `showchanges` shows them."
 UNCOMMITTED = """You have changes that are not committed; they stay staged for you, and are not in force.
 Are you sure you want to exit?"""
 LINE_CHARS_MAX = 16_384  # a few hundred MIDs in one command
@@ -50,13 +51,19 @@ async def run_line(desk: Desk, who: Callable[[], Person], line: str, talk: Talk)
     return Outcome(status)
 
 
+async def reminder(desk: Desk, who: Callable[[], Person]) -> str:
+    """What somebody who signs in is told of his changes, "" = he has none."""
+    try:
+        return REMINDER if await has_changes(desk, who()) else ""
+    except (SignInRefused, CommandRefused, OSError):
+        return ""
+
+
 async def _may_leave(desk: Desk, who: Callable[[], Person], talk: Talk) -> bool:
     """Nobody leaves changes uncommitted without having heard of it."""
     try:
-        if not await has_changes(desk, who()):
-            return True
-        answer = await talk.ask(UNCOMMITTED, "Y")
-    except (SignInRefused, CommandRefused, NoAnswer, OSError):
+        answer = await talk.ask(UNCOMMITTED, "Y") if await reminder(desk, who) else "y"
+    except NoAnswer:
         return True
     except Withdrawn:
         return False

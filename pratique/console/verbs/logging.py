@@ -18,7 +18,7 @@ async def logconfig(call: Call) -> None:
     """Show and change the logs: how large a file gets (octets) and how many are kept; whether Debug lines are written
     and the same events as JSON. Changes are staged.
     """
-    settings = (await commands.working(call.desk, call.person)).options.log
+    settings = (await commands.working(call.desk, call.person, call.level)).options.log
     known = await logs.list_logs(call.desk, call.person)
     word = call.words[0].upper() if call.words else ""
     if call.json or word in ("", "LIST"):

@@ -23,7 +23,7 @@ async def get(call: Call) -> None:
     """
     if len(call.words) > 1:
         raise Usage("one key")
-    working = await commands.working(call.desk, call.person)
+    working = await commands.working(call.desk, call.person, call.level)
     key = call.words[0] if call.words else ""
     rows = {name: value for name, value in _leaves(working.options, "") if _within(name, key)}
     if not rows:
@@ -62,14 +62,14 @@ async def add(call: Call) -> None:
     if any(not equals or not name for name, equals, _ in pairs):
         raise Usage("write each option as option=value")
     array = call.words[0]
-    working = await commands.working(call.desk, call.person)
+    working = await commands.working(call.desk, call.person, call.level)
     number = len(_array(working.options, array))
     await staged(call, *(Set(f"{array}.{number}.{name}", value) for name, _, value in pairs))
 
 
 async def staged(call: Call, *edits: Edit) -> None:
     """Stage the edits and say so."""
-    await commands.edit(call.desk, call.person, edits)
+    await commands.edit(call.desk, call.person, edits, call.level)
     call.talk.say(STAGED)
 
 

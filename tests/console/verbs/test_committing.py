@@ -195,8 +195,10 @@ async def test_reload_puts_a_hand_edit_in_force_and_on_record(gw: Configured) ->
     assert "cpqq" in told and f"{gw.path}:" in told
     assert len(gw.audit()) == 1
     gw.path.write_text("no TOML")
-    await gw.refused("set log.keep_files 7")
-    assert "not TOML" in await gw.refused("reload")
+    for line in ("set log.keep_files 7", "get log.keep_files", "reload"):
+        assert "not TOML" in await gw.refused(line)
+    await gw.do("loadconfig paste; commit repaired", *good.splitlines(), ".")
+    assert gw.text == good and gw.reloads[-1] == good
 
 
 async def test_roles_read_change_and_administer(gw: Configured) -> None:
