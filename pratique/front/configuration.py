@@ -137,6 +137,9 @@ class KeptConfiguration:
             place = self._place(level)
             former = place.read()
             text = self._merged(who, level, former)
+            if text == former:  # others did the same, or a crash came behind the commit
+                await asyncio.to_thread(self._files(level).drop, who)
+                return Done(self._clock.now_ms(), "")
             if problems := await asyncio.to_thread(place.check, text):
                 raise NotConfigured("Nothing was committed:", problems)
             done = await place.commit(former, text, change)

@@ -242,6 +242,14 @@ async def test_a_disk_that_refuses_leaves_all_as_it_was(gw: Configured, monkeypa
     assert "\nkeep_files = 7" in gw.text
 
 
+async def test_what_another_did_just_so_is_no_conflict_and_no_second_commit(gw: Configured) -> None:
+    await gw.do("set log.keep_files 7")
+    await gw.do("set log.keep_files 7; commit first", person=ANNA)
+    await gw.do("commit second")
+    assert await gw.do("showchanges") == "There are no changes to commit."
+    assert [who for who, _, _ in gw.audit()] == ["anna"] and len(gw.reloads) == 1
+
+
 async def test_two_commits_at_once_lose_nothing(gw: Configured) -> None:
     await gw.do("set log.keep_files 7")
     await gw.do("set log.debug true", person=ANNA)
