@@ -28,8 +28,9 @@ Made by `docs/generate.py` from the declarations; edit those. One file for each 
 first table of an array. In the lists below `[]` stands for each table of an array. `pratique check-config DIR` checks a
 file and names every problem with its line.
 
-On SIGHUP (`systemctl reload`) filters, mail policies, outbreak rules, access tables and routes take effect for the next
-message; everything else does at the next start. A file with a mistake changes nothing; the log says so.
+On SIGHUP (`systemctl reload`), `reload` and `commit` filters, mail policies, outbreak rules, access tables, routes and
+some others take effect for the next message; the rest does at the next start: see
+[configuration](operate/configuration.md). A file with a mistake changes nothing; the log says so.
 """
 
 # One sample of each event, and what the line means. The line in the table is the event's own text.

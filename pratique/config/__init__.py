@@ -2,7 +2,7 @@
 
 from pratique.config.describing import OptionRow, as_markdown, describe
 from pratique.config.overrides import OverrideRefused, apply_overrides
-from pratique.config.reading import Problem, line_of, load, loads
+from pratique.config.reading import Problem, line_in, load, loads, read
 from pratique.config.writing import render
 
 __all__ = [
@@ -12,8 +12,9 @@ __all__ = [
     "apply_overrides",
     "as_markdown",
     "describe",
-    "line_of",
+    "line_in",
     "load",
     "loads",
+    "read",
     "render",
 ]

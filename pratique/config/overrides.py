@@ -6,7 +6,7 @@ Whether the value fits its option is for load() to say, with the line it then ha
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,16 +32,32 @@ def _apply(text: str, key: str, value: str, cls: type | None) -> str:
     parts = key.split(".")
     if not all(parts):
         raise OverrideRefused(f"{key!r} is no option: write --set table.option=value")
-    path = _resolve(tomllib.loads(text), parts, cls, key)
-    typed = _typed(value, _declared(cls, path))
-    changed = _edit(text, find_places(text), path, toml_value(typed))
-    if _get(changed, path) != typed:
+    path = resolve_option(tomllib.loads(text), parts, cls)
+    return put(text, path, _typed(value, declared(cls, path)))
+
+
+def put(text: str, path: Path, value: Any) -> str:
+    """The option at `path` has this value of TOML. Raises OverrideRefused; `text` has plain line feeds."""
+    changed = _edit(text, find_places(text), path, toml_value(value))
+    if get(changed, path) != value:
+        key = ".".join(map(str, path))
         raise OverrideRefused(f"{key} cannot be set in this file: edit it by hand, or give its table a header")
     return changed
 
 
-def _resolve(data: dict[str, Any], parts: list[str], cls: type | None, key: str) -> Path:
+def resolve_option(data: dict[str, Any], parts: Sequence[str], cls: type | None) -> Path:
+    """The path of an option; its tables need not exist yet. Raises OverrideRefused when it is a table's."""
+    key = ".".join(parts)
+    path = resolve(data, parts, cls)
+    option = declared(cls, path)
+    if isinstance(path[-1], int) or (option is not None and option.shape in (Shape.TABLE, Shape.TABLES)):
+        raise OverrideRefused(f"{key} is a table: name one of its options")
+    return path
+
+
+def resolve(data: dict[str, Any], parts: Sequence[str], cls: type | None) -> Path:
     """The key with indices in place of names. What does not exist yet is taken as its declaration says."""
+    key = ".".join(parts)
     here: Any = data
     path: Path = ()
     for number, part in enumerate(parts):
@@ -55,9 +71,6 @@ def _resolve(data: dict[str, Any], parts: list[str], cls: type | None, key: str)
             here = here.get(part, {} if number < len(parts) - 1 else None)
         else:
             raise OverrideRefused(f"{key} is no option: {'.'.join(parts[:number])} is a single value")
-    option = _declared(cls, path)
-    if isinstance(path[-1], int) or (option is not None and option.shape in (Shape.TABLE, Shape.TABLES)):
-        raise OverrideRefused(f"{key} is a table: name one of its options")
     return path
 
 
@@ -71,7 +84,7 @@ def _index(tables: list[Any], part: str, key: str, default: str) -> int:
     raise OverrideRefused(f"{key}: there is no {part!r}; write an index from 0 to {len(tables)} or a name ({known})")
 
 
-def _get(text: str, path: Path) -> Any:
+def get(text: str, path: Path) -> Any:
     """The value at `path`, None when the text is broken or has none."""
     try:
         here: Any = tomllib.loads(text)
@@ -101,12 +114,12 @@ def _edit(text: str, places: Places, path: Path, value: str) -> str:
     else:
         header = dotted(tuple(part for part in table if isinstance(part, str)))
         new = f"[[{header}]]" if isinstance(table[-1], int) else f"[{header}]"
-        at = _end_of_family(places, table)
+        at = end_of_family(places, table)
         lines[at:at] = ["", new, "", pair]
     return "\n".join(lines)
 
 
-def _end_of_family(places: Places, table: Path) -> int:
+def end_of_family(places: Places, table: Path) -> int:
     """The line behind the tables that stand nearest to this one: its elder sisters, else what is in its parent."""
     for length in range(len(table) - 1, 0, -1):
         family = [section.last for section in places.sections if section.path[:length] == table[:length]]
@@ -116,7 +129,7 @@ def _end_of_family(places: Places, table: Path) -> int:
 
 
 # --- values --------------------------------------------------------------------------------------------------------
-def _declared(cls: type | None, path: Path) -> Option | None:
+def declared(cls: type | None, path: Path) -> Option | None:
     """The declaration of an option, None when there is none."""
     option = None
     for part in path:
@@ -132,13 +145,13 @@ def _declared(cls: type | None, path: Path) -> Option | None:
 def _is_array(cls: type | None, path: Path) -> bool:
     if not path or isinstance(path[-1], int):
         return False
-    option = _declared(cls, path)
+    option = declared(cls, path)
     return option is not None and option.shape is Shape.TABLES
 
 
 def _default_name(cls: type | None, path: Path) -> str:
     """What a table of this array is called when it has no name."""
-    option = _declared(cls, (*path, 0, NAME))
+    option = declared(cls, (*path, 0, NAME))
     return option.default if option is not None and isinstance(option.default, str) else ""
 
 

@@ -41,13 +41,19 @@ class Problem:
 
 def load(path: FilePath, cls: type[T]) -> tuple[T, list[Problem]]:
     """The options of `path`; usable only when no problem is reported."""
-    file = str(path)
+    text, problems = read(path)
+    if text is None:
+        return _Reading(str(path), Places()).table(cls, {}, (), missing=False), problems
+    return loads(text, cls, file=str(path))
+
+
+def read(path: FilePath) -> tuple[str | None, list[Problem]]:
+    """The text of a file, or the problem with it."""
     try:
-        text = _read(path)
+        return _read(path), []
     except (OSError, ValueError) as error:
-        problem = Problem(file, 0, "", f"cannot be read ({error})", "see that it is there, readable, and UTF-8 text")
-        return _Reading(file, Places()).table(cls, {}, (), missing=False), [problem]
-    return loads(text, cls, file=file)
+        cure = "see that it is there, readable, and UTF-8 text"
+        return None, [Problem(str(path), 0, "", f"cannot be read ({error})", cure)]
 
 
 def loads(text: str, cls: type[T], *, file: str = "") -> tuple[T, list[Problem]]:
@@ -64,12 +70,11 @@ def loads(text: str, cls: type[T], *, file: str = "") -> tuple[T, list[Problem]]
     return value, sorted(reading.problems, key=lambda problem: problem.line)
 
 
-def line_of(path: FilePath, key: str) -> int:
+def line_in(text: str, key: str) -> int:
     """Where `key` ("delivery.smtproutes", "gateway.listeners.0.port") stands, for checks of the roles; 0 = nowhere."""
     try:
-        text = _read(path)
         tomllib.loads(text)
-    except (OSError, ValueError):
+    except ValueError:
         return 0
     return find_places(text).line_of(tuple(int(part) if part.isdigit() else part for part in key.split(".")))
 

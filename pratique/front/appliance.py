@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pratique import __version__
@@ -16,14 +16,17 @@ from pratique.checks.room import WorkerRoom
 from pratique.checks.virus import YaraEngine
 from pratique.checks.watched import WatchedEngine
 from pratique.checks.yara_rules import compile_rules
+from pratique.console.commands.staging import NotConfigured
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
 from pratique.front.files import BadConfiguration, compile_program, filters_of_file, gateway_options, read_options
 from pratique.front.meters import RunningMeters
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
+from pratique.front.own_file import OwnFile
+from pratique.front.restart import needs_restart
 from pratique.front.watch import Watch
-from pratique.gateway.app import Gateway, routes_of
+from pratique.gateway.app import Gateway
 from pratique.gateway.app import Parts as GatewayParts
 from pratique.gateway.edges import Edges, Handed
 from pratique.gateway.settings import GatewaySettings
@@ -70,6 +73,7 @@ class Appliance:
     meters: RunningMeters
     watch: Watch
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
+    own_file: OwnFile = field(init=False)
 
     async def start(self) -> None:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
@@ -80,6 +84,7 @@ class Appliance:
         self.mail_log.hearers.append(self.role.alerts.hear)
         recovery.report(self.services, self.store)
         await self.store.submit(PutSetting(NUMBERS_SETTING, str(self.services.numbers.reserved)))
+        await self.own_file.settle()
         await self.role.start()
         self.proof = tasks.spawn(recovery.prove(self.services, self.store), "check of bodies")
         place = self.directory / self.options.store.directory / STORE_FILE
@@ -88,8 +93,17 @@ class Appliance:
         keep("counters", self.meters.run)
         keep("watch over what lasts", self.watch.run)
 
-    def reload(self) -> None:
-        """SIGHUP: reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing."""
+    def __post_init__(self) -> None:
+        self.own_file = OwnFile(self.directory, self.store, self.services.clock, self.reload)
+
+    async def reload_by(self, who: str) -> None:
+        """SIGHUP: as `reload`, and what a person edited by hand is on record."""
+        with suppress(NotConfigured):  # the log has said why
+            await self.own_file.reload(who)
+
+    def reload(self) -> list[str]:
+        """Reopen the logs, read enrolments and configuration anew. A bad configuration changes nothing. Returns what
+        takes effect with the next start only, in words."""
         self.mail_log.reopen()
         self.role.peers_changed()
         try:
@@ -97,24 +111,23 @@ class Appliance:
         except BadConfiguration as error:
             for problem in error.problems:
                 self.mail_log.emit(log.Trouble(message=f"not reloaded: {problem}"))
-            return
-        later = self._reconfigure(options)
+            return []
+        self._reconfigure(options)
+        later = needs_restart(self.options, options)
         self.mail_log.emit(log.Note(message="reloaded: logs, enrolments, filters, policies, access tables, routes"))
         for what in later:
             self.mail_log.emit(log.Trouble(message=f"needs a restart: {what}"))
+        return later
 
-    def _reconfigure(self, options: Options) -> list[str]:
-        later = []
+    def _reconfigure(self, options: Options) -> None:
+        self.mail_log.use(options.log)
         self.watch.link_down_seconds = options.alerts.link_down_seconds
         if isinstance(self.role, Gateway) and isinstance(options, GatewayOptions):
-            routes = routes_of(options.delivery.smtproutes)
-            later = self.role.reconfigure(options.gateway, routes, compile_program(self.directory, options))
+            self.role.reconfigure(options.gateway, options.delivery, compile_program(self.directory, options))
             self.role.alerts.use(options.alerts)
         elif isinstance(self.role, Manager) and isinstance(options, ManagerOptions):
+            self.role.reconfigure(options.manager)
             self.role.post.use(options.alerts)
-        names = ("cpq", "web", "ssh", "store", "log", "appliance")
-        later += [f"[{n}] was changed" for n in names if getattr(options, n) != getattr(self.options, n)]
-        return later
 
     async def stop(self, *, started: bool = True) -> None:
         """Clean shutdown: nothing new is taken, sessions end, the store commits what it was given. After a start that

@@ -54,6 +54,7 @@ class EdgeProcess:
         self._ending = asyncio.Event()
         self._told: list[Any] = []  # what custody said before the role was there to hear it
         self._role: EdgeRole | None = None
+        self._mail_log: MailLog | None = None
         self._closers: list[Callable[[], None]] = []
         self._counters = Counters()
         self._reported: dict[str, float] = {}
@@ -92,6 +93,7 @@ class EdgeProcess:
         self._role = role = EdgeRole(services, self._parts(options, tls, mail_log.emit))
         for said in self._told:
             self._hear(said)
+        self._mail_log = mail_log
         self._on_signals(mail_log)
         ticking = tasks.spawn(self._tick(mail_log, custody), "ticker")
         sockets = {number: socket.socket(fileno=fd) for number, fd in enumerate(self._handed.listeners)}
@@ -169,6 +171,9 @@ class EdgeProcess:
             return
         role.pipeline.use(program)
         role.intake.reconfigure(options.gateway)
+        role.bouncer.use(options.delivery.bounce)
+        if self._mail_log is not None:
+            self._mail_log.use(options.log)
 
     async def _tick(self, mail_log: MailLog, custody: Custody) -> None:
         while True:

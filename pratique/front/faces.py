@@ -141,6 +141,7 @@ class Faces:
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
         from pratique.front.machine import RunningMachine
+        from pratique.front.configuration import KeptConfiguration
         from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance
@@ -160,6 +161,9 @@ class Faces:
             alerts=appliance.role.alerts,
             machine=RunningMachine(appliance),
             components=appliance.services.supervisor.components,
+            configuration=KeptConfiguration(
+                appliance.directory, appliance.own_file, options=appliance.options, clock=appliance.services.clock
+            ),
         )
 
     def _sign_in(self) -> "SignIn":

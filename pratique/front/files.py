@@ -1,10 +1,12 @@
 """The configuration file of an appliance: found, read, checked, with every problem named by line and cure."""
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
-from pratique.config import Problem, line_of, load, loads
+from pratique.config import Problem, line_in, loads, read
 from pratique.delivery.routes import RouteError, parse_hop
+from pratique.front.interfaces import gateway_with_interfaces, of_interfaces, with_interfaces
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
 from pratique.front.plausible import findings, missing
 from pratique.gateway.app import routes_of
@@ -26,7 +28,7 @@ def gateway_options(text: str) -> GatewayOptions:
     options, problems = loads(text, GatewayOptions, file=FILE)
     if problems:
         raise BadConfiguration(problems)
-    return options
+    return gateway_with_interfaces(options)
 
 
 def read_options(directory: Path, *, thorough: bool = False) -> Options:
@@ -36,49 +38,69 @@ def read_options(directory: Path, *, thorough: bool = False) -> Options:
     if not path.is_file():
         cure = f"make one with `pratique init gateway {directory}` or `pratique init manager {directory}`"
         raise BadConfiguration([Problem(str(path), 0, "", "there is no configuration here", cure)])
-    options, problems = load(path, options_type(path))
-    if not problems:
-        problems = cross_checks(directory, options)
-        if thorough:
-            problems += [_problem(path, *found) for found in missing(directory, options)]
+    text, problems = read(path)
+    options: Options = GatewayOptions()
+    if text is not None:
+        options, problems = check_text(directory, text, file=str(path), thorough=thorough)
     if problems:
         raise BadConfiguration(problems)
     return options
 
 
-def options_type(path: Path) -> type[GatewayOptions] | type[ManagerOptions]:
-    """Which of the two files it is."""
+def check_text(directory: Path, text: str, *, file: str, thorough: bool = False) -> tuple[Options, list[Problem]]:
+    """The options of a text that is or shall be the configuration of DIR, with the addresses of the interfaces that it
+    names; usable only when there is no problem. `file`: how the text is called in a problem."""
+    options, problems = loads(text, options_type(text), file=file)
+    if problems:
+        return options, problems
+    sheet = _Sheet(file, text)
+    problems = [sheet.problem(*found) for found in of_interfaces(options)]
+    options = with_interfaces(options)
+    problems += _cross_checks(directory, options, sheet)
+    if thorough and not problems:
+        problems = [sheet.problem(*found) for found in missing(directory, options)]
+    return options, problems
+
+
+def options_type(text: str) -> type[GatewayOptions] | type[ManagerOptions]:
+    """Which of the two roles' files it is."""
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return GatewayOptions  # load() reports the fault with its line
+        fields = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return GatewayOptions  # loads() reports the fault with its line
     appliance = fields.get("appliance")
     role = appliance.get("role") if isinstance(appliance, dict) else ""
     return ManagerOptions if role == "manager" else GatewayOptions
 
 
-def _problem(path: Path, key: str, why: str, cure: str) -> Problem:
-    return Problem(str(path), line_of(path, key) if key else 0, key, why, cure)
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A text, and how it is called."""
+
+    file: str
+    text: str
+
+    def problem(self, key: str, why: str, cure: str) -> Problem:
+        return Problem(self.file, line_in(self.text, key) if key else 0, key, why, cure)
 
 
-def cross_checks(directory: Path, options: Options) -> list[Problem]:
+def _cross_checks(directory: Path, options: Options, sheet: _Sheet) -> list[Problem]:
     """What no single option can tell: filters that compile, routes that can be read, files that exist."""
-    path = directory / FILE
     problems = []
     wanted = "gateway" if isinstance(options, GatewayOptions) else "manager"
     if options.appliance.role != wanted:
-        problems.append(_problem(path, "appliance.role", "must be gateway or manager", "set it to one of the two"))
+        problems.append(sheet.problem("appliance.role", "must be gateway or manager", "set it to one of the two"))
     if len(options.appliance.serial) != 20 or not options.appliance.serial.isalnum():
         cure = "use the one that `pratique init` made; it has 20 letters and digits"
-        problems.append(_problem(path, "appliance.serial", "is not a serial number", cure))
-    problems += [_problem(path, *found) for found in findings(options)]
-    problems += _announced(options, path)
+        problems.append(sheet.problem("appliance.serial", "is not a serial number", cure))
+    problems += [sheet.problem(*found) for found in findings(options)]
+    problems += _announced(options, sheet)
     if isinstance(options, GatewayOptions):
-        problems += _gateway_checks(directory, options, path)
+        problems += _gateway_checks(directory, options, sheet)
     return problems
 
 
-def _announced(options: Options, path: Path) -> list[Problem]:
+def _announced(options: Options, sheet: _Sheet) -> list[Problem]:
     """What is announced to peers can be read."""
     try:
         if options.cpq.announce:
@@ -86,32 +108,32 @@ def _announced(options: Options, path: Path) -> list[Problem]:
             if not options.cpq.announce.rpartition(":")[2].isdigit():
                 raise RouteError(f"{options.cpq.announce!r} names no port")
     except RouteError as error:
-        return [_problem(path, "cpq.announce", str(error), 'write "host:port", as in "gw1.example.org:7025"')]
+        return [sheet.problem("cpq.announce", str(error), 'write "host:port", as in "gw1.example.org:7025"')]
     return []
 
 
-def _gateway_checks(directory: Path, options: GatewayOptions, path: Path) -> list[Problem]:
+def _gateway_checks(directory: Path, options: GatewayOptions, sheet: _Sheet) -> list[Problem]:
     problems = []
     try:
         routes_of(options.delivery.smtproutes)
     except RouteError as error:
         cure = 'write "domain host:port", as in "ALL mail.example.org:25"'
-        problems.append(_problem(path, "delivery.smtproutes", str(error), cure))
+        problems.append(sheet.problem("delivery.smtproutes", str(error), cure))
     try:
         compile_program(directory, options)
     except ProgramError as error:
-        problems.append(_program_problem(directory, options.gateway.policy, error))
+        problems.append(_program_problem(directory, options.gateway.policy, error, sheet))
     except OSError as error:
         cure = "create the file, or clear gateway.policy.filters_file"
         why = f"cannot be read: {error.strerror}: {directory / options.gateway.policy.filters_file}"
-        problems.append(_problem(path, "gateway.policy.filters_file", why, cure))
+        problems.append(sheet.problem("gateway.policy.filters_file", why, cure))
     for name in options.gateway.virus.rules_files:
         if not (directory / name).is_file():
             cure = "create the file, or take it off the list"
-            problems.append(_problem(path, "gateway.virus.rules_files", f"{name} is not there", cure))
+            problems.append(sheet.problem("gateway.virus.rules_files", f"{name} is not there", cure))
     if not options.gateway.listeners:
         cure = "add a [[gateway.listeners]] table; `pratique init` writes one"
-        problems.append(_problem(path, "gateway.listeners", "no listener: no mail can come in", cure))
+        problems.append(sheet.problem("gateway.listeners", "no listener: no mail can come in", cure))
     return problems
 
 
@@ -140,7 +162,7 @@ def filters_of_file(directory: Path, policy: PolicySettings) -> str:
         raise ProgramError("", line, column, why, "save the file as UTF-8", "filters_file") from None
 
 
-def _program_problem(directory: Path, policy: PolicySettings, error: ProgramError) -> Problem:
+def _program_problem(directory: Path, policy: PolicySettings, error: ProgramError, sheet: _Sheet) -> Problem:
     """In the file, option and line where it lies: a filters file has lines of its own."""
     option = f"gateway.policy.{error.option}"
     name = f"filter {error.filter_name}, " if error.filter_name else ""
@@ -152,4 +174,4 @@ def _program_problem(directory: Path, policy: PolicySettings, error: ProgramErro
     else:
         place = f", column {error.column}" if error.column > 1 else ""
         why = f"{error.filter_name}{place}: {error.why}" if error.filter_name else error.why
-    return _problem(directory / FILE, option, why, error.cure)
+    return sheet.problem(option, why, error.cure)

@@ -46,8 +46,21 @@ class ApplianceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceSettings:
+    """An IP interface: an address of this machine under a name. Always those of one machine."""
+
+    name: str = option("Management", "Name, as listeners, the quarantine port and delivery use it.")
+    address: str = option("", "IP address of this machine.")
+    hostname: str = option("", "Host name of the address, told to peers in its place; empty = the address is.")
+
+
+INTERFACES = "IP interfaces by name: what names one listens on, or dials from, its address."
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayOptions:
     appliance: ApplianceSettings = options(ApplianceSettings, "Who this appliance is.")
+    interfaces: tuple[InterfaceSettings, ...] = option((), INTERFACES)
     gateway: GatewaySettings = options(GatewaySettings, "The gateway role.")
     cpq: CpqSettings = options(CpqSettings, "The quarantine port: released mail comes back on it.")
     delivery: DeliverySettings = options(DeliverySettings, "Delivery to next hops.")
@@ -61,6 +74,7 @@ class GatewayOptions:
 @dataclass(frozen=True, slots=True)
 class ManagerOptions:
     appliance: ApplianceSettings = options(ApplianceSettings, "Who this appliance is.")
+    interfaces: tuple[InterfaceSettings, ...] = option((), INTERFACES)
     manager: ManagerSettings = options(ManagerSettings, "The manager role.")
     cpq: CpqSettings = options(CpqSettings, "The quarantine port: gateways hand mail over on it.")
     web: WebSettings = options(WebSettings, "The REST API.")

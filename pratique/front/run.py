@@ -97,7 +97,8 @@ def _on_signals(appliance: Appliance, ending: Ending) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.now)
-    loop.add_signal_handler(signal.SIGHUP, appliance.reload)
+    spawn = appliance.services.tasks.spawn
+    loop.add_signal_handler(signal.SIGHUP, lambda: spawn(appliance.reload_by("SIGHUP"), "reload"))
 
 
 def _tell_systemd(state: str) -> None:

@@ -141,14 +141,15 @@ class Gateway:
         keep("old rows", self.forgetter.run)
         keep("judging of unjudged mail", self._judge_left_over)
 
-    def reconfigure(self, settings: GatewaySettings, routes: Routes, program: Program) -> list[str]:
-        """Filters, policies, access tables and routes take effect for the next message; returns what needs a
-        restart, in words."""
+    def reconfigure(self, settings: GatewaySettings, delivery: DeliverySettings, program: Program) -> None:
+        """Filters, policies, access tables, routes and how mail is delivered take effect for the next message. Raises
+        RouteError."""
+        self.deliverer.use(routes_of(delivery.smtproutes), delivery)
+        self.bouncer.use(delivery.bounce)
         self.pipeline.use(program)
-        self.deliverer.use(routes)
         if self.parts.edges is not None:
             self.parts.edges.reload()
-        return self.intake.reconfigure(settings)
+        self.intake.reconfigure(settings)
 
     async def _judge_left_over(self) -> None:
         """What was accepted unjudged is looked for again and again, until it is judged."""

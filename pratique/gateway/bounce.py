@@ -37,6 +37,10 @@ class Bouncer:
         self._services = services
         self._settings = settings
 
+    def use(self, settings: BounceSettings) -> None:
+        """From the next notice on."""
+        self._settings = settings
+
     def add_bounces(self, plan: Plan) -> None:
         """A filter said bounce(): the notice goes into the same commit as the verdict. Raises StoreFailed, OSError."""
         for copy, _ in plan.bounced:

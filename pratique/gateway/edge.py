@@ -44,11 +44,12 @@ class EdgeRole:
         self._parts = parts
         self.planner = Planner(services, seals=False)
         self.pipeline = Pipeline(parts.program, parts.engines)
+        self.bouncer = Bouncer(services, parts.delivery.bounce)
         self.judging = Judging(
             services,
             pipeline=self.pipeline,
             planner=self.planner,
-            bouncer=Bouncer(services, parts.delivery.bounce),
+            bouncer=self.bouncer,
             outlets=Outlets(transfer=lambda copy, octets: None, deliver=lambda copy: None),  # custody goes on with it
             deadline_seconds=parts.settings.judge_deadline_seconds,
             hops_max=parts.delivery.hops_max,

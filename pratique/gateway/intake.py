@@ -11,7 +11,7 @@ from typing import Any
 from pratique.gateway.access import HostTable, RecipientTable
 from pratique.gateway.judging import Judging
 from pratique.gateway.receive import Door
-from pratique.gateway.settings import GatewaySettings, Listener
+from pratique.gateway.settings import GatewaySettings
 from pratique.gateway.tally import OwnTally, Tally
 from pratique.net.listener import Acceptor, bind
 from pratique.net.resolver import Resolver
@@ -57,19 +57,12 @@ class Intake:
                 bound = sockets[number]
             self._servers.append(Acceptor(bound, door.take))
 
-    def reconfigure(self, settings: GatewaySettings) -> list[str]:
-        """Access tables take effect for the next message; returns what needs a restart, in words."""
+    def reconfigure(self, settings: GatewaySettings) -> None:
+        """Access tables take effect for the next message; all else of a listener with the next start."""
         by_name = {listener.name: listener for listener in settings.listeners}
-        later = []
         for door in self.doors:
-            new = by_name.pop(door.listener.name, None)
-            if new is None:
-                later.append(f"listener {door.listener.name} goes")
-                continue
-            if _place(new) != _place(door.listener):
-                later.append(f"listener {new.name} moves or changes its kind or TLS")
-            door.hosts, door.recipients = HostTable(new), RecipientTable(new.recipients)
-        return later + [f"listener {name} comes" for name in by_name]
+            if (new := by_name.get(door.listener.name)) is not None:
+                door.hosts, door.recipients = HostTable(new), RecipientTable(new.recipients)
 
     def suspend(self, listeners: Collection[str]) -> None:
         """Of all listeners these take nothing: whoever comes hears 421. Sessions go on until `end_suspended`."""
@@ -105,7 +98,3 @@ class Intake:
     @property
     def busy(self) -> bool:
         return any(door.sessions for door in self.doors)
-
-
-def _place(listener: Listener) -> tuple[str, int, str, str]:
-    return listener.address, listener.port, listener.kind, listener.tls

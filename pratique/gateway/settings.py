@@ -50,7 +50,11 @@ class Listener:
     )
     address: str = option("0.0.0.0", "Address to listen on.")
     port: int = option(25, "Port to listen on.", min=1, max=65535)
-    interface: str = option("Data 1", "Name of the interface, as it stands in the mail log.")
+    interface: str = option(
+        "",
+        "Name of the interface to listen on, in place of an address, and as it stands in the mail log; empty = Data 1 "
+        "in the log.",
+    )
     tls: str = option("may", "STARTTLS: no, may (offered) or must (required).", choices=("no", "may", "must"))
     bare_newlines: str = option(
         "refuse",

@@ -121,6 +121,12 @@ class Manager:
             await asyncio.sleep(0.02)
         await self.services.tasks.close()
 
+    def reconfigure(self, settings: ManagerSettings) -> None:
+        """The pool, the alternate gateway and the rescan are these from now on."""
+        self.parts = replace(self.parts, settings=settings)
+        self.pool.limit = settings.pool_bytes
+        self.releaser.use(settings.rescan)
+
     # --- gateways
     def peers_changed(self) -> None:
         """An enrolment was added, withdrawn or unlocked, or a set-back was accepted."""

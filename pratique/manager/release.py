@@ -84,6 +84,10 @@ class Releaser:
         self._key = key
         self._rescan = rescan
 
+    def use(self, rescan: tuple[str, ...]) -> None:
+        """What is checked anew at the next release."""
+        self._rescan = rescan
+
     async def decide(self, mid: int, quarantine: str, mark: Mark, cause: Cause, actor: Actor) -> Decided:
         """Give the mark. Durable on return, with the actor and the audit row."""
         for _ in range(TRIES):

@@ -215,9 +215,10 @@ class Deliverer:
         self._serve()
         return len({job.mid for job in jobs})
 
-    def use(self, routes: Routes) -> None:
-        """Route by this table from the next connection on."""
+    def use(self, routes: Routes, settings: DeliverySettings) -> None:
+        """Route and deliver so from the next connection on; shares and name servers stay as they were."""
         self._routes = routes
+        self.settings = settings
 
     # --- connections
     def _serve(self) -> None:

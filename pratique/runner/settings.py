@@ -22,7 +22,11 @@ class CpqSettings:
 
     address: str = option("0.0.0.0", "Address on which the quarantine port listens.")
     port: int = option(7025, "The quarantine port.", min=1, max=65535)
-    interface: str = option("Management", "Name of the interface, as it stands in the mail log.")
+    interface: str = option(
+        "",
+        "Name of the interface to listen on, in place of an address, and as it stands in the mail log; empty = "
+        "Management in the log.",
+    )
     announce: str = option("", "host:port told to peers as the place for their mail; empty = address and port.")
     source: str = option("", "Local address from which peers are dialled; empty = the system chooses.")
 
@@ -35,6 +39,7 @@ class DeliverySettings:
         (),
         'Static routes, "domain target[, target]": a name, .name (all below it) or ALL, then host[:port].',
     )
+    interface: str = option("", "Name of the interface from which next hops are dialled, in place of its address.")
     interface_ip: str = option("", "Local address from which next hops are dialled; empty = the system chooses.")
     nameservers: tuple[str, ...] = option((), "DNS servers; empty = those of the system.")
     tls: str = option("may", "TLS towards next hops: no, may (when offered) or must.", choices=("no", "may", "must"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from pratique.telemetry.counters import Counters
 from pratique.telemetry.events import Event, Fault, Note
 from pratique.telemetry.json_log import JsonFormat
+from pratique.telemetry.settings import LogSettings
 from pratique.telemetry.sink import KEEP_FILES, ROLLOVER_BYTES, LogFile
 
 QUEUED_EVENTS_MAX = 100_000  # about 50 MB: a ticker that stalls cannot fill the memory
@@ -128,6 +129,12 @@ class MailLog:
         self._flush(0)
         for _, file in self._outputs:
             file.close()
+
+    def use(self, settings: LogSettings) -> None:
+        """Size and number of the files, and whether Debug lines are written, from now on."""
+        self._debug = settings.debug
+        for _, file in self._outputs:
+            file.use(settings)
 
     def roll_over(self) -> None:
         """What is queued is written first; then each file gets its dated name and a new one begins. Raises OSError."""

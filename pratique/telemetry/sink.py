@@ -16,6 +16,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pratique.telemetry.settings import LogSettings
+
 ROLLOVER_BYTES = 104_857_600  # 100 MiB: 20 s of a gateway at full load, a month of a small one
 KEEP_FILES = 10  # rolled files kept beside the current one: a log takes 1.1 GiB at most
 FILE_MODE = 0o640  # the operators' group may read; addresses and subjects are nobody else's business
@@ -55,6 +57,11 @@ class LogFile:
             self._why = str(error)
             return False
         return True
+
+    def use(self, settings: LogSettings) -> None:
+        """From the next line on."""
+        self._rollover_bytes = settings.rollover_bytes
+        self._keep_files = settings.keep_files
 
     def roll_over(self, now_ms: int) -> None:
         """Now, whatever its size. Raises OSError."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pratique.config.reading import Problem, line_of, load, loads
+from pratique.config.reading import Problem, line_in, load, loads
 from tests.config.declared import FULL, Host, Limits, Listener, Net, Settings, Tls
 
 GOOD = """\
@@ -190,13 +190,13 @@ def test_required_values_of_every_kind_have_a_stand_in() -> None:
     assert len(found) == 6
 
 
-def test_line_of_serves_the_checks_of_roles(tmp_path: Path) -> None:
+def test_line_in_serves_the_checks_of_roles(tmp_path: Path) -> None:
     path = tmp_path / "pratique.toml"
     path.write_text(GOOD)
-    assert line_of(path, "listeners.1.limits.seconds") == 18
-    assert line_of(path, "net.smtproutes") == 3
+    assert line_in(path.read_text(), "listeners.1.limits.seconds") == 18
+    assert line_in(path.read_text(), "net.smtproutes") == 3
     path.write_text("broken")
-    assert line_of(path, "net") == 0
+    assert line_in(path.read_text(), "net") == 0
 
 
 def test_problem_reads_as_a_compiler_s_message() -> None:

@@ -1,10 +1,12 @@
 """The configuration as a whole: every option says what it is for, in every section of both roles."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 import pytest
 
+from pratique.config import describe
 from pratique.front.options import GatewayOptions, ManagerOptions
 
 
@@ -25,4 +27,11 @@ def test_every_option_is_documented(kind: type) -> None:
 
 def test_the_roles_share_what_is_common() -> None:
     shared = {f.name for f in fields(GatewayOptions)} & {f.name for f in fields(ManagerOptions)}
-    assert shared == {"appliance", "cpq", "web", "ssh", "store", "log", "alerts"}
+    assert shared == {"appliance", "interfaces", "cpq", "web", "ssh", "store", "log", "alerts"}
+
+
+@pytest.mark.parametrize("kind", [GatewayOptions, ManagerOptions])
+def test_the_configuration_holds_no_secret(kind: type) -> None:
+    """It is shown, compared, kept in a history and put into the audit: an option with a secret needs a mask first."""
+    named = re.compile(r"pass|secret|token|credential|(?:^|_)key$|(?:^|_)pin$")
+    assert [row.key for row in describe(kind) if named.search(row.key.rpartition(".")[2])] == []

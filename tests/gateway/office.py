@@ -73,7 +73,9 @@ class Office:
         self.mine, self.managers = Known(directory / "mine", self.node), Known(directory / "manager", self.other)
         self.engine = Engine() if how.pop("virus", False) else None
         self.content = Content(scan_bytes_max=1 << 20)
-        listener = Listener(**{"recipients": EVERYONE, "reverse_dns": False, **how.pop("listener", {})})
+        listener = Listener(
+            **{"recipients": EVERYONE, "interface": "Data 1", "reverse_dns": False, **how.pop("listener", {})}
+        )
         policy = how.pop("policy", None) or PolicySettings(filters=filters)
         delivery = DeliverySettings(smtproutes=("ALL 192.0.2.25:25",), idle_seconds=0.0, **how.pop("delivery", {}))
         settings = GatewaySettings(listeners=(listener,), policy=policy, **how)

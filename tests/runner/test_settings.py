@@ -14,6 +14,6 @@ def test_every_option_says_what_it_is_for(settings: type) -> None:
 
 
 def test_defaults_are_those_of_the_contract() -> None:
-    assert (CpqSettings().port, CpqSettings().interface) == (7025, "Management")
+    assert (CpqSettings().port, CpqSettings().address) == (7025, "0.0.0.0")
     delivery = DeliverySettings()
     assert (delivery.idle_seconds, delivery.tls, delivery.hops_max) == (5.0, "may", 100)

@@ -15,7 +15,8 @@ class Permission(StrEnum):
     VIEW = "view"  # search and read held messages of the quarantines that the person may see
     PROCESS = "process"  # release, delete, delay, move: in those quarantines
     COPY = "copy"  # send a copy of a held message elsewhere
-    CONFIGURE = "configure"  # make, change and drop quarantines
+    CONFIGURE = "configure"  # make, change and drop quarantines; stage and commit changes of the configuration
+    SETTINGS = "settings"  # read the configuration
     STATUS = "status"  # counters, links, queue
     QUEUE = "queue"  # a gateway's own copies: deliver or give up
     LOGS = "logs"  # read the logs: subjects and addresses of all mail, whatever quarantine it is in
@@ -24,15 +25,16 @@ class Permission(StrEnum):
 
 
 _REVIEWER = frozenset({Permission.VIEW, Permission.PROCESS, Permission.OWN})
+_OPERATOR = frozenset({Permission.STATUS, Permission.QUEUE, Permission.LOGS, Permission.SETTINGS})
 _ALL = frozenset(Permission)
 
 ROLES: dict[str, frozenset[Permission]] = {
     "administrator": _ALL,
-    "email-administrator": _REVIEWER | {Permission.CONFIGURE, Permission.STATUS, Permission.QUEUE, Permission.LOGS},
-    "operator": _REVIEWER | {Permission.STATUS, Permission.QUEUE, Permission.LOGS},
+    "email-administrator": _REVIEWER | _OPERATOR | {Permission.CONFIGURE},
+    "operator": _REVIEWER | _OPERATOR,
     "guest": _REVIEWER,
     "helpdesk": _REVIEWER,
-    "read-only-operator": _REVIEWER | {Permission.STATUS, Permission.LOGS},
+    "read-only-operator": _REVIEWER | {Permission.STATUS, Permission.LOGS, Permission.SETTINGS},
     "technician": frozenset({Permission.STATUS, Permission.OWN}),
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pratique.console.access.roles import Permission, Person, may, visible
+from pratique.console.commands.staging import Configuration
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
@@ -317,6 +318,7 @@ class Desk:
     alerts: AlertSender | None = None  # None: the appliance does not run
     machine: Machine | None = None  # None: the appliance does not run
     components: Callable[[], tuple[Component, ...]] = tuple  # none of an appliance that does not run
+    configuration: Configuration | None = None  # None: the appliance does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 
     def running(self) -> Meters:
@@ -324,6 +326,12 @@ class Desk:
         if self.meters is None:
             raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
         return self.meters
+
+    def configured(self) -> Configuration:
+        """Raises CommandRefused when the appliance does not run."""
+        if self.configuration is None:
+            raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+        return self.configuration
 
     def quarantines(self, person: Person) -> dict[str, Quarantine]:
         """Those that the person may see, by name."""

@@ -18,7 +18,7 @@ from pratique.console.commands.desk import Desk
 from pratique.console.ssh.keyboard import Interrupted, Keyboard
 from pratique.console.ssh.limits import IDLE_SECONDS, LINES_AHEAD_MAX
 from pratique.console.ssh.talk import SshTalk, within
-from pratique.console.verbs.line import run_line
+from pratique.console.verbs.line import reminder, run_line
 from pratique.console.verbs.verb import FAILED, usable
 from pratique.mail.text import screen_text
 
@@ -124,6 +124,8 @@ class Session(asyncssh.SSHServerSession[str]):
         desk, status = self._guest.desk, 0
         if self._terminal:
             self.write(f"Pratique {desk.role} {desk.version}. `help` lists the commands, `exit` ends.\n")
+            if told := await reminder(desk, self._guest.who):
+                self.write(f"{told}\n")
         while not self._left:
             try:
                 line = await self._prompted(f"{desk.name}> ")

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from pratique.console.access.roles import Person
 from pratique.console.access.signin import SignInRefused
-from pratique.console.commands.desk import Desk
-from pratique.console.verbs.verb import FAILED, MISUSED, Talk, Usage, Withdrawn, commands_of, perform
+from pratique.console.commands.configuration import has_changes
+from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.console.verbs.verb import FAILED, MISUSED, NoAnswer, Talk, Usage, Withdrawn, commands_of, perform
 from pratique.telemetry import events as log
 
 ENDING = ("exit", "quit")
+REMINDER = "You have changes that are not committed; `showchanges` shows them."
+UNCOMMITTED = """You have changes that are not committed; they stay staged for you, and are not in force.
+Are you sure you want to exit?"""
 LINE_CHARS_MAX = 16_384  # a few hundred MIDs in one command
 
 
@@ -35,7 +39,9 @@ async def run_line(desk: Desk, who: Callable[[], Person], line: str, talk: Talk)
     status = 0
     for words in commands:
         if words[0].lower() in ENDING:
-            return Outcome(status, ended=True)
+            if await _may_leave(desk, who, talk):
+                return Outcome(status, ended=True)
+            continue
         try:
             done = await _one(desk, who(), words, talk)
         except SignInRefused:
@@ -43,6 +49,25 @@ async def run_line(desk: Desk, who: Callable[[], Person], line: str, talk: Talk)
             return Outcome(status or FAILED, ended=True)
         status = status or done
     return Outcome(status)
+
+
+async def reminder(desk: Desk, who: Callable[[], Person]) -> str:
+    """What somebody who signs in is told of his changes, "" = he has none."""
+    try:
+        return REMINDER if await has_changes(desk, who()) else ""
+    except (SignInRefused, CommandRefused, OSError):
+        return ""
+
+
+async def _may_leave(desk: Desk, who: Callable[[], Person], talk: Talk) -> bool:
+    """Nobody leaves changes uncommitted without having heard of it."""
+    try:
+        answer = await talk.ask(UNCOMMITTED, "Y") if await reminder(desk, who) else "y"
+    except NoAnswer:
+        return True
+    except Withdrawn:
+        return False
+    return (answer or "y").lower() in ("y", "yes")
 
 
 async def _one(desk: Desk, person: Person, words: list[str], talk: Talk) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pratique.config.level import MACHINE, Level
 from pratique.console.access.roles import Permission, Person, may
 from pratique.console.commands.desk import CommandRefused, Desk
 
@@ -84,13 +85,15 @@ class Talk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`words` are those behind the verb, options taken out: `json` was among them."""
+    """`words` are those behind the verb, options taken out: `json` was among them. `level`: whose configuration is
+    shown and changed."""
 
     desk: Desk
     person: Person
     words: tuple[str, ...]
     json: bool
     talk: Talk
+    level: Level = MACHINE
 
     async def word(self, number: int, question: str, default: str = "") -> str:
         """The word at `number`, or the answer to the question: every dialogue takes its answers as words as well."""

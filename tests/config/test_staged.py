@@ -1,0 +1,35 @@
+"""What is staged: one file for each person and level, wherever the name would like to lead."""
+
+from pathlib import Path
+
+import pytest
+
+from pratique.config.staged import Staged, StagedFiles
+
+TEXT = Staged("base = 1\n", "base = 2\n")
+
+
+@pytest.mark.parametrize("who", ["admin", "local:root", "../../etc/passwd", "a/b", "..", "é", "a@group x", ""])
+def test_a_name_is_a_file_of_the_directory_and_of_nobody_else(who: str, tmp_path: Path) -> None:
+    files = StagedFiles(tmp_path / "staged")
+    files.put(who, TEXT)
+    files.put("other", Staged("", "x"))
+    assert files.get(who) == TEXT
+    assert len(list((tmp_path / "staged").iterdir())) == 2
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.parent != tmp_path / "staged"] == []
+    assert files.drop(who) and not files.drop(who)
+    assert files.get(who) is None and files.get("other") is not None
+
+
+def test_levels_do_not_meet(tmp_path: Path) -> None:
+    machine, group = StagedFiles(tmp_path), StagedFiles(tmp_path, "group x")
+    machine.put("a", TEXT)
+    assert group.get("a") is None and machine.get("a@group x") is None
+    group.put("a", Staged("", "y"))
+    assert machine.get("a") == TEXT and machine.get("a@group x") is None
+
+
+def test_a_file_that_is_none_of_ours_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(ValueError, match="clearchanges"):
+        StagedFiles(tmp_path).get("a")
