@@ -140,8 +140,8 @@ class Faces:
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
-        from pratique.front.machine import RunningMachine
         from pratique.front.configuration import KeptConfiguration
+        from pratique.front.machine import RunningMachine
         from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance

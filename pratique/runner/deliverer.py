@@ -215,10 +215,12 @@ class Deliverer:
         self._serve()
         return len({job.mid for job in jobs})
 
-    def use(self, routes: Routes, settings: DeliverySettings) -> None:
-        """Route and deliver so from the next connection on; shares and name servers stay as they were."""
+    def use(self, routes: Routes, settings: DeliverySettings | None = None) -> None:
+        """Route and, with `settings`, deliver so from the next connection on; shares and name servers stay as they
+        were."""
         self._routes = routes
-        self.settings = settings
+        if settings is not None:
+            self.settings = settings
 
     # --- connections
     def _serve(self) -> None:
