@@ -1,5 +1,5 @@
 """An appliance's keys: the certificate of the quarantine port, the release-signing key, the web certificate, and the
-host keys of its SSH face.
+host keys of its SSH face, and the key that it signs in with on others.
 
 Files lie under `keys/` with mode 0600. The quarantine certificate is self-signed, CA:FALSE, used for nothing else;
 peers pin it (docs/cpq.md, connection). The signing key (Ed25519) signs release certificates; only a manager has one.
@@ -54,6 +54,10 @@ class Keys:
         """Ed25519, RSA."""
         return self.directory / "ssh_host_ed25519.key", self.directory / "ssh_host_rsa.key"
 
+    @property
+    def ssh_client_key(self) -> Path:
+        return self.directory / "ssh_client_ed25519.key"
+
 
 def new_serial(random_bytes: bytes) -> str:
     """Twenty characters from ten random bytes, as the mail log's header and XQHELLO want them."""
@@ -84,6 +88,26 @@ def create_host_keys(keys: Keys) -> tuple[Path, Path]:
         private = rsa.generate_private_key(public_exponent=65_537, key_size=SSH_RSA_BITS)
         _write(common, private.private_bytes(*_PEM_PRIVATE), 0o600)
     return modern, common
+
+
+def create_client_key(keys: Keys) -> Path:
+    """Make the key with which we sign in on other appliances, mode 0600, unless it is there: peers have noted its
+    public half. Raises OSError."""
+    if not keys.ssh_client_key.exists():
+        private = ed25519.Ed25519PrivateKey.generate()
+        _write(keys.ssh_client_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
+    return keys.ssh_client_key
+
+
+def public_ssh_key(path: Path) -> str:
+    """ "ssh-ed25519 AAAA…" of the private Ed25519 key in a file, "" when there is none. Raises OSError, ValueError."""
+    if not path.exists():
+        return ""
+    private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(private, ed25519.Ed25519PrivateKey):
+        raise ValueError(f"{path.name} is not an Ed25519 key")
+    public = private.public_key()
+    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode("ascii")
 
 
 _PEM_PRIVATE = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
