@@ -153,6 +153,9 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     finally:
         os.close(descriptor)
     path.chmod(mode)
+    if os.geteuid() == 0:  # a key that root makes for an appliance of another user is that user's
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def fingerprint(der: bytes) -> str:

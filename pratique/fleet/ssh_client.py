@@ -11,11 +11,27 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import asyncssh
+
+from pratique.fleet.ssh_faults import CURES, Kind, SshFault
+
+__all__ = [
+    "CURES",
+    "ByKey",
+    "ByPassword",
+    "Kind",
+    "Line",
+    "Said",
+    "SshFault",
+    "Target",
+    "connected",
+    "fingerprint_of",
+    "host_key_of",
+    "run",
+]
 
 DEADLINE_SECONDS = 15.0  # one connection with its sign-in, and again one command: a busy appliance needs one or two
 OUTPUT_BYTES_MAX = 262_144  # of both streams of one command; an enrolment is about 2 KiB
@@ -25,52 +41,6 @@ KEY_ALGORITHM = "ssh-ed25519"  # the only kind of host key that is pinned, and o
 KEX = ("mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org")
 CIPHERS = ("chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr")
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
-
-
-class Kind(StrEnum):
-    """What went wrong, in the words that metrics and JSON have for it."""
-
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    NOT_SSH = "not-ssh"
-    ALGORITHMS = "no-common-algorithm"
-    HOST_KEY = "host-key-changed"
-    REFUSED = "sign-in-refused"
-    CLOSED = "connection-closed"
-    OUTPUT = "too-much-output"
-    COMMAND = "command-failed"
-    KEY_FILE = "own-key"
-
-
-CURES = {
-    Kind.UNREACHABLE: "Check that it runs, its ssh.address and ssh.port, the route and the firewall (SSH's port, 22 or "
-    "2222)",
-    Kind.TIMEOUT: "Check the route, the firewall, and the load of that appliance",
-    Kind.NOT_SSH: "Give the port of its command line (ssh.port), which is not the quarantine port",
-    Kind.ALGORITHMS: "Allow there key exchange curve25519-sha256, cipher aes256-ctr or better, and an Ed25519 host key",
-    Kind.HOST_KEY: "If its keys were made anew, pair again and compare the fingerprint; if not, another machine "
-    "answers at this address",
-    Kind.REFUSED: "Check name, pass phrase and code, or pair again when a key was used; after several failures wait a "
-    "minute",
-    Kind.CLOSED: "See that appliance's log: too many connections, a firewall, or hardened SSH settings end it early",
-    Kind.OUTPUT: "See that the address is that of the appliance and its version is ours",
-    Kind.COMMAND: "See that appliance's log, and that its version is ours",
-    Kind.KEY_FILE: "Put keys/ssh_client_ed25519.key back from the backup, or remove it and pair again",
-}
-
-
-class SshFault(Exception):
-    """Why a command was not run, or not to its end. The text is for the log and for administrators."""
-
-    def __init__(self, kind: Kind, why: str, *, presented: str = "") -> None:
-        super().__init__(why)
-        self.kind = kind
-        self.why = why
-        self.presented = presented  # the host key that was shown, for HOST_KEY
-
-    @property
-    def cure(self) -> str:
-        return CURES[self.kind]
 
 
 @dataclass(frozen=True, slots=True)

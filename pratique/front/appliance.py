@@ -15,6 +15,7 @@ from pratique.checks.interface import Engines, VirusEngine
 from pratique.checks.room import WorkerRoom
 from pratique.checks.virus import YaraEngine
 from pratique.checks.yara_rules import compile_rules
+from pratique.fleet.command_client import ask_place
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
@@ -283,7 +284,13 @@ def virus_engines(
 
 
 def _manager(options: ManagerOptions, services: Services, keys: Keys, trust: Trust) -> Manager:
-    parts = ManagerParts(settings=options.manager, cpq=options.cpq, trust=trust, signing_key=load_signing_key(keys))
+    parts = ManagerParts(
+        settings=options.manager,
+        cpq=options.cpq,
+        trust=trust,
+        signing_key=load_signing_key(keys),
+        ask=lambda peer: ask_place(peer, keys.ssh_client_key),
+    )
     return Manager(services, parts)
 
 

@@ -108,6 +108,7 @@ class Faces:
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
+        from pratique.front.fleet import RunningFleet
         from pratique.front.queues import GatewayQueues, ManagerQueues
 
         appliance = self._appliance
@@ -124,6 +125,7 @@ class Faces:
             queues=ManagerQueues(role) if isinstance(role, Manager) else GatewayQueues(role),
             meters=appliance.meters,
             archive=FileArchive(appliance.directory),
+            fleet=RunningFleet(appliance),
         )
 
     def _sign_in(self) -> "SignIn":

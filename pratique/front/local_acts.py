@@ -14,7 +14,7 @@ from pratique.console.commands import decide, details, doubt, search, status, us
 from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
-from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
+from pratique.fleet.peers import ACTIONS, EnrolRefused, add_peer, change_peer
 from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
 from pratique.runner.cpq_server import WATERMARK

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pratique.delivery.custody import Event
-from pratique.delivery.routes import RELEASE_HOST, RouteError, parse_hop
+from pratique.delivery.routes import RELEASE_HOST
 from pratique.manager.expire import Expirer
 from pratique.manager.overflow import Pool
+from pratique.manager.places import Ask, Places
 from pratique.manager.receive import Reception
 from pratique.manager.release import Actor, Decided, Releaser
 from pratique.manager.settings import ManagerSettings
@@ -41,6 +42,7 @@ class Parts:
     cpq: CpqSettings
     trust: Trusts
     signing_key: Ed25519PrivateKey
+    ask: Ask | None = None  # how a gateway is asked where it takes released mail
 
 
 class Manager:
@@ -73,6 +75,7 @@ class Manager:
             wrong_clocks=lambda: self.reception.wrong_clocks,
         )
         self.sweeper = Sweeper(services, shadow_ms=SHADOW_MS)
+        self.places = Places(services, parts.ask)
         self.links: dict[str, Link] = {}
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
@@ -91,6 +94,7 @@ class Manager:
         self.services.tasks.spawn(self._cancelled_before(), "cancelled releases")
         self.services.tasks.spawn(self.expirer.run(), "scheduled exits")
         self.services.tasks.spawn(self.sweeper.run(), "sweeper")
+        self.services.tasks.spawn(self.places.run(), "command client")
 
     async def stop(self) -> None:
         for server in self._servers:
@@ -162,8 +166,9 @@ class Manager:
             role="manager",
             settings=self.parts.cpq,
             trust=self.parts.trust,
-            endpoint=release_endpoint,
+            endpoint=self.places.endpoint,
             moved=self._moved,
+            readiness=lambda ready: self.places.reached(serial, ready),
             set_back=self._set_back,
         )
 
@@ -336,14 +341,3 @@ class Manager:
     def suspend_quarantine(self, name: str, *, suspended: bool) -> None:
         known = self.reception.quarantines[name]
         self.reception.quarantines[name] = replace(known, suspended=suspended)
-
-
-def release_endpoint(peer: Peer) -> tuple[str, int]:
-    """Where a gateway takes releases: what it announced at its last hello, else what its enrolment says."""
-    try:
-        hop = parse_hop(peer.endpoint)
-    except RouteError:
-        return peer.host, peer.port
-    if hop.host in ("0.0.0.0", "::"):
-        return peer.host, hop.port
-    return hop.host, hop.port

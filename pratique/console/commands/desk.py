@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pratique.console.access.roles import Permission, Person, may, visible
+from pratique.fleet.enrolment import Enrolment
+from pratique.fleet.place import Place
+from pratique.manager.places import Asked
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
@@ -33,6 +36,7 @@ __all__ = [
     "Command",
     "CommandRefused",
     "Desk",
+    "Fleet",
     "Gauges",
     "HostCounts",
     "LinkState",
@@ -251,6 +255,30 @@ class Archive(Protocol):
         ...
 
 
+class Fleet(Protocol):
+    """The running appliance among those that it is enrolled with."""
+
+    def place(self) -> Place:
+        """Where our quarantine port takes mail."""
+        ...
+
+    def enrolment(self) -> Enrolment:
+        """What a peer must know of us; makes our key for SSH when it is missing. Raises OSError, ValueError."""
+        ...
+
+    def changed(self) -> None:
+        """Peers were added, changed or taken away; it is in the store already."""
+        ...
+
+    def asked(self, serial: str) -> Asked | None:
+        """Manager: what this gateway said over SSH of where it takes mail; None: it is not asked."""
+        ...
+
+    async def ask(self, serial: str) -> Asked | None:
+        """The same, asked anew now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -266,6 +294,7 @@ class Desk:
     queues: Queues = NoQueues()
     meters: Meters | None = None  # None: the appliance does not run
     archive: Archive | None = None
+    fleet: Fleet | None = None  # None: the appliance does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 
     def running(self) -> Meters:
@@ -273,6 +302,12 @@ class Desk:
         if self.meters is None:
             raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
         return self.meters
+
+    def paired(self) -> Fleet:
+        """Raises CommandRefused when it does not run."""
+        if self.fleet is None:
+            raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+        return self.fleet
 
     def quarantines(self, person: Person) -> dict[str, Quarantine]:
         """Those that the person may see, by name."""
