@@ -3,6 +3,7 @@
 `pratique enroll DIR --show` prints ours; `pratique enroll DIR FILE` adds the peer of that file.
 """
 
+import base64
 import json
 import re
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ from pratique.store.records import Peer
 
 FORMAT = 1
 _SERIAL = re.compile(rf"[0-9A-Za-z]{{{SERIAL_CHARS}}}\Z")
-_HOST = re.compile(r"[0-9A-Za-z._:-]{1,255}\Z")  # a name, or an address of either kind
+HOST = re.compile(r"[0-9A-Za-z._:-]{1,255}\Z")  # a name, or an address of either kind
 _SSH_KEY = re.compile(r"(?:ssh-ed25519 [0-9A-Za-z+/]{68})?\Z")  # base64 of name, length and 32 octets
 _SIGN_KEY = re.compile(r"(?:[0-9A-Za-z+/]{43}=)?\Z")  # base64 of 32 octets; a gateway has none
 FILE_BYTES_MAX = 65_536  # an enrolment is about 1.5 KiB
+
+
+TOKEN = "pratique-enrolment:"  # noqa: S105 - how the one word begins
 
 
 class EnrolmentError(ValueError):
@@ -41,6 +45,11 @@ class Enrolment:
     def to_json(self) -> str:
         fields = {"pratique_enrolment": FORMAT} | {n: getattr(self, n) for n in self.__slots__}
         return json.dumps(fields, indent=2) + "\n"
+
+    def to_token(self) -> str:
+        """The same in one word, to be pasted into a dialogue or sent as an argument."""
+        fields = {"pratique_enrolment": FORMAT} | {n: getattr(self, n) for n in self.__slots__}
+        return TOKEN + base64.urlsafe_b64encode(json.dumps(fields, separators=(",", ":")).encode()).decode()
 
     def as_peer(self) -> Peer:
         return Peer(
@@ -70,7 +79,7 @@ def read_enrolment(text: str, *, own_role: str) -> Enrolment:
     texts = [getattr(found, n) for n in Enrolment.__slots__ if n not in ("port", "ssh_port")]
     if not all(isinstance(v, str) for v in texts) or any(type(port) is not int for port in ports):  # True is no port
         raise EnrolmentError("a field of the enrolment has the wrong type; make the file anew")
-    if not (found.name.isprintable() and found.name and _HOST.match(found.host)):
+    if not (found.name.isprintable() and found.name and HOST.match(found.host)):
         raise EnrolmentError("name or host of the enrolment is not valid; make the file anew")
     wanted = "manager" if own_role == "gateway" else "gateway"
     if found.role != wanted:
@@ -98,7 +107,7 @@ def _check_ssh(found: Enrolment) -> None:
     keys = (found.ssh_host_key, found.ssh_client_key)
     if not all(_SSH_KEY.match(key) for key in keys):
         raise EnrolmentError("an SSH key of the enrolment is not an Ed25519 key; make the file anew")
-    if not (0 <= found.ssh_port < 65536 and (not found.ssh_host or _HOST.match(found.ssh_host))):
+    if not (0 <= found.ssh_port < 65536 and (not found.ssh_host or HOST.match(found.ssh_host))):
         raise EnrolmentError("the SSH address or port of the enrolment is not valid; make the file anew")
     if len({bool(found.ssh_host), bool(found.ssh_port), bool(found.ssh_host_key)}) != 1:
         raise EnrolmentError("address, port and host key of SSH go together; make the file anew")
@@ -107,6 +116,8 @@ def _check_ssh(found: Enrolment) -> None:
 def _object(text: str) -> dict[str, Any]:
     if len(text) > FILE_BYTES_MAX:
         raise EnrolmentError("the file is too large to be an enrolment")
+    if text.strip().startswith(TOKEN):
+        text = _untoken(text.strip().removeprefix(TOKEN))
     try:
         fields = json.loads(text)
     except ValueError as error:
@@ -114,3 +125,10 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(fields, dict) or fields.get("pratique_enrolment") != FORMAT:
         raise EnrolmentError("not an enrolment of this version; give the output of `pratique enroll DIR --show`")
     return fields
+
+
+def _untoken(text: str) -> str:
+    try:
+        return base64.b64decode(text, altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise EnrolmentError("the word is cut short or was changed; copy it whole") from error

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pratique import __version__
@@ -32,6 +32,7 @@ from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.quarantine.kinds import SYSTEM_MADE
+from pratique.runner.ready import Alone, Level
 from pratique.runner.services import Numbers, Services
 from pratique.runner.space import SpaceWatch
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
@@ -67,6 +68,7 @@ class Appliance:
     store: SqliteStore
     closers: list[Callable[[], None]]
     meters: RunningMeters
+    level: Level = field(default_factory=Alone)  # of a cluster, at which the quarantine service is switched on
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
 
     async def start(self) -> None:

@@ -211,7 +211,25 @@ def check_links(health: dict[str, Any], own: str) -> list[Check]:
         else:
             state = "up" if link["up"] else "not needed yet"
             checks.append(Check(name, State.OK, f"{state}, {link['waiting']} transfers wait", required=False))
+        checks += check_command_client(link)
     return checks
+
+
+def check_command_client(link: dict[str, Any]) -> list[Check]:
+    """Of a manager: does the gateway say over SSH where it takes released mail?"""
+    asked, name = link.get("asked"), f"command client {link['peer']}"
+    if asked is None:
+        return []
+    if asked["kind"]:
+        found = f"{asked['kind']}: {asked['why']}; releases go where the gateway announced last"
+        return [Check(name, State.FAILED, found, asked["cure"], required=False)]
+    place = asked["place"]
+    if place is None:
+        return [Check(name, State.SKIPPED, "not asked yet", required=False)]
+    if place["suspended"] or not place["listening"]:
+        found = f"it takes no released mail now: {place['suspended'] or 'its quarantine port does not listen'}"
+        return [Check(name, State.FAILED, found, "on the gateway: `resume`, or see its log", required=False)]
+    return [Check(name, State.OK, f"releases go to {place['host']}:{place['port']}", required=False)]
 
 
 # --- our own ports ----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pratique.manager.overflow import Pool
 from pratique.manager.places import Ask, Places
 from pratique.manager.receive import Reception
 from pratique.manager.release import Actor, Decided, Releaser
-from pratique.manager.settings import ManagerSettings
+from pratique.manager.settings import ManagerSettings, alternate_of
 from pratique.net.listener import listen
 from pratique.quarantine.lifecycle import Cause, Exit, Mark
 from pratique.runner.cpq_parts import Trusts
@@ -184,8 +184,9 @@ class Manager:
 
     async def _to_alternate(self, mid: int, cid: str) -> None:
         """A gateway that was asked already is not asked again by itself: whatever it refused, it would refuse anew."""
-        alternate, view = self.parts.settings.alternate_release_gateway, self.services.store.view
-        why = "there is none; set manager.alternate_release_gateway"
+        view = self.services.store.view
+        alternate = alternate_of(view, self.parts.settings.alternate_release_gateway)
+        why = "there is none; `applianceconfig alternate SERIAL` names one"
         transfer = view.release_of(mid)
         asked = transfer is not None and alternate in (transfer.peer, *view.cancelled_targets(cid, transfer.hop))
         if alternate and asked:

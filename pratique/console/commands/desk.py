@@ -20,6 +20,7 @@ from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.giving_up import Ended
+from pratique.runner.ready import Readiness
 from pratique.runner.suspension import Suspension
 from pratique.store.interface import Store
 from pratique.store.moves import StoreFailed
@@ -32,6 +33,7 @@ __all__ = [
     "COMMANDS",
     "Acts",
     "Archive",
+    "Asked",
     "Clock",
     "Command",
     "CommandRefused",
@@ -111,6 +113,7 @@ class LinkState:
     address: str = ""  # and where it went, host:port
     last_5xx: str = ""
     counts: HostCounts = HostCounts()
+    asked: Asked | None = None  # manager: what this gateway said over SSH; None: it is not asked
 
 
 class Acts(Protocol):
@@ -266,6 +269,16 @@ class Fleet(Protocol):
         """What a peer must know of us; makes our key for SSH when it is missing. Raises OSError, ValueError."""
         ...
 
+    @property
+    def client_key(self) -> Path:
+        """Our private key for SSH; `enrolment` makes it."""
+        ...
+
+    @property
+    def configured_alternate(self) -> str:
+        """Manager: the serial in the configuration of the gateway that takes what another has cancelled."""
+        ...
+
     def changed(self) -> None:
         """Peers were added, changed or taken away; it is in the store already."""
         ...
@@ -276,6 +289,14 @@ class Fleet(Protocol):
 
     async def ask(self, serial: str) -> Asked | None:
         """The same, asked anew now."""
+        ...
+
+    async def probe(self, serial: str, place: tuple[str, int]) -> str:
+        """Dial a peer's quarantine port: banner, TLS with both certificates. "", or what is wrong."""
+        ...
+
+    async def readiness(self) -> tuple[Readiness, ...]:
+        """Gateway: what is so between us and the manager, asked over the quarantine port."""
         ...
 
 
