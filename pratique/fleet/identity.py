@@ -79,15 +79,26 @@ def create(directory: Path, *, name: str, serial: str, addresses: tuple[str, ...
 
 
 def create_host_keys(keys: Keys) -> tuple[Path, Path]:
-    """Make the SSH host keys that are not there, mode 0600. A key that is new makes every client ask, so none is ever
-    replaced. Takes some tenths of a second. Raises OSError."""
+    """Make the SSH host keys that are not there, mode 0600, each with its public half beside it. A key that is new
+    makes every client ask, so none is ever replaced. Takes some tenths of a second. Raises OSError, ValueError."""
     modern, common = keys.ssh_host_keys
     if not modern.exists():
         _write(modern, ed25519.Ed25519PrivateKey.generate().private_bytes(*_PEM_PRIVATE), 0o600)
     if not common.exists():
         private = rsa.generate_private_key(public_exponent=65_537, key_size=SSH_RSA_BITS)
         _write(common, private.private_bytes(*_PEM_PRIVATE), 0o600)
+    for path in (modern, common):
+        _write_public(path)
     return modern, common
+
+
+def _write_public(path: Path) -> None:
+    """Beside a host key, for whoever compares its fingerprint: ssh-keygen does not read our form of the private one."""
+    public = path.with_name(f"{path.name}.pub")
+    private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    line = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH) + b"\n"
+    if not public.exists() or public.read_bytes() != line:
+        _write(public, line, 0o644)
 
 
 def create_client_key(keys: Keys) -> Path:

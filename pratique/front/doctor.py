@@ -72,6 +72,8 @@ async def examine(directory: Path) -> list[Check]:
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
     if told is not None and options.appliance.role == "gateway":
+        if peers:
+            checks += await check_readiness(patient)
         checks += await _canary(patient, told.health)
     if not peers and store.state is State.OK:
         checks.append(nobody_enrolled(patient))
@@ -100,6 +102,7 @@ def check_keys(patient: Patient) -> Check:
     if missing:
         cure = "restore the keys directory from the backup: peers know this appliance by them"
         return Check("keys", State.FAILED, f"missing: {', '.join(missing)}", cure)
+    secret += [path for path in (keys.ssh_client_key, *keys.ssh_host_keys) if path.is_file()]
     loose = [path.name for path in secret if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     if loose:
         cure = f"chmod 600 {' '.join(str(keys.directory / name) for name in loose)}"
@@ -186,6 +189,18 @@ async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:
     if why:
         return [Check(name, State.FAILED, f"MID {mid}: {why} ({seconds:.1f} s)", cure)]
     return [Check(name, State.OK, f"MID {mid} was held, released, came back and was discarded, in {seconds:.2f} s")]
+
+
+async def check_readiness(patient: Patient) -> list[Check]:
+    """What a running gateway and its manager find of the way between them, as the verb `readiness` shows it."""
+    try:
+        found = await ask(patient.directory, "readiness")
+    except (LocalRefused, StoreFailed, OSError, ValueError):
+        return []  # it does not run: the check of its port says so
+    states = {True: State.OK, False: State.FAILED, None: State.SKIPPED}
+    return [
+        Check(f"readiness {one['name']}", states[one["ok"]], one["found"], one["cure"], required=False) for one in found
+    ]
 
 
 def check_space(health: dict[str, Any]) -> Check:

@@ -125,6 +125,7 @@ class Manager:
             self.cpq.drop_all()
         for link in self.links.values():
             link.renew() if renewed else link.hello_again()
+        self.places.peers_changed()
         self._recover()
 
     def _recover(self) -> None:

@@ -73,9 +73,10 @@ class Places:
         known = self._known.get(serial, Asked())
         return replace(known, used=known.place is not None and self._holds(known, peer))
 
-    def forget(self, serial: str) -> None:
-        """It is enrolled anew, or not any more."""
-        self._known.pop(serial, None)
+    def peers_changed(self) -> None:
+        """Enrolments are others now: everybody is asked anew, and what was known of who is gone is forgotten."""
+        there = {peer.serial for peer in self._services.store.view.peers() if can_be_asked(peer)}
+        self._known = {serial: replace(known, tried_ms=0) for serial, known in self._known.items() if serial in there}
         self._wake.set()
 
     # --- asking

@@ -9,6 +9,9 @@ from pratique.console.commands.desk import LinkState
 from pratique.console.commands.metrics import Measured
 from pratique.console.commands.status import Health
 from pratique.console.rest.metrics import Numbers
+from pratique.fleet.place import Place
+from pratique.manager.places import Asked
+from tests.conformance.samples import SampleClock
 from tests.docs.pages import OPERATE, blocks_of, text_of
 
 PAGE = OPERATE / "monitoring.md"
@@ -18,12 +21,15 @@ _NAME = re.compile(r"\bpratique_\w+")
 
 class AnyDesk:
     name, role, version = "a", "gateway", "1"
+    clock = SampleClock()
 
 
 def exported() -> set[str]:
     """Every sample that an appliance can show."""
     counters = {"last_canary_ok": 1.0, "last_canary_seconds": 1.0, "clock_ahead_ms.S": 1.0}
-    links = (LinkState("the.cpq.host", "p", "S", True, "", 0, 0),)
+    place = Place("gateway", "S", "p", "Management", "192.0.2.1", 7025, True, "")
+    asked = Asked(place, at_ms=1, tried_ms=1, kind="timeout", why="w", cure="c")
+    links = (LinkState("the.cpq.host", "p", "S", True, "", 0, 0, asked=asked),)
     health = Health("ok", (), 1, 1, counters, {"copy.HELD": 1}, {"Policy": (1, 1)}, links)
     desk: Any = AnyDesk()
     families = Numbers(desk, Measured(health, {}, 1, 1.0, 1, 1)).collect()

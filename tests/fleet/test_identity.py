@@ -119,5 +119,7 @@ def test_a_host_key_of_another_kind_has_no_public_half_here(tmp_path: Path) -> N
     keys = _created(tmp_path)
     modern, common = create_host_keys(keys)
     assert public_ssh_key(modern).startswith("ssh-ed25519 ")
+    assert modern.with_name("ssh_host_ed25519.key.pub").read_text() == public_ssh_key(modern) + "\n"
+    assert common.with_name("ssh_host_rsa.key.pub").read_text().startswith("ssh-rsa ")
     with pytest.raises(ValueError, match="not an Ed25519 key"):
         public_ssh_key(common)

@@ -161,6 +161,17 @@ async def test_who_cannot_be_asked_is_not(fields: dict[str, object]) -> None:
     assert desk.where() == ANNOUNCED
 
 
+async def test_after_a_change_of_enrolments_everybody_is_asked_anew(desk: Desk) -> None:
+    await desk.look()
+    desk.places.peers_changed()
+    await desk.look()
+    assert desk.gateway.asked == 2
+    await desk.enrolled(withdrawn=True)
+    desk.places.peers_changed()
+    await desk.enrolled(withdrawn=False)
+    assert desk.where() == ANNOUNCED, "what an enrolment that ended had said counts no more"
+
+
 async def test_somebody_who_waits_hears_what_was_answered_now(desk: Desk) -> None:
     desk.gateway.answer = SshFault(Kind.UNREACHABLE, "no connection")
     found = await desk.places.ask(GATEWAY)

@@ -126,7 +126,7 @@ async def _establish(call: Call) -> int | None:
             return FAILED
     else:
         call.talk.say(f"{log_text(found.entry.label)} shows the host key {found.fingerprint} (Ed25519).")
-        call.talk.say("On the gateway `ssh-keygen -lf DIR/keys/ssh_host_ed25519.key` shows the right one.")
+        call.talk.say("On the gateway `ssh-keygen -lf DIR/keys/ssh_host_ed25519.key.pub` shows the right one.")
         if not await agreed(call, len(call.words) + 9, "Is this the right one?"):
             return FAILED
     user = await call.word(3, "Name of an administrator of the gateway:", "admin")
