@@ -80,7 +80,7 @@ def create(directory: Path, *, name: str, serial: str, addresses: tuple[str, ...
 
 def create_host_keys(keys: Keys) -> tuple[Path, Path]:
     """Make the SSH host keys that are not there, mode 0600, each with its public half beside it. A key that is new
-    makes every client ask, so none is ever replaced. Takes some tenths of a second. Raises OSError, ValueError."""
+    makes every client ask, so none is ever replaced. Takes some tenths of a second. Raises OSError."""
     modern, common = keys.ssh_host_keys
     if not modern.exists():
         _write(modern, ed25519.Ed25519PrivateKey.generate().private_bytes(*_PEM_PRIVATE), 0o600)
@@ -95,7 +95,10 @@ def create_host_keys(keys: Keys) -> tuple[Path, Path]:
 def _write_public(path: Path) -> None:
     """Beside a host key, for whoever compares its fingerprint: ssh-keygen does not read our form of the private one."""
     public = path.with_name(f"{path.name}.pub")
-    private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    try:
+        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except ValueError:
+        return  # who uses the key names it
     line = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH) + b"\n"
     if not public.exists() or public.read_bytes() != line:
         _write(public, line, 0o644)
@@ -111,7 +114,7 @@ def create_client_key(keys: Keys) -> Path:
 
 
 def public_ssh_key(path: Path) -> str:
-    """ "ssh-ed25519 AAAA…" of the private Ed25519 key in a file, "" when there is none. Raises OSError, ValueError."""
+    """ "ssh-ed25519 AAAA…" of the private Ed25519 key in a file, "" when there is none. Raises OSError."""
     if not path.exists():
         return ""
     private = serialization.load_pem_private_key(path.read_bytes(), password=None)

@@ -18,7 +18,9 @@ from pratique.telemetry import events as log
 
 ASK_MS = 900_000  # an answer is renewed when it is so old: every asking is a sign-in in the gateway's audit
 ASK_AGAIN_MS = 60_000  # after one that failed
+ASK_LEAST_MS = 5_000  # also while no delivery reaches it, which asks anew at the pace of the link
 KEEP_MS = 4 * ASK_MS  # an answer that could not be renewed is used no longer than this
+ASKING_MAX = 8  # at once: a hundred gateways that are asked at the start must not hold up their deliveries
 LOOK_SECONDS = 5.0  # how often is looked whether somebody is to be asked
 WILDCARDS = ("0.0.0.0", "::")
 
@@ -62,7 +64,9 @@ class Places:
     def reached(self, serial: str, ready: bool) -> None:
         """How the last session with it went. Where nobody answers is not dialled again before it was asked anew."""
         known = self._known.get(serial)
-        if not ready and known is not None and known.used:
+        if ready or known is None:
+            return
+        if known.used or self._services.clock.now_ms() - known.tried_ms >= ASK_LEAST_MS:
             self._known[serial] = replace(known, used=False, tried_ms=0)
             self._wake.set()
 
@@ -84,7 +88,7 @@ class Places:
         """Ask whoever is due, for ever."""
         while self._ask is not None:
             for peer in self._services.store.view.peers():
-                if self._due(peer):
+                if len(self._busy) < ASKING_MAX and self._due(peer):
                     self._begin(peer)
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -131,6 +135,7 @@ class Places:
         else:
             found = Asked(place, now, now, announced=peer.endpoint, used=True)
         self._known[peer.serial] = found
+        self._wake.set()  # there is room for another
         self._tell(peer, before, found)
         return found
 

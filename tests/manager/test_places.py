@@ -7,7 +7,7 @@ import pytest
 
 from pratique.fleet.place import Place
 from pratique.fleet.ssh_faults import Kind, SshFault
-from pratique.manager.places import ASK_AGAIN_MS, ASK_MS, KEEP_MS, Places
+from pratique.manager.places import ASK_AGAIN_MS, ASK_LEAST_MS, ASK_MS, ASKING_MAX, KEEP_MS, Places
 from pratique.store.moves import PutPeer
 from pratique.store.records import Peer
 from tests.conformance.samples import GATEWAY, peer
@@ -109,6 +109,22 @@ async def test_where_nobody_could_be_reached_is_not_dialled_again_before_it_was_
     assert (desk.gateway.asked, desk.where()) == (2, ANSWERED)
 
 
+async def test_while_nobody_reaches_it_it_is_asked_at_the_pace_of_the_link(desk: Desk) -> None:
+    """A gateway that restarts at another port answers neither way for a moment."""
+    desk.gateway.answer = SshFault(Kind.UNREACHABLE, "no connection")
+    await desk.look()
+    desk.places.reached(GATEWAY, False)
+    await desk.look()
+    assert desk.gateway.asked == 1, "not at once again"
+    desk.later(ASK_LEAST_MS)
+    desk.gateway.answer = PLACE
+    desk.places.reached(GATEWAY, False)
+    await desk.look()
+    assert (desk.gateway.asked, desk.where()) == (2, ANSWERED)
+    desk.places.reached(GATEWAY, True)
+    assert desk.where() == ANSWERED
+
+
 async def test_a_place_that_was_announced_since_holds_until_it_is_asked_anew(desk: Desk) -> None:
     await desk.look()
     known = desk.peer()
@@ -170,6 +186,28 @@ async def test_after_a_change_of_enrolments_everybody_is_asked_anew(desk: Desk) 
     desk.places.peers_changed()
     await desk.enrolled(withdrawn=False)
     assert desk.where() == ANNOUNCED, "what an enrolment that ended had said counts no more"
+
+
+async def test_many_gateways_are_asked_in_turn(desk: Desk) -> None:
+    serials = [f"564DAAAA00000000G{n:03}" for n in range(3 * ASKING_MAX)]
+    for serial in serials:
+        known = peer(serial, ssh_host="192.0.2.1", ssh_port=22, ssh_host_key="ssh-ed25519 A", fingerprint=serial)
+        await desk.node.store.submit(PutPeer(known, ()))
+    under_way, most = 0, 0
+
+    async def answer(asked: Peer) -> Place:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return replace(PLACE, serial=asked.serial)
+
+    desk.places._ask = answer
+    for _ in range(4):
+        await desk.look()
+    assert most == ASKING_MAX
+    assert all((found := desk.places.asked(serial)) and found.used for serial in serials)
 
 
 async def test_somebody_who_waits_hears_what_was_answered_now(desk: Desk) -> None:
