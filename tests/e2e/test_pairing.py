@@ -170,6 +170,21 @@ def test_a_broken_channel_delays_no_release_and_is_named_everywhere(world: World
     )
 
 
+def test_a_host_key_that_changed_is_named_and_taken_only_when_somebody_says_so(world: World) -> None:
+    manager, gateway = paired(world)
+    assert gateway.stop() == 0
+    for path in (gateway.directory / "keys").glob("ssh_host_*"):
+        path.unlink()
+    gateway.start()
+    shown, status = typed(manager, f"applianceconfig test {gateway.name}")
+    assert status == 1 and "FAILED   command client: host-key-changed" in shown and fingerprint(gateway) in shown
+    shown, status = typed(manager, f"applianceconfig establish {gateway.name}", "n")
+    assert status == 1 and "NOT the host key" in shown
+    assert typed(manager, f"applianceconfig test {gateway.name}")[1] == 1
+    establish(manager, gateway)
+    until(lambda: typed(manager, f"applianceconfig test {gateway.name}")[1] == 0, what="connected anew")
+
+
 def test_unpairing_says_what_waits_and_asks(world: World) -> None:
     manager, gateway = paired(world)
     held(world, gateway, "left behind")

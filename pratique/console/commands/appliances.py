@@ -45,11 +45,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What answers at the address of an appliance, before anybody signs in there."""
+    """What answers at the address of an appliance, before anybody signs in there. `changed`: it is connected, with
+    another host key."""
 
     entry: Entry
     host_key: str
     fingerprint: str
+    changed: bool = False
 
 
 # --- the list
@@ -124,7 +126,9 @@ async def contact(desk: Desk, person: Person, which: str) -> Contact:
         key = await ssh.host_key_of(entry.address, entry.port)
     except SshFault as fault:
         raise _refused(fault) from fault
-    return Contact(entry, key, ssh.fingerprint_of(key))
+    peer = desk.store.view.peer(entry.serial)
+    changed = peer is not None and peer.ssh_host_key not in ("", key)
+    return Contact(entry, key, ssh.fingerprint_of(key), changed)
 
 
 @command("establish-connection", Permission.ADMINISTER)

@@ -120,6 +120,8 @@ async def _establish(call: Call) -> int | None:
     if len(call.words) > 4:
         raise Usage("the pass phrase is asked for; it is no word of the command, where others could see it")
     found = await appliances.contact(call.desk, call.person, which)
+    if found.changed:
+        call.talk.say("This is NOT the host key that was noted when it was connected. Find out why before you go on.")
     if len(call.words) > 2:
         if call.words[2] != found.fingerprint:
             call.talk.complain(f"It shows the host key {found.fingerprint}, not {log_text(call.words[2])}.")
