@@ -1,7 +1,6 @@
 """What the verbs of pairing ask of a running appliance. Adapters, like acts.py: no rule is made here."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pratique.fleet.enrolment import Enrolment
 from pratique.fleet.identity import fingerprint
@@ -41,10 +40,6 @@ class RunningFleet:
 
     def enrolment(self) -> Enrolment:
         return enrolment_of(self.appliance.options, self.appliance.keys)
-
-    @property
-    def client_key(self) -> Path:
-        return self.appliance.keys.ssh_client_key
 
     @property
     def configured_alternate(self) -> str:

@@ -82,6 +82,9 @@ def test_from_nothing_to_a_release_that_goes_where_ssh_says(world: World) -> Non
 
     # the second: by words
     does(manager, f"applianceconfig add {other.address} {other.name} {SSH_PORT}")
+    line = f"applianceconfig establish {other.name} {fingerprint(other)} admin"
+    unattended = world.run("shell", str(manager.directory), line)
+    assert unattended.returncode == 2 and "at a terminal only" in unattended.stderr
     establish(manager, other)
     for one in (gateway, other):
         until(lambda one=one: typed(one, "readiness")[1] == 0, what=f"{one.name} ready")

@@ -270,11 +270,6 @@ class Fleet(Protocol):
         ...
 
     @property
-    def client_key(self) -> Path:
-        """Our private key for SSH; `enrolment` makes it."""
-        ...
-
-    @property
     def configured_alternate(self) -> str:
         """Manager: the serial in the configuration of the gateway that takes what another has cancelled."""
         ...

@@ -15,7 +15,7 @@ from pratique.console.access.roles import Person
 from pratique.console.access.signin import SignIn, SignInDelayed, SignInRefused
 from pratique.console.commands import credentials
 from pratique.console.commands.desk import Desk
-from pratique.console.commands.machine import MACHINE_USER, machine_of, machine_person
+from pratique.console.commands.peer_signin import MACHINE_USER, machine_of, machine_person
 from pratique.console.ssh.limits import (
     CONNECTIONS_MAX,
     KEYS_OFFERED_MAX,

@@ -9,7 +9,7 @@ from pratique.console.commands import appliances, pairing
 from pratique.console.commands.appliances import SSH_PORT, Entry
 from pratique.console.verbs.readiness import checks_text
 from pratique.console.verbs.smaconfig import agreed, pasted, waits_text
-from pratique.console.verbs.verb import FAILED, MANAGER, Call, Usage, verb
+from pratique.console.verbs.verb import FAILED, MANAGER, Call, NoAnswer, Usage, verb
 from pratique.mail.text import log_text
 
 _USAGE = (
@@ -132,7 +132,12 @@ async def _establish(call: Call) -> int | None:
         if not await agreed(call, len(call.words) + 9, "Is this the right one?"):
             return FAILED
     user = await call.word(3, "Name of an administrator of the gateway:", "admin")
-    password = await call.talk.ask("Pass phrase:", secret=True)
+    try:
+        password = await call.talk.ask("Pass phrase:", secret=True)
+    except NoAnswer as error:
+        raise Usage(
+            "the pass phrase is asked for at a terminal only; without one connect by print and paste"
+        ) from error
 
     async def code() -> str:
         return await call.talk.ask("Code of the second factor:", secret=True)

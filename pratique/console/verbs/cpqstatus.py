@@ -1,8 +1,8 @@
 """cpqstatus: the one verb that other appliances may use, over SSH with the key that they were enrolled with."""
 
 from pratique.console.access.roles import Permission
-from pratique.console.commands import machine
-from pratique.console.commands.machine import Place
+from pratique.console.commands import peer_signin
+from pratique.console.commands.peer_signin import Place
 from pratique.console.verbs.verb import Call, Usage, verb
 
 
@@ -14,7 +14,7 @@ async def cpqstatus(call: Call) -> None:
     """
     if call.words:
         raise Usage("no word is taken")
-    place = await machine.cpq_status(call.desk, call.person)
+    place = await peer_signin.cpq_status(call.desk, call.person)
     call.give(place.as_json(), lambda: _text(place))
 
 
