@@ -1,5 +1,5 @@
 """An appliance's keys: the certificate of the quarantine port, the release-signing key, the web certificate, and the
-host keys of its SSH face.
+host keys of its SSH face, and the key that it signs in with on others.
 
 Files lie under `keys/` with mode 0600. The quarantine certificate is self-signed, CA:FALSE, used for nothing else;
 peers pin it (docs/cpq.md, connection). The signing key (Ed25519) signs release certificates; only a manager has one.
@@ -54,6 +54,10 @@ class Keys:
         """Ed25519, RSA."""
         return self.directory / "ssh_host_ed25519.key", self.directory / "ssh_host_rsa.key"
 
+    @property
+    def ssh_client_key(self) -> Path:
+        return self.directory / "ssh_client_ed25519.key"
+
 
 def new_serial(random_bytes: bytes) -> str:
     """Twenty characters from ten random bytes, as the mail log's header and XQHELLO want them."""
@@ -75,15 +79,49 @@ def create(directory: Path, *, name: str, serial: str, addresses: tuple[str, ...
 
 
 def create_host_keys(keys: Keys) -> tuple[Path, Path]:
-    """Make the SSH host keys that are not there, mode 0600. A key that is new makes every client ask, so none is ever
-    replaced. Takes some tenths of a second. Raises OSError."""
+    """Make the SSH host keys that are not there, mode 0600, each with its public half beside it. A key that is new
+    makes every client ask, so none is ever replaced. Takes some tenths of a second. Raises OSError."""
     modern, common = keys.ssh_host_keys
     if not modern.exists():
         _write(modern, ed25519.Ed25519PrivateKey.generate().private_bytes(*_PEM_PRIVATE), 0o600)
     if not common.exists():
         private = rsa.generate_private_key(public_exponent=65_537, key_size=SSH_RSA_BITS)
         _write(common, private.private_bytes(*_PEM_PRIVATE), 0o600)
+    for path in (modern, common):
+        _write_public(path)
     return modern, common
+
+
+def _write_public(path: Path) -> None:
+    """Beside a host key, for whoever compares its fingerprint: ssh-keygen does not read our form of the private one."""
+    public = path.with_name(f"{path.name}.pub")
+    try:
+        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except ValueError:
+        return  # who uses the key names it
+    line = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH) + b"\n"
+    if not public.exists() or public.read_bytes() != line:
+        _write(public, line, 0o644)
+
+
+def create_client_key(keys: Keys) -> Path:
+    """Make the key with which we sign in on other appliances, mode 0600, unless it is there: peers have noted its
+    public half. Raises OSError."""
+    if not keys.ssh_client_key.exists():
+        private = ed25519.Ed25519PrivateKey.generate()
+        _write(keys.ssh_client_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
+    return keys.ssh_client_key
+
+
+def public_ssh_key(path: Path) -> str:
+    """ "ssh-ed25519 AAAA…" of the private Ed25519 key in a file, "" when there is none. Raises OSError."""
+    if not path.exists():
+        return ""
+    private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(private, ed25519.Ed25519PrivateKey):
+        raise ValueError(f"{path.name} is not an Ed25519 key")
+    public = private.public_key()
+    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode("ascii")
 
 
 _PEM_PRIVATE = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -129,6 +167,9 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     finally:
         os.close(descriptor)
     path.chmod(mode)
+    if os.geteuid() == 0:  # a key that root makes for an appliance of another user is that user's
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def fingerprint(der: bytes) -> str:

@@ -3,7 +3,7 @@
 Only adapters: each gives a role the shape of console.commands.desk.Acts, no rule is made here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pratique.console.commands.desk import HostCounts, LinkState
 from pratique.delivery.bounce import Hard
@@ -47,7 +47,10 @@ class ManagerActs:
         return  # a manager delivers nothing itself
 
     def links(self) -> tuple[LinkState, ...]:
-        return tuple(_link_state(link) for link in self.manager.links.values())
+        places = self.manager.places
+        return tuple(
+            replace(_link_state(link), asked=places.asked(serial)) for serial, link in self.manager.links.items()
+        )
 
     def counters(self) -> dict[str, float]:
         return {**self.counters_.values(), **_clocks(self.manager.services), **self.manager.alerts.counts()}

@@ -17,6 +17,7 @@ from pratique.checks.virus import YaraEngine
 from pratique.checks.watched import WatchedEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.console.commands.staging import NotConfigured
+from pratique.fleet.command_client import ask_place
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
@@ -36,6 +37,7 @@ from pratique.net.clock import SystemClock
 from pratique.net.tasks import Tasks
 from pratique.net.tls import server_context
 from pratique.quarantine.kinds import SYSTEM_MADE
+from pratique.runner.ready import Alone, Level
 from pratique.runner.services import Numbers, Services
 from pratique.runner.space import SpaceWatch
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
@@ -72,6 +74,7 @@ class Appliance:
     closers: list[Callable[[], None]]
     meters: RunningMeters
     watch: Watch
+    level: Level = field(default_factory=Alone)  # of a cluster, at which the quarantine service is switched on
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
     own_file: OwnFile = field(init=False)
 
@@ -325,6 +328,7 @@ def _manager(options: ManagerOptions, services: Services, keys: Keys, trust: Tru
         trust=trust,
         signing_key=load_signing_key(keys),
         alerts=options.alerts,
+        ask=lambda peer: ask_place(peer, keys.ssh_client_key),
     )
     return Manager(services, parts)
 

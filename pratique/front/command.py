@@ -79,9 +79,9 @@ def _refused(error: Exception) -> int:
 def _expected() -> tuple[type[BaseException], ...]:
     """What a command may end with in the ordinary course of things; each text says why and what to do."""
     from pratique.fleet.enrolment import EnrolmentError
+    from pratique.fleet.peers import EnrolRefused
     from pratique.front.backup import BackupFailed
     from pratique.front.demo_world import DemoFailed
-    from pratique.front.enroll import EnrolRefused
     from pratique.front.files import BadConfiguration
     from pratique.front.init import InitRefused
     from pratique.front.local import LocalRefused

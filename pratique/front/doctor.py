@@ -71,6 +71,8 @@ async def examine(directory: Path) -> list[Check]:
     for found in await asyncio.gather(*(check_peer(patient, peer) for peer in peers)):
         checks += found
     if told is not None and options.appliance.role == "gateway":
+        if peers:
+            checks += await check_readiness(patient)
         checks += await _canary(patient, told.health)
     if not peers and store.state is State.OK:
         checks.append(nobody_enrolled(patient))
@@ -99,6 +101,7 @@ def check_keys(patient: Patient) -> Check:
     if missing:
         cure = "restore the keys directory from the backup: peers know this appliance by them"
         return Check("keys", State.FAILED, f"missing: {', '.join(missing)}", cure)
+    secret += [path for path in (keys.ssh_client_key, *keys.ssh_host_keys) if path.is_file()]
     loose = [path.name for path in secret if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     if loose:
         cure = f"chmod 600 {' '.join(str(keys.directory / name) for name in loose)}"
@@ -187,6 +190,18 @@ async def _canary(patient: Patient, health: dict[str, Any]) -> list[Check]:
     return [Check(name, State.OK, f"MID {mid} was held, released, came back and was discarded, in {seconds:.2f} s")]
 
 
+async def check_readiness(patient: Patient) -> list[Check]:
+    """What a running gateway and its manager find of the way between them, as the verb `readiness` shows it."""
+    try:
+        found = await ask(patient.directory, "readiness")
+    except (LocalRefused, StoreFailed, OSError, ValueError):
+        return []  # it does not run: the check of its port says so
+    states = {True: State.OK, False: State.FAILED, None: State.SKIPPED}
+    return [
+        Check(f"readiness {one['name']}", states[one["ok"]], one["found"], one["cure"], required=False) for one in found
+    ]
+
+
 def check_space(health: dict[str, Any]) -> Check:
     free = health["free_bytes"]
     cure = "make room in the spool's file system, or move the spool (store.spool) to a larger one"
@@ -225,7 +240,25 @@ def check_links(health: dict[str, Any], own: str) -> list[Check]:
         else:
             state = "up" if link["up"] else "not needed yet"
             checks.append(Check(name, State.OK, f"{state}, {link['waiting']} transfers wait", required=False))
+        checks += check_command_client(link)
     return checks
+
+
+def check_command_client(link: dict[str, Any]) -> list[Check]:
+    """Of a manager: does the gateway say over SSH where it takes released mail?"""
+    asked, name = link.get("asked"), f"command client {link['peer']}"
+    if asked is None:
+        return []
+    if asked["kind"]:
+        found = f"{asked['kind']}: {asked['why']}; releases go where the gateway announced last"
+        return [Check(name, State.FAILED, found, asked["cure"], required=False)]
+    place = asked["place"]
+    if place is None:
+        return [Check(name, State.SKIPPED, "not asked yet", required=False)]
+    if place["suspended"] or not place["listening"]:
+        found = f"it takes no released mail now: {place['suspended'] or 'its quarantine port does not listen'}"
+        return [Check(name, State.FAILED, found, "on the gateway: `resume`, or see its log", required=False)]
+    return [Check(name, State.OK, f"releases go to {place['host']}:{place['port']}", required=False)]
 
 
 # --- our own ports ----------------------------------------------------------------------------------------------

@@ -141,6 +141,7 @@ class Faces:
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
         from pratique.front.configuration import KeptConfiguration
+        from pratique.front.fleet import RunningFleet
         from pratique.front.machine import RunningMachine
         from pratique.front.queues import GatewayQueues, ManagerQueues
 
@@ -164,6 +165,7 @@ class Faces:
             configuration=KeptConfiguration(
                 appliance.directory, appliance.own_file, options=appliance.options, clock=appliance.services.clock
             ),
+            fleet=RunningFleet(appliance),
         )
 
     def _sign_in(self) -> "SignIn":

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pratique.console.access.roles import Person
-from pratique.console.commands import decide, details, doubt, search, status, users
+from pratique.console.commands import decide, details, doubt, readiness, search, status, users
 from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
-from pratique.front.enroll import ACTIONS, EnrolRefused, add_peer, change_peer
+from pratique.fleet.peers import ACTIONS, EnrolRefused, add_peer, change_peer
 from pratique.gateway.canary import Flight
 from pratique.quarantine.lifecycle import Mark
 from pratique.runner.cpq_server import WATERMARK
@@ -279,6 +279,10 @@ async def _peers(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any
     return [{name: getattr(peer, name) for name in PEER_FIELDS} for peer in bench.desk.store.view.peers()]
 
 
+async def _readiness(bench: Bench, person: Person, arguments: dict[str, Any]) -> Any:
+    return [asdict(check) for check in await readiness.readiness(bench.desk, person)]
+
+
 LOCAL_ACTS: dict[str, Act] = {
     "list": _list,
     "show": _show,
@@ -297,5 +301,6 @@ LOCAL_ACTS: dict[str, Act] = {
     "peers": _peers,
     "corrupt": _corrupt,
     "canary": _canary,
+    "readiness": _readiness,
     "watermark": _watermark,
 }

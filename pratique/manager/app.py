@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pratique.delivery.custody import Event
-from pratique.delivery.routes import RELEASE_HOST, RouteError, parse_hop
+from pratique.delivery.routes import RELEASE_HOST
 from pratique.manager.expire import Expirer
 from pratique.manager.overflow import Pool
+from pratique.manager.places import Ask, Places
 from pratique.manager.receive import Reception
 from pratique.manager.release import Actor, Decided, Releaser
-from pratique.manager.settings import ManagerSettings
+from pratique.manager.settings import ManagerSettings, alternate_of
 from pratique.net.listener import listen
 from pratique.net.resolver import Resolver
 from pratique.quarantine.lifecycle import Cause, Exit, Mark
@@ -46,6 +47,7 @@ class Parts:
     trust: Trusts
     signing_key: Ed25519PrivateKey
     alerts: ManagerAlertSettings = ManagerAlertSettings()
+    ask: Ask | None = None  # how a gateway is asked where it takes released mail
 
 
 class Manager:
@@ -79,6 +81,7 @@ class Manager:
         )
         self.sweeper = Sweeper(services, shadow_ms=SHADOW_MS)
         self.post = AlertPost(services, parts.alerts)
+        self.places = Places(services, parts.ask)
         self.links: dict[str, Link] = {}
         self._servers: list[asyncio.Server] = []
         self._inc = services.store.identity.inc
@@ -100,6 +103,7 @@ class Manager:
         keep("alerts", self.alerts.run)
         keep("scheduled exits", self.expirer.run)
         keep("sweeper", self.sweeper.run)
+        keep("command client", self.places.run)
 
     @property
     def alerts(self) -> Alerts:
@@ -146,6 +150,7 @@ class Manager:
             self.cpq.drop_all()
         for link in self.links.values():
             link.renew() if renewed else link.hello_again()
+        self.places.peers_changed()
         self._recover()
 
     def _recover(self) -> None:
@@ -187,8 +192,9 @@ class Manager:
             role="manager",
             settings=self.parts.cpq,
             trust=self.parts.trust,
-            endpoint=release_endpoint,
+            endpoint=self.places.endpoint,
             moved=self._moved,
+            readiness=lambda ready: self.places.reached(serial, ready),
             set_back=self._set_back,
         )
 
@@ -204,8 +210,9 @@ class Manager:
 
     async def _to_alternate(self, mid: int, cid: str) -> None:
         """A gateway that was asked already is not asked again by itself: whatever it refused, it would refuse anew."""
-        alternate, view = self.parts.settings.alternate_release_gateway, self.services.store.view
-        why = "there is none; set manager.alternate_release_gateway"
+        view = self.services.store.view
+        alternate = alternate_of(view, self.parts.settings.alternate_release_gateway)
+        why = "there is none; `applianceconfig alternate SERIAL` names one"
         transfer = view.release_of(mid)
         asked = transfer is not None and alternate in (transfer.peer, *view.cancelled_targets(cid, transfer.hop))
         if alternate and asked:
@@ -364,14 +371,3 @@ class Manager:
     def suspend_quarantine(self, name: str, *, suspended: bool) -> None:
         known = self.reception.quarantines[name]
         self.reception.quarantines[name] = replace(known, suspended=suspended)
-
-
-def release_endpoint(peer: Peer) -> tuple[str, int]:
-    """Where a gateway takes releases: what it announced at its last hello, else what its enrolment says."""
-    try:
-        hop = parse_hop(peer.endpoint)
-    except RouteError:
-        return peer.host, peer.port
-    if hop.host in ("0.0.0.0", "::"):
-        return peer.host, hop.port
-    return hop.host, hop.port

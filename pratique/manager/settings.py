@@ -3,6 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from pratique.store.interface import View
+
+ALTERNATE_SETTING = "alternate_release_gateway"  # a serial, or NONE; "" = as the configuration says
+NONE = "-"
+
+
+def alternate_of(view: View, configured: str) -> str:
+    """Serial of the gateway that takes what another has cancelled, "" = there is none."""
+    chosen = view.setting(ALTERNATE_SETTING)
+    return "" if chosen == NONE else chosen or configured
+
 
 def option(default: Any, doc: str, **checks: Any) -> Any:
     """`checks`: min, max, choices."""

@@ -47,6 +47,7 @@ from pratique.transfer.server import ServerConnection
 HELLO_SECONDS = 30.0  # from connect to XQHELLO: a stranger holds a connection no longer
 IDLE_SECONDS = 30.0
 WALL_SECONDS = 900.0  # an old session cannot commit for ever (docs/cpq.md, session life)
+SERVICE_OFF = "service"  # what a gateway reads for which an administrator has the service off
 STRANGERS_PER_ADDRESS = 20  # connections before hello from one address
 
 
@@ -182,7 +183,7 @@ class CpqSession:
         peer = self._services.store.view.peer(hello.serial) or taken.before
         held, why = held_as(peer), ""
         if held is None:
-            keyword, why = self._service.taker.standing()
+            keyword, why = self._standing(peer)
         else:
             keyword = held
             self._set_back(hello, taken.before, peer)
@@ -285,7 +286,7 @@ class CpqSession:
         if writer is None:
             self._core.answer(unit, V_FULL)
             return
-        if not self._ready or self._service.taker.standing()[0] is not Keyword.READY:
+        if not self._ready or self._standing(self._peer)[0] is not Keyword.READY:
             writer.abort()
             self._core.answer(unit, V_SUSPENDED)
             return
@@ -406,7 +407,7 @@ class CpqSession:
             members=event.members,
             listening=self._service.listening,
         )
-        keyword, why = self._service.taker.standing()
+        keyword, why = self._standing(known or self._peer)
         reply = self._service.hello_reply(keyword, known or self._peer, why=why)
         self._core.answer_stat(event.unit, replace(reply, checks=self._service.taker.checks(asker)))
 
@@ -418,6 +419,14 @@ class CpqSession:
         self._pump.close()
 
     # --- helpers
+    def _standing(self, peer: Peer | None) -> tuple[Keyword, str]:
+        """What this peer's hello is answered, set-backs aside."""
+        return (
+            (Keyword.SUSPENDED, SERVICE_OFF)
+            if peer is not None and peer.service_off
+            else self._service.taker.standing()
+        )
+
     def end(self, verdict: Verdict) -> None:
         """Say 421 after the replies that are due, then close. What was not answered stays in the peer's doubt."""
         self._quit = True

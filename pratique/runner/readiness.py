@@ -51,6 +51,8 @@ def _enrolled(asker: Asker, here: str) -> str:
 def _service(asker: Asker, suspended: str, here: str) -> str:
     if not asker.listening:
         return f"Start the {here}: its quarantine port takes no connection"
+    if asker.peer is not None and asker.peer.service_off:
+        return f"Switch the quarantine service on for this appliance on the {here} (applianceconfig services)"
     return f"Resume the {here}: it was suspended ({suspended})" if suspended else ""
 
 

@@ -232,6 +232,12 @@ class Peer:
     lost_seq: int = 0
     testified: bool = False  # set_back_here, and this gateway told all that we may lack
     newer: bool = False  # set_back_here, and this manager was set back itself since our state was saved
+    ssh_host: str = ""  # where its command line is; "" = not known
+    ssh_port: int = 0
+    ssh_host_key: str = ""  # pinned, "ssh-ed25519 AAAA…"
+    ssh_client_key: str = ""  # with which it signs in here, the same form
+    label: str = ""  # what people call it here; "" = its name
+    service_off: bool = False  # manager: the quarantine service is not for this gateway
 
     @property
     def set_back(self) -> bool:

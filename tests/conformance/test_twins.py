@@ -360,6 +360,12 @@ class Twins(RuleBasedStateMachine):
             watermark=watermark,
             confirmed=confirmed,
             locked="by hand" if locked else "",
+            ssh_host="192.0.2.7" if locked else "",
+            ssh_port=seq,
+            ssh_host_key=f"ssh-ed25519 {inc}",
+            ssh_client_key=f"ssh-ed25519 {seq}",
+            label=f"gateway {inc}",
+            service_off=locked,
         )
         self.both(lambda samples: PutPeer(written, (entry("peer"),)))
 

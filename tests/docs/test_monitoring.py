@@ -9,7 +9,10 @@ from pratique.console.commands.desk import LinkState
 from pratique.console.commands.metrics import Measured
 from pratique.console.commands.status import Health
 from pratique.console.rest.metrics import Numbers
+from pratique.fleet.place import Place
+from pratique.manager.places import Asked
 from pratique.runner.supervisor import Component, Life
+from tests.conformance.samples import SampleClock
 from tests.docs.pages import OPERATE, blocks_of, text_of
 
 PAGE = OPERATE / "monitoring.md"
@@ -19,6 +22,7 @@ _NAME = re.compile(r"\bpratique_\w+")
 
 class AnyDesk:
     name, role, version = "a", "gateway", "1"
+    clock = SampleClock()
 
 
 def exported() -> set[str]:
@@ -29,7 +33,9 @@ def exported() -> set[str]:
         "clock_ahead_ms.S": 1.0,
         "alerts.System.Warning.raised": 1.0,
     }
-    links = (LinkState("the.cpq.host", "p", "S", True, "", 0, 0),)
+    place = Place("gateway", "S", "p", "Management", "192.0.2.1", 7025, True, "")
+    asked = Asked(place, at_ms=1, tried_ms=1, kind="timeout", why="w", cure="c")
+    links = (LinkState("the.cpq.host", "p", "S", True, "", 0, 0, asked=asked),)
     health = Health(
         "ok", (), 1, 1, counters, {"copy.HELD": 1}, {"Policy": (1, 1)}, links, (Component("x", Life.RUNNING, 0),)
     )

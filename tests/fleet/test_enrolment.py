@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pratique.fleet.enrolment import FILE_BYTES_MAX, Enrolment, EnrolmentError, read_enrolment
-from pratique.fleet.identity import create, fingerprint_of_pem, public_signing_key
+from pratique.fleet.identity import (
+    Keys,
+    create,
+    create_client_key,
+    create_host_keys,
+    fingerprint_of_pem,
+    public_signing_key,
+    public_ssh_key,
+)
 from tests.net.certificates import make
 
 SERIAL = "564DAAAA00000000GW01"
@@ -63,7 +71,7 @@ def test_an_authority_cannot_be_enrolled(paper: Enrolment, tmp_path: Path) -> No
     assert "CA:TRUE" in _why(replace(paper, certificate=authority.pem).to_json())
 
 
-@pytest.mark.parametrize("field", list(Enrolment.__slots__))
+@pytest.mark.parametrize("field", [name for name in Enrolment.__slots__ if not name.startswith("ssh_")])
 def test_every_field_must_be_there(paper: Enrolment, field: str) -> None:
     fields = json.loads(paper.to_json())
     del fields[field]
@@ -125,3 +133,50 @@ def test_any_json_is_refused_in_words(value: Any) -> None:
     for text in (json.dumps(value), json.dumps({"pratique_enrolment": 1} | fields)):
         with pytest.raises(EnrolmentError):
             read_enrolment(text, own_role="manager")
+
+
+# --- SSH
+def _with_ssh(paper: Enrolment, directory: Path) -> Enrolment:
+    keys = Keys(directory)
+    return replace(
+        paper,
+        ssh_host="192.0.2.1",
+        ssh_port=2222,
+        ssh_host_key=public_ssh_key(create_host_keys(keys)[0]),
+        ssh_client_key=public_ssh_key(create_client_key(keys)),
+    )
+
+
+def test_the_command_line_and_its_keys_travel_with_it(paper: Enrolment, tmp_path: Path) -> None:
+    full = _with_ssh(paper, tmp_path)
+    assert read_enrolment(full.to_json(), own_role="manager") == full
+    peer = full.as_peer()
+    assert (peer.ssh_host, peer.ssh_port) == ("192.0.2.1", 2222)
+    assert (peer.ssh_host_key, peer.ssh_client_key) == (full.ssh_host_key, full.ssh_client_key)
+
+
+def test_a_file_of_an_older_version_has_no_command_line(paper: Enrolment) -> None:
+    fields = {name: value for name, value in json.loads(paper.to_json()).items() if not name.startswith("ssh_")}
+    assert read_enrolment(json.dumps(fields), own_role="manager") == paper
+    assert paper.ssh_host_key == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"ssh_host_key": "ssh-rsa AAAA"}, "not an Ed25519 key"),
+        ({"ssh_client_key": "ssh-ed25519 short"}, "not an Ed25519 key"),
+        ({"ssh_client_key": "x" * 80}, "not an Ed25519 key"),
+        ({"ssh_port": 65_536}, "not valid"),
+        ({"ssh_port": True}, "wrong type"),
+        ({"ssh_host": 7}, "wrong type"),
+        ({"ssh_host": "a b"}, "not valid"),
+        ({"ssh_host_key": ""}, "go together"),
+        ({"ssh_host": ""}, "go together"),
+    ],
+)
+def test_what_cannot_be_a_command_line_is_refused(
+    paper: Enrolment, tmp_path: Path, fields: dict[str, Any], why: str
+) -> None:
+    given = json.loads(_with_ssh(paper, tmp_path).to_json()) | fields
+    assert why in _why(json.dumps(given))

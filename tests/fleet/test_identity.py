@@ -12,11 +12,14 @@ from pratique.fleet.identity import (
     SERIAL_CHARS,
     Keys,
     create,
+    create_client_key,
+    create_host_keys,
     fingerprint,
     fingerprint_of_pem,
     load_signing_key,
     new_serial,
     public_signing_key,
+    public_ssh_key,
 )
 from tests.net.certificates import make
 
@@ -100,3 +103,23 @@ def test_an_authority_is_not_enrolled_and_a_certificate_without_the_word_is(tmp_
 def test_what_is_no_certificate_is_refused(pem: str) -> None:
     with pytest.raises(ValueError):
         fingerprint_of_pem(pem)
+
+
+def test_the_key_for_other_appliances_is_private_made_once_and_known_by_its_public_half(tmp_path: Path) -> None:
+    keys = _created(tmp_path)
+    assert public_ssh_key(keys.ssh_client_key) == ""
+    path = create_client_key(keys)
+    first = public_ssh_key(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert first.startswith("ssh-ed25519 AAAA") and len(first.split()) == 2
+    assert public_ssh_key(create_client_key(keys)) == first
+
+
+def test_a_host_key_of_another_kind_has_no_public_half_here(tmp_path: Path) -> None:
+    keys = _created(tmp_path)
+    modern, common = create_host_keys(keys)
+    assert public_ssh_key(modern).startswith("ssh-ed25519 ")
+    assert modern.with_name("ssh_host_ed25519.key.pub").read_text() == public_ssh_key(modern) + "\n"
+    assert common.with_name("ssh_host_rsa.key.pub").read_text().startswith("ssh-rsa ")
+    with pytest.raises(ValueError, match="not an Ed25519 key"):
+        public_ssh_key(common)

@@ -15,8 +15,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from pratique.fleet.peers import change_peer
 from pratique.front.appliance import Appliance, build
-from pratique.front.enroll import change_peer, enrol_stopped, own_enrolment
+from pratique.front.enroll import enrol_stopped, own_enrolment
 from pratique.front.files import read_options
 from pratique.front.init import initialise
 from pratique.manager.app import Manager

@@ -9,13 +9,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pratique.front import doctor
 from pratique.front.check import Check, State
 from pratique.front.command import run_command
-from pratique.front.doctor import certificate_check, examine, rendered
+from pratique.front.doctor import certificate_check, check_command_client, examine, rendered
 from pratique.front.enroll import enrol_stopped, own_enrolment
 from pratique.front.local_acts import LOCAL_ACTS
 from pratique.front.options import FILE
@@ -25,6 +26,8 @@ from pratique.net.probe import ProbeFailed, banner
 from tests.front.local_world import free_address, made, running
 
 Session = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+PLACE = {"host": "192.0.2.5", "port": 7025, "listening": True, "suspended": ""}
 
 
 async def _pair(tmp_path: Path) -> tuple[Path, Path]:
@@ -225,3 +228,27 @@ def test_the_command_ends_with_1_and_prints_json(tmp_path: Path, capsys: pytest.
     assert {"name", "state", "found", "cure", "required"} == set(checks[0])
     assert run_command(["doctor", str(directory)]) == 1
     assert "cure: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "text"),
+    [
+        (
+            {"kind": "timeout", "why": "silence", "cure": "Check the route", "place": None},
+            State.FAILED,
+            "timeout: silence",
+        ),
+        ({"kind": "", "place": None}, State.SKIPPED, "not asked yet"),
+        ({"kind": "", "place": PLACE}, State.OK, "releases go to 192.0.2.5:7025"),
+        ({"kind": "", "place": PLACE | {"suspended": "operator"}}, State.FAILED, "no released mail now: operator"),
+        ({"kind": "", "place": PLACE | {"listening": False}}, State.FAILED, "does not listen"),
+    ],
+)
+def test_where_a_gateway_takes_releases(asked: dict[str, Any], state: State, text: str) -> None:
+    (check,) = check_command_client({"peer": "gw1", "asked": asked})
+    assert (check.state, check.required) == (state, False) and text in check.found
+    assert bool(check.cure) is (state is State.FAILED)
+
+
+def test_a_peer_that_is_not_asked_has_no_check_for_it() -> None:
+    assert check_command_client({"peer": "sma", "asked": None}) == check_command_client({"peer": "sma"}) == []

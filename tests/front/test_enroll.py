@@ -10,7 +10,8 @@ import pytest
 
 from pratique.fleet.enrolment import Enrolment, EnrolmentError
 from pratique.fleet.identity import create, fingerprint_of_pem
-from pratique.front.enroll import EnrolRefused, add_peer, change_peer, cpq_endpoint, enrol_stopped, own_enrolment
+from pratique.fleet.peers import EnrolRefused, add_peer, change_peer
+from pratique.front.enroll import cpq_endpoint, enrol_stopped, own_enrolment
 from pratique.front.files import read_options
 from pratique.front.init import initialise
 from pratique.front.stopped import opened

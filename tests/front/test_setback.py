@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pratique.front.enroll import EnrolRefused, change_peer
+from pratique.fleet.peers import EnrolRefused, change_peer
 from pratique.front.local import change_peer as change_peer_locally
 from pratique.quarantine.lifecycle import Mark
 from tests.front.pair import Pair, pair, until

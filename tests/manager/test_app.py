@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pratique.delivery.custody import Event
-from pratique.manager.app import release_endpoint
+from pratique.manager.places import announced_endpoint
 from pratique.quarantine.lifecycle import Mark
 from pratique.store.moves import PutPeer
 from pratique.store.records import Peer
@@ -51,7 +51,7 @@ async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     ],
 )
 def test_releases_go_where_the_gateway_said_at_its_last_hello(endpoint: str, place: tuple[str, int]) -> None:
-    assert release_endpoint(peer(endpoint=endpoint)) == place
+    assert announced_endpoint(peer(endpoint=endpoint)) == place
 
 
 async def test_a_message_is_held_released_and_delivered_in_one_process(fleet: Fleet) -> None:

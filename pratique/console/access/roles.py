@@ -22,6 +22,7 @@ class Permission(StrEnum):
     LOGS = "logs"  # read the logs: subjects and addresses of all mail, whatever quarantine it is in
     ADMINISTER = "administer"  # peers and users; the gateway that a release goes to
     OWN = "own"  # one's own pass phrase, keys and second factor
+    MACHINE = "machine"  # what another appliance may ask of this one over SSH: to read, nothing else
 
 
 _REVIEWER = frozenset({Permission.VIEW, Permission.PROCESS, Permission.OWN})
@@ -37,6 +38,9 @@ ROLES: dict[str, frozenset[Permission]] = {
     "read-only-operator": _REVIEWER | {Permission.STATUS, Permission.LOGS, Permission.SETTINGS},
     "technician": frozenset({Permission.STATUS, Permission.OWN}),
 }
+
+APPLIANCE = "appliance"  # the role of another appliance that signed in with its key; no user can have it
+_GRANTED = ROLES | {APPLIANCE: frozenset({Permission.MACHINE})}
 
 # They configure all quarantines, so hiding some from them would hide nothing.
 SEE_ALL = frozenset({"administrator", "email-administrator"})
@@ -62,7 +66,7 @@ def local_person(name: str) -> Person:
 
 
 def may(person: Person, permission: Permission) -> bool:
-    return permission in ROLES.get(person.role, frozenset())
+    return permission in _GRANTED.get(person.role, frozenset())
 
 
 def visible(person: Person, names: Iterable[str]) -> tuple[str, ...]:

@@ -14,11 +14,15 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pratique.console.access.roles import Permission, Person, may, visible
 from pratique.console.commands.staging import Configuration
+from pratique.fleet.enrolment import Enrolment
+from pratique.fleet.place import Place
+from pratique.manager.places import Asked
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
 from pratique.quarantine.lifecycle import Cause, Mark
 from pratique.runner.alerts.latest import Raised
 from pratique.runner.giving_up import Ended
+from pratique.runner.ready import Readiness
 from pratique.runner.supervisor import Component
 from pratique.runner.suspension import Suspension
 from pratique.store.interface import Store
@@ -33,12 +37,14 @@ __all__ = [
     "Acts",
     "AlertSender",
     "Archive",
+    "Asked",
     "Clock",
     "Command",
     "CommandRefused",
     "Desk",
     "Disk",
     "Examined",
+    "Fleet",
     "Gauges",
     "HostCounts",
     "LinkState",
@@ -114,6 +120,7 @@ class LinkState:
     address: str = ""  # and where it went, host:port
     last_5xx: str = ""
     counts: HostCounts = HostCounts()
+    asked: Asked | None = None  # manager: what this gateway said over SSH; None: it is not asked
 
 
 class Acts(Protocol):
@@ -300,6 +307,43 @@ class Archive(Protocol):
         ...
 
 
+class Fleet(Protocol):
+    """The running appliance among those that it is enrolled with."""
+
+    def place(self) -> Place:
+        """Where our quarantine port takes mail."""
+        ...
+
+    def enrolment(self) -> Enrolment:
+        """What a peer must know of us; makes our key for SSH when it is missing. Raises OSError, ValueError."""
+        ...
+
+    @property
+    def configured_alternate(self) -> str:
+        """Manager: the serial in the configuration of the gateway that takes what another has cancelled."""
+        ...
+
+    def changed(self) -> None:
+        """Peers were added, changed or taken away; it is in the store already."""
+        ...
+
+    def asked(self, serial: str) -> Asked | None:
+        """Manager: what this gateway said over SSH of where it takes mail; None: it is not asked."""
+        ...
+
+    async def ask(self, serial: str) -> Asked | None:
+        """The same, asked anew now."""
+        ...
+
+    async def probe(self, serial: str, place: tuple[str, int]) -> str:
+        """Dial a peer's quarantine port: banner, TLS with both certificates. "", or what is wrong."""
+        ...
+
+    async def readiness(self) -> tuple[Readiness, ...]:
+        """Gateway: what is so between us and the manager, asked over the quarantine port."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -319,6 +363,7 @@ class Desk:
     machine: Machine | None = None  # None: the appliance does not run
     components: Callable[[], tuple[Component, ...]] = tuple  # none of an appliance that does not run
     configuration: Configuration | None = None  # None: the appliance does not run
+    fleet: Fleet | None = None  # None: the appliance does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 
     def running(self) -> Meters:
@@ -332,6 +377,12 @@ class Desk:
         if self.configuration is None:
             raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
         return self.configuration
+
+    def paired(self) -> Fleet:
+        """Raises CommandRefused when it does not run."""
+        if self.fleet is None:
+            raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING)
+        return self.fleet
 
     def quarantines(self, person: Person) -> dict[str, Quarantine]:
         """Those that the person may see, by name."""

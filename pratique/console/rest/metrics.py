@@ -141,7 +141,30 @@ class Numbers(Collector):
             clock = self.measured.health.counters.get(f"{CLOCK_GAUGE}{link.serial}")
             if clock is not None:
                 ahead.add_metric(values, clock / 1_000)
-        yield from (up, waiting, oldest, ahead, *self._hosts())
+        yield from (up, waiting, oldest, ahead, *self._command_client(), *self._hosts())
+
+    def _command_client(self) -> Iterator[Metric]:
+        """A manager's questions over SSH."""
+        up = GaugeMetricFamily(
+            "pratique_command_client_up",
+            "1: the gateway answered over SSH when it was asked last, 0: it did not; absent: not asked.",
+            labels=["peer", "serial"],
+        )
+        fault = GaugeMetricFamily(
+            "pratique_command_client_fault", "Always 1: how the asking failed.", labels=["peer", "serial", "kind"]
+        )
+        age = GaugeMetricFamily(
+            "pratique_command_client_answer_seconds", "Age of the last answer.", labels=["peer", "serial"]
+        )
+        for link in self.measured.health.links:
+            if link.asked is None or not link.asked.tried_ms:
+                continue
+            up.add_metric([link.peer, link.serial], float(not link.asked.kind))
+            if link.asked.kind:
+                fault.add_metric([link.peer, link.serial, link.asked.kind], 1)
+            if link.asked.place is not None:
+                age.add_metric([link.peer, link.serial], max(0, self.desk.clock.now_ms() - link.asked.at_ms) / 1_000)
+        yield from (up, fault, age)
 
     def _components(self) -> Iterator[Metric]:
         """The parts that one supervisor restarts."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 import asyncssh
 
-from pratique.console.access.signin import SignIn, SignInDelayed, SignInRefused, Standing
+from pratique.console.access.roles import Person
+from pratique.console.access.signin import SignIn, SignInDelayed, SignInRefused
 from pratique.console.commands import credentials
 from pratique.console.commands.desk import Desk
+from pratique.console.commands.peer_signin import MACHINE_USER, machine_of, machine_person
 from pratique.console.ssh.limits import (
     CONNECTIONS_MAX,
     KEYS_OFFERED_MAX,
@@ -84,7 +86,8 @@ class Door(asyncssh.SSHServer):
         self._failures = 0
         self._keys_offered = 0
         self._sessions = 0
-        self._standing: Standing | None = None
+        self._machine = ""  # serial of the appliance whose key was shown last
+        self._guest: Guest | None = None  # set when somebody is in
         self.address = ""
 
     # --- the connection
@@ -154,22 +157,36 @@ class Door(asyncssh.SSHServer):
             self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many keys were offered")
             return False
         line = key.export_public_key("openssh").decode("ascii", "replace")
+        if username == MACHINE_USER:
+            self._machine = machine_of(self._hall.desk, line)
+            return bool(self._machine)
         return credentials.is_key(self._hall.desk, username, line)
 
     def auth_completed(self) -> None:
         name = str(self._conn.get_extra_info("username"))
         try:
-            standing = self._hall.signin.standing(name, self._proved.get(name, "key"), "")
+            who = self._find(name)
+            person = who()
         except SignInRefused:
             self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Permission denied")
             return
         if not self._hall.signed_in(self):
             self._conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, "Too many operators are signed in")
             return
-        self._standing = standing
-        self._hall.note("sign-in", name, self.address)
+        self._guest = Guest(self._hall.desk, who, self._hall.spawn, machine=name == MACHINE_USER)
+        self._hall.note("sign-in", person.name, self.address)
+
+    def _find(self, name: str) -> Callable[[], Person]:
+        """Who signed in, to be asked anew before each command. Raises SignInRefused."""
+        desk, signin, machine = self._hall.desk, self._hall.signin, self._machine
+        if name == MACHINE_USER:
+            return lambda: machine_person(desk, machine)
+        standing = signin.standing(name, self._proved.get(name, "key"), "")
+        return lambda: signin.still(standing)
 
     async def _is_passphrase(self, username: str, text: str) -> bool:
+        if username == MACHINE_USER:  # appliances have keys only, also where somebody once was called so
+            return self._failed()
         try:
             await self._hall.signin.by_password(username, text, self.address)
         except SignInRefused:
@@ -201,12 +218,10 @@ class Door(asyncssh.SSHServer):
 
     # --- what a client may open: sessions, and nothing else (the base class refuses every forwarding)
     def session_requested(self) -> Session | bool:
-        standing = self._standing
-        if standing is None or self._sessions >= SESSIONS_MAX:
+        if self._guest is None or self._sessions >= SESSIONS_MAX:
             return False
         self._sessions += 1
-        signin = self._hall.signin
-        return Session(Guest(self._hall.desk, lambda: signin.still(standing), self._hall.spawn), gone=self._closed)
+        return Session(self._guest, gone=self._closed)
 
     def _closed(self) -> None:
         self._sessions -= 1

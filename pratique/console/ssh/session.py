@@ -27,11 +27,13 @@ Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Who is served: `who` gives the person as of now, or raises SignInRefused."""
+    """Who is served: `who` gives the person as of now, or raises SignInRefused. `machine`: another appliance, which has
+    one command and no prompt."""
 
     desk: Desk
     who: Callable[[], Person]
     spawn: Spawn
+    machine: bool = False
 
 
 class Session(asyncssh.SSHServerSession[str]):
@@ -61,11 +63,11 @@ class Session(asyncssh.SSHServerSession[str]):
         self._gone()
 
     def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
-        self._terminal = True
-        return True
+        self._terminal = not self._guest.machine
+        return self._terminal
 
     def shell_requested(self) -> bool:
-        return True
+        return not self._guest.machine
 
     def exec_requested(self, command: str) -> bool:
         self._command = command

@@ -6,6 +6,7 @@ from typing import Any
 
 from pratique.console.access.roles import Permission
 from pratique.console.commands import hosts
+from pratique.console.commands.desk import Asked
 from pratique.console.commands.hosts import HostRow, HostStatus
 from pratique.console.verbs.shapes import counter, date, iso, span, up_down
 from pratique.console.verbs.verb import Call, NoAnswer, Usage, verb
@@ -140,6 +141,7 @@ def _status_json(one: HostStatus) -> dict[str, Any]:
         "suspended": one.suspended,
         "last_error": state.last_error,
         "last_5xx": state.last_5xx,
+        "command_client": asdict(state.asked) if state.asked is not None else None,
     }
 
 
@@ -192,7 +194,17 @@ def _ends(one: HostStatus, now_ms: int) -> list[tuple[str, str]]:
     ]
     if not state.serial:
         found.append(("Last 5XX Error", log_text(state.last_5xx) or "None"))
-    return found
+    return found + (asked_lines(state.asked, now_ms) if state.asked is not None else [])
+
+
+def asked_lines(asked: Asked, now_ms: int) -> list[tuple[str, str]]:
+    """What a gateway said over SSH of where it takes released mail."""
+    place, said = asked.place, "Not yet"
+    if place is not None:
+        where = f"{log_text(place.host)}:{place.port} ({log_text(place.interface)})"
+        said = f"{where}, asked {span((now_ms - asked.at_ms) // 1000)} ago" + ("" if asked.used else ", not used now")
+    state = f"{asked.kind}: {log_text(asked.why)}. Cure: {asked.cure}" if asked.kind else "OK" if place else "Not yet"
+    return [("Release Address", said), ("Command Client", state)]
 
 
 def _next(one: HostStatus, now_ms: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pratique.config.level import MACHINE, Level
-from pratique.console.access.roles import Permission, Person, may
+from pratique.console.access.roles import APPLIANCE, Permission, Person, may
 from pratique.console.commands.desk import CommandRefused, Desk
 
 __all__ = [
@@ -155,11 +155,14 @@ def load_verbs() -> None:
 
 def usable(desk: Desk, person: Person) -> dict[str, Verb]:
     """The verbs that this person may use on this appliance, by name, in order."""
-    return {
-        name: found
-        for name, found in sorted(VERBS.items())
-        if desk.role in found.places and (found.permission is None or may(person, found.permission))
-    }
+    return {name: found for name, found in sorted(VERBS.items()) if desk.role in found.places and _may(person, found)}
+
+
+def _may(person: Person, found: Verb) -> bool:
+    """Another appliance has only what is meant for it, not even what everybody has who is signed in."""
+    if found.permission is None:
+        return person.role != APPLIANCE
+    return may(person, found.permission)
 
 
 def commands_of(line: str) -> list[list[str]]:
@@ -186,7 +189,7 @@ async def perform(desk: Desk, person: Person, words: list[str], talk: Talk) -> i
     if found is None or desk.role not in found.places:
         talk.complain(f"Unknown command: {words[0]!a}. `help` lists those that there are.")
         return MISUSED
-    if found.permission is not None and not may(person, found.permission):
+    if not _may(person, found):
         talk.complain(f"{name}: the role {person.role} may not do this.")
         return FAILED
     rest = tuple(w for w in words[1:] if w != "--json")

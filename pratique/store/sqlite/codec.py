@@ -42,7 +42,7 @@ JOURNAL_COLUMNS = "cid, hop, seq, state, seal, peer, at, mid, pairs"
 PEER_COLUMNS = (
     "serial, role, name, host, port, certificate, fingerprint, sign_key, nonce, inc, seq, endpoint, journal_in, "
     "journal_out, watermark, confirmed, locked, withdrawn, knows_inc, knows_seq, set_back_here, set_back_there, "
-    "lost_inc, lost_seq, testified, newer"
+    "lost_inc, lost_seq, testified, newer, ssh_host, ssh_port, ssh_host_key, ssh_client_key, label, service_off"
 )
 QUARANTINE_COLUMNS = "name, kind, retention_s, default_action, overflow, created_by, created_at, suspended"
 USER_COLUMNS = "name, role, password, quarantines, created_at, disabled"
@@ -289,12 +289,18 @@ def peer_row(peer: Peer) -> Row:
         peer.lost_seq,
         peer.testified,
         peer.newer,
+        peer.ssh_host,
+        peer.ssh_port,
+        peer.ssh_host_key,
+        peer.ssh_client_key,
+        peer.label,
+        peer.service_off,
     )
 
 
 def peer_of(row: Row) -> Peer:
     values: Any = (*row[:17], bool(row[17]), *row[18:20], bool(row[20]), bool(row[21]), *row[22:24])
-    return Peer(*values, bool(row[24]), bool(row[25]))  # type: ignore[call-arg]
+    return Peer(*values, bool(row[24]), bool(row[25]), *row[26:31], bool(row[31]))  # type: ignore[call-arg]
 
 
 def quarantine_row(quarantine: Quarantine) -> Row:

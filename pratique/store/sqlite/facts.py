@@ -21,6 +21,8 @@ _PEER = Into(
     " ON CONFLICT (serial) DO UPDATE SET role = excluded.role, name = excluded.name, host = excluded.host, "
     "port = excluded.port, certificate = excluded.certificate, fingerprint = excluded.fingerprint, "
     "sign_key = excluded.sign_key, locked = excluded.locked, withdrawn = excluded.withdrawn, "
+    "ssh_host = excluded.ssh_host, ssh_port = excluded.ssh_port, ssh_host_key = excluded.ssh_host_key, "
+    "ssh_client_key = excluded.ssh_client_key, label = excluded.label, service_off = excluded.service_off, "
     "nonce = iif(nonce = '', excluded.nonce, nonce), "
     "endpoint = iif(endpoint = '', excluded.endpoint, endpoint), inc = max(inc, excluded.inc), "
     "seq = iif((excluded.inc, excluded.seq) > (inc, seq), excluded.seq, seq), "

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 
 from pratique.store.moves import StoreFailed
-from pratique.store.sqlite.schema import ADDED_IN_3, APPLICATION_ID, TABLES
+from pratique.store.sqlite.schema import ADDED_IN_3, ADDED_IN_4, APPLICATION_ID, TABLES
 
 Step = str | Callable[[sqlite3.Connection], str]  # SQL, or what makes it from the store at hand
 
@@ -90,6 +90,7 @@ STEPS: tuple[Step, ...] = (
     TABLES,
     _one_shape,
     _recovery,
+    ADDED_IN_4,
 )
 VERSION = len(STEPS)
 

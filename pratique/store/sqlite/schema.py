@@ -259,3 +259,11 @@ INSERT INTO journal SELECT * FROM journal_1;
 DROP TABLE journal_1;
 CREATE UNIQUE INDEX journal_peer ON journal (peer, seq);
 """
+ADDED_IN_4 = """
+ALTER TABLE peer ADD COLUMN ssh_host TEXT NOT NULL DEFAULT '';        -- its command line
+ALTER TABLE peer ADD COLUMN ssh_port INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peer ADD COLUMN ssh_host_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE peer ADD COLUMN ssh_client_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE peer ADD COLUMN label TEXT NOT NULL DEFAULT '';
+ALTER TABLE peer ADD COLUMN service_off INTEGER NOT NULL DEFAULT 0;   -- manager: the quarantine is not for this gateway
+"""

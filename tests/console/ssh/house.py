@@ -30,6 +30,7 @@ class House:
     desk: Desk
     server: SshServer
     mail_log: MailLog
+    host_key: Path
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -67,12 +68,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(directory: Path, host_keys: Path) -> AsyncIterator[House]:
+async def open_house(directory: Path, host_keys: Path, **desk_fields: Any) -> AsyncIterator[House]:
     rest = await open_world(directory)
     mail_log = MailLog(
         directory / "log", version="0.1.0-001", serial=SERIAL, clock=rest.clock.now_ms, host="sma.example"
     )
-    desk = replace(rest.desk, logs=mail_log)
+    desk = replace(rest.desk, logs=mail_log, **desk_fields)
     notes: list[tuple[str, str, str]] = []
     faults: list[str] = []
     tasks = Tasks(lambda name, error: faults.append(f"{name}: {error!r}"))
@@ -83,8 +84,9 @@ async def open_house(directory: Path, host_keys: Path) -> AsyncIterator[House]:
         note=lambda *said: notes.append(said),
         fault=faults.append,
     )
-    await server.start("127.0.0.1", 0, create_host_keys(Keys(host_keys)))
-    house = House(rest, desk, server, mail_log, notes, faults)
+    keys = create_host_keys(Keys(host_keys))
+    await server.start("127.0.0.1", 0, keys)
+    house = House(rest, desk, server, mail_log, keys[0], notes, faults)
     try:
         yield house
     finally:
