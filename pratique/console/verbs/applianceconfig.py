@@ -1,5 +1,6 @@
 """applianceconfig: the gateways of a manager, from the first contact to un-pairing."""
 
+import shlex
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
@@ -69,6 +70,21 @@ def list_text(entries: tuple[Entry, ...]) -> str:
     return "\n".join(lines)
 
 
+async def _which(call: Call) -> str:
+    """The name that was given, or what is chosen of a numbered list."""
+    if len(call.words) > 1:
+        return call.words[1]
+    entries = await appliances.list_appliances(call.desk, call.person)
+    for number, entry in enumerate(entries, 1):
+        call.talk.say(f"{number}. {log_text(entry.label)} ({entry.address}:{entry.port})")
+    default = "1" if len(entries) == 1 else ""
+    answer = await call.talk.ask("Which appliance?", default) or default
+    if answer.isdecimal() and 1 <= int(answer) <= len(entries):
+        chosen = entries[int(answer) - 1]
+        return chosen.serial or chosen.label
+    return answer
+
+
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise Usage(f"{text!a} is no port")
@@ -82,13 +98,12 @@ async def _add(call: Call) -> None:
     if not call.words:
         port = _number(await call.talk.ask("Port of its command line (SSH):", str(SSH_PORT)) or str(SSH_PORT))
     entry = await appliances.add_appliance(call.desk, call.person, address, label=label, port=port)
-    call.talk.say(
-        f"Added: {log_text(entry.label)}. Connect to it: `applianceconfig establish {log_text(entry.label)}`."
-    )
+    label = log_text(entry.label)
+    call.talk.say(f"Added: {label}. Connect to it: `applianceconfig establish {shlex.quote(label)}`.")
 
 
 async def _edit(call: Call) -> None:
-    which = await call.word(1, "Which appliance?")
+    which = await _which(call)
     old = appliances.find(call.desk, which)
     address = await call.word(2, "Address:", old.address)
     label = await call.word(3, "Label:", old.label)
@@ -98,7 +113,7 @@ async def _edit(call: Call) -> None:
 
 
 async def _delete(call: Call) -> int | None:
-    which = await call.word(1, "Which appliance?")
+    which = await _which(call)
     entry = appliances.find(call.desk, which)
     if entry.serial and not call.json:
         call.talk.say(waits_text(await pairing.waits_for(call.desk, call.person, entry.serial)))
@@ -116,7 +131,7 @@ def _own_serial(call: Call) -> str:
 
 async def _establish(call: Call) -> int | None:
     """The fingerprint is a word or is looked at by a person; the pass phrase is asked for, always."""
-    which = await call.word(1, "Which appliance?")
+    which = await _which(call)
     if len(call.words) > 4:
         raise Usage("the pass phrase is asked for; it is no word of the command, where others could see it")
     found = await appliances.contact(call.desk, call.person, which)
@@ -148,14 +163,14 @@ async def _establish(call: Call) -> int | None:
 
 
 async def _test(call: Call) -> int:
-    which = await call.word(1, "Which appliance?")
+    which = await _which(call)
     checks = await appliances.test_connection(call.desk, call.person, which)
     call.give([asdict(check) for check in checks], lambda: checks_text(checks))
     return FAILED if any(check.ok is False for check in checks) else 0
 
 
 async def _services(call: Call) -> None:
-    which = await call.word(1, "Which appliance?")
+    which = await _which(call)
     was = "on" if appliances.find(call.desk, which).service else "off"
     word = (await call.word(2, "Policy, virus and outbreak quarantines (on or off):", was)).lower()
     if word not in ("on", "off"):

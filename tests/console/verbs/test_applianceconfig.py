@@ -190,3 +190,14 @@ async def test_only_administrators_pair(desk: Desk) -> None:
     for line in ("applianceconfig list", "applianceconfig print"):
         heard, status = await hear(desk, operator, line)
         assert status == 1 and "may not do this" in heard.complaints[0]
+
+
+async def test_an_appliance_is_chosen_of_a_numbered_list(desk: Desk) -> None:
+    await do(desk, "applianceconfig add 192.0.2.7 'gw east'")
+    said = await do(desk, "applianceconfig", "edit", "", "192.0.2.9", "")
+    assert "1. gw east (192.0.2.7:2222)" in said, "one alone is the default"
+    assert "`applianceconfig establish 'gw west'`" in await do(desk, "applianceconfig add 192.0.2.8 'gw west'")
+    await do(desk, "applianceconfig", "edit", "2", "192.0.2.10", "west")
+    assert [(r["label"], r["address"]) for r in await rows(desk)] == [("gw east", "192.0.2.9"), ("west", "192.0.2.10")]
+    heard = await refused(desk, "applianceconfig", "edit", "3")
+    assert "there is no appliance '3'" in "".join(heard.complaints)
