@@ -88,9 +88,11 @@ class Line:
         self._connection = connection
         self._place = place
 
-    async def run(self, command: str, *, seconds: float = DEADLINE_SECONDS, output_max: int = OUTPUT_BYTES_MAX) -> Said:
-        """Whatever its exit status is. Raises SshFault."""
-        heard = _Heard(output_max)
+    async def run(
+        self, command: str, *, seconds: float = DEADLINE_SECONDS, output_max: int = OUTPUT_BYTES_MAX, sent: bytes = b""
+    ) -> Said:
+        """Whatever its exit status is; `sent`: its standard input. Raises SshFault."""
+        heard = _Heard(output_max, sent)
         with _Faults(self._place, "") as faults:
             async with asyncio.timeout(seconds):
                 await self._connection.create_session(lambda: heard, command, encoding=None, request_pty=False)
@@ -124,11 +126,13 @@ async def run(
     *,
     seconds: float = DEADLINE_SECONDS,
     output_max: int = OUTPUT_BYTES_MAX,
+    sent: bytes = b"",
 ) -> Said:
-    """One command over a connection of its own. `seconds` holds for both together. Raises SshFault."""
+    """One command over a connection of its own, with `sent` as its standard input. `seconds` holds for both together.
+    Raises SshFault."""
     try:
         async with asyncio.timeout(seconds), connected(target, proof, seconds=seconds) as line:
-            return await line.run(command, seconds=seconds, output_max=output_max)
+            return await line.run(command, seconds=seconds, output_max=output_max, sent=sent)
     except TimeoutError as error:
         raise SshFault(Kind.TIMEOUT, f"{target.place} did not answer in {seconds:.0f} s") from error
 
@@ -187,8 +191,9 @@ class _Client(asyncssh.SSHClient):
 class _Heard(asyncssh.SSHClientSession[bytes]):
     """Collects what a command says; ends it when that is too much."""
 
-    def __init__(self, output_max: int) -> None:
+    def __init__(self, output_max: int, sent: bytes) -> None:
         self._max = output_max
+        self._sent = sent
         self.out, self.err = bytearray(), bytearray()
         self.count = 0
         self.status: int | None = None
@@ -198,6 +203,8 @@ class _Heard(asyncssh.SSHClientSession[bytes]):
         self._chan = chan
 
     def session_started(self) -> None:
+        if self._sent:
+            self._chan.write(self._sent)
         self._chan.write_eof()
 
     def data_received(self, data: bytes, datatype: Any) -> None:
