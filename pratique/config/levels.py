@@ -8,7 +8,7 @@ Knows no room's options: the caller has the list of features. Only for text that
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile
 
@@ -106,6 +106,37 @@ def compose(machine: str, inherited: Mapping[str, str], features: Sequence[Featu
         for number, line in enumerate(placed.block.lines)
     ]
     return Composed("".join(f"{line}\n" for line, _ in lines), tuple(origin for _, origin in lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """`refused`: feature -> why the text that is wanted is not in force; what was in force before is."""
+
+    in_force: dict[str, str]
+    refused: dict[str, str]
+
+
+def usable(wanted: Mapping[str, str], current: Mapping[str, str], check: Callable[[dict[str, str]], str]) -> Usable:
+    """What of `wanted` a machine can use. `check`: what is wrong with these texts, "" = nothing. When all together
+    cannot be used, each change is tried by itself over what is in force, until none more goes."""
+    whole = dict(wanted)
+    if not check(whole):
+        return Usable(whole, {})
+    in_force = dict(current)
+    left = [name for name in {**current, **wanted} if wanted.get(name) != current.get(name)]
+    refused: dict[str, str] = {}
+    while left:
+        refused = {}
+        for name in left:
+            tried = {k: v for k, v in {**in_force, name: wanted.get(name)}.items() if v is not None}
+            if why := check(tried):
+                refused[name] = why
+            else:
+                in_force = tried
+        if len(refused) == len(left):
+            break
+        left = list(refused)
+    return Usable(in_force, refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pratique.fleet.command_client import ask_place
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
+from pratique.front.effective import effective
 from pratique.front.files import BadConfiguration, compile_program, filters_of_file, gateway_options, read_options
 from pratique.front.meters import RunningMeters
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
@@ -290,7 +291,7 @@ def _edges(
         return [sys.executable, "-m", "pratique.front.edge", str(directory), handed.text(), str(os.getpid())]
 
     def texts() -> tuple[str, str]:
-        text = (directory / FILE).read_text("utf-8")
+        text = effective(directory, (directory / FILE).read_text("utf-8"), FILE)[0].text
         return text, filters_of_file(directory, gateway_options(text).gateway.policy)
 
     count = options.gateway.edges

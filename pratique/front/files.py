@@ -1,11 +1,13 @@
 """The configuration file of an appliance: found, read, checked, with every problem named by line and cure."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pratique.config import Problem, line_in, loads, read
 from pratique.delivery.routes import RouteError, parse_hop
+from pratique.front.effective import effective, placed
 from pratique.front.interfaces import gateway_with_interfaces, of_interfaces, with_interfaces
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
 from pratique.front.plausible import findings, missing
@@ -47,9 +49,20 @@ def read_options(directory: Path, *, thorough: bool = False) -> Options:
     return options
 
 
-def check_text(directory: Path, text: str, *, file: str, thorough: bool = False) -> tuple[Options, list[Problem]]:
-    """The options of a text that is or shall be the configuration of DIR, with the addresses of the interfaces that it
-    names; usable only when there is no problem. `file`: how the text is called in a problem."""
+def check_text(
+    directory: Path, text: str, *, file: str, thorough: bool = False, inherited: Mapping[str, str] | None = None
+) -> tuple[Options, list[Problem]]:
+    """The options of a text that is or shall be the configuration of DIR, with what the machine has from its cluster
+    and the addresses of the interfaces that it names; usable only when there is no problem. `file`: how the text is
+    called in a problem. `inherited`: in place of what is in force from the levels above."""
+    whole, problem = effective(directory, text, file, inherited)
+    if problem is not None:
+        return loads(text, options_type(text), file=file)[0], [problem]
+    options, problems = _checked(directory, whole.text, file, thorough=thorough)
+    return options, [placed(found, file, whole) for found in problems]
+
+
+def _checked(directory: Path, text: str, file: str, *, thorough: bool) -> tuple[Options, list[Problem]]:
     options, problems = loads(text, options_type(text), file=file)
     if problems:
         return options, problems

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pratique.config.levels import Feature, Origin, Uncomposable, compose, joined, present, split, without
+from pratique.config.levels import Feature, Origin, Uncomposable, compose, joined, present, split, usable, without
 
 FEATURES = (
     Feature("policy", (("gateway", "policy"),), "Filters."),
@@ -123,3 +123,26 @@ def test_a_composed_text_means_what_its_parts_mean(pieces: dict[str, str]) -> No
             for name, value in options.items():
                 assert data[table][name] == value
     assert len(found.origins) == len(found.text.splitlines())
+
+
+def check(texts: dict[str, str]) -> str:
+    """`b` needs `a` to be 2; nobody can use `bad`."""
+    if "bad" in texts.values():
+        return "bad"
+    return "b needs a" if texts.get("b") == "2" and texts.get("a") != "2" else ""
+
+
+def test_what_can_be_used_together_is_in_force_together() -> None:
+    found = usable({"a": "2", "b": "2"}, {"a": "1", "b": "1"}, check)
+    assert (found.in_force, found.refused) == ({"a": "2", "b": "2"}, {})
+
+
+def test_what_cannot_be_used_leaves_the_former_and_the_rest_is_in_force_whatever_needs_what() -> None:
+    found = usable({"b": "2", "a": "2", "c": "bad", "d": "2"}, {"a": "1", "b": "1", "c": "1", "e": "1"}, check)
+    assert found.in_force == {"a": "2", "b": "2", "c": "1", "d": "2"}
+    assert found.refused == {"c": "bad"}
+
+
+def test_what_needs_a_refused_one_is_refused_too() -> None:
+    found = usable({"b": "2", "a": "bad"}, {"a": "1", "b": "1"}, check)
+    assert (found.in_force, set(found.refused)) == ({"a": "1", "b": "1"}, {"a", "b"})
