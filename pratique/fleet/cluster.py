@@ -7,10 +7,12 @@ Registers: `cluster/name`, `cluster/text/FEATURE`; of a group GID/name, GID/text
 ID/group, ID/facts; of a machine that may join without a pass phrase, PID/key.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from pratique.config.levels import CLUSTER
@@ -267,6 +269,31 @@ class Cluster:
     def _owner_name(self, owner: str) -> str:
         member = self._member(owner)
         return f"machine {member.name}" if member is not None else self.level_name(owner)
+
+
+def host_key_fingerprint(contact: Contact) -> str:
+    """SHA256:…, as SSH clients show it; "" when the key is none."""
+    try:
+        octets = base64.b64decode(contact.host_key.split()[1], validate=True)
+    except (IndexError, ValueError):
+        return ""
+    return "SHA256:" + base64.b64encode(sha256(octets).digest()).decode().rstrip("=")
+
+
+def token_of(contact: Contact) -> str:
+    """One word, with which a machine asks to be taken in."""
+    return base64.urlsafe_b64encode(json.dumps(asdict(contact)).encode()).decode()
+
+
+def contact_of(token: str) -> Contact:
+    """Raises ClusterRefused."""
+    try:
+        contact = _read(Contact, base64.urlsafe_b64decode(token.encode()).decode())
+    except ValueError:
+        contact = None
+    if contact is None or not NAME.fullmatch(contact.name) or not 0 < contact.port < 65_536:
+        raise ClusterRefused("this is no word of a machine that wants to join")
+    return contact
 
 
 def new_cluster(ident: str, name: str, author: Author) -> Cluster:

@@ -78,6 +78,7 @@ class Appliance:
     level: Level = field(default_factory=Alone)  # of a cluster, at which the quarantine service is switched on
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
     own_file: OwnFile = field(init=False)
+    reloaded: Callable[[], None] = lambda: None  # hears of every reload
 
     async def start(self) -> None:
         """The listeners come up at once; what was found is said before them, what takes long is proved beside them."""
@@ -121,6 +122,7 @@ class Appliance:
         self.mail_log.emit(log.Note(message="reloaded: logs, enrolments, filters, policies, access tables, routes"))
         for what in later:
             self.mail_log.emit(log.Trouble(message=f"needs a restart: {what}"))
+        self.reloaded()
         return later
 
     def _reconfigure(self, options: Options) -> None:

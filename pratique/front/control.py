@@ -83,6 +83,7 @@ class Control:
             writer.close()
             return
         self._writers.add(writer)
+        desk = self._bench.desk.for_session()
         try:
             if not await self._knows_us(reader):
                 return
@@ -91,7 +92,7 @@ class Control:
                 if asked is not None and any(key in asked for key in UNASKED):
                     continue
                 if asked is not None and asked.get("command") == "verb":
-                    answer = await self._verb(person, asked.get("arguments"), reader, writer)
+                    answer = await self._verb(desk, person, asked.get("arguments"), reader=reader, writer=writer)
                 else:
                     answer = await self._answer(person, asked)
                 writer.write(json.dumps(answer).encode() + b"\n")
@@ -108,12 +109,18 @@ class Control:
             return hmac.compare_digest(await reader.readline(), first_line(self._appliance.directory))
 
     async def _verb(
-        self, person: Person, arguments: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        desk: Desk,
+        person: Person,
+        arguments: Any,
+        *,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> dict[str, Any]:
         if not isinstance(arguments, dict):
             return {"ok": False, "error": "not a command"}
         try:
-            return await serve_line(self._bench.desk, person, arguments, reader=reader, writer=writer)
+            return await serve_line(desk, person, arguments, reader=reader, writer=writer)
         except (OSError, ValueError):
             raise  # the client left, or does not speak our words
         except Exception as error:  # noqa: BLE001 - as below

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pratique import __version__
 from pratique.fleet.identity import create_host_keys
 from pratique.front.appliance import Appliance
+from pratique.gateway.app import Gateway
 from pratique.manager.app import Manager
 from pratique.store.interface import Submitted
 from pratique.store.moves import Record
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pratique.console.commands.desk import Desk
     from pratique.console.serve import ConsoleServer
     from pratique.console.ssh.server import SshServer
+    from pratique.front.clusters import RunningClusters
     from pratique.front.control import Control
 
 SECRET_FILE = "session.key"  # noqa: S105 - a file's name
@@ -41,6 +43,7 @@ class Faces:
         self._ssh: SshServer | None = None
         self._control: Control | None = None
         self._kept: list[asyncio.Task[Any]] = []
+        self._running_clusters: RunningClusters | None = None
 
     async def start(self) -> None:
         """Raises OSError when an address or the socket cannot be bound; the other faces stay up."""
@@ -147,6 +150,7 @@ class Faces:
 
         appliance = self._appliance
         role, counters = appliance.role, appliance.counters
+        clusters = self._clusters()
         return Desk(
             name=appliance.options.appliance.name,
             role=appliance.options.appliance.role,
@@ -163,10 +167,33 @@ class Faces:
             machine=RunningMachine(appliance),
             components=appliance.services.supervisor.components,
             configuration=KeptConfiguration(
-                appliance.directory, appliance.own_file, options=appliance.options, clock=appliance.services.clock
+                appliance.directory,
+                appliance.own_file,
+                options=appliance.options,
+                clock=appliance.services.clock,
+                places=clusters.place if clusters is not None else lambda level: None,
             ),
+            clusters=clusters,
             fleet=RunningFleet(appliance),
         )
+
+    def _clusters(self) -> "RunningClusters | None":
+        """Of a gateway, begun at the first call."""
+        from pratique.front.clusters import RunningClusters
+
+        appliance = self._appliance
+        if self._running_clusters is None and isinstance(appliance.role, Gateway):
+            clusters = RunningClusters(appliance)
+            spawn = appliance.services.tasks.spawn
+            appliance.level = clusters
+
+            def look() -> None:
+                spawn(clusters.seat.look(), "settings of the cluster")
+
+            appliance.reloaded = look
+            spawn(clusters.run(), "exchange with the cluster")
+            self._running_clusters = clusters
+        return self._running_clusters
 
     def _sign_in(self) -> "SignIn":
         from pratique.console.access.sessions import Sessions

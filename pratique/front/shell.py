@@ -104,6 +104,7 @@ class Shell:
         self._rows = 0
         self._paged = False
         self._skipping = False
+        self.prompt = "> "  # the appliance says the next one with each answer
 
     def run(self, line: str, *, paged: bool) -> tuple[int, bool]:
         """Do one line; its exit status, and whether it ended the session. Raises LocalRefused, OSError."""
@@ -121,6 +122,7 @@ class Shell:
                 self._terminal.write("^C\n")
         if not told["ok"]:
             raise LocalRefused(str(told.get("error", "the appliance refused")))
+        self.prompt = str(told["result"].get("prompt", self.prompt))
         return int(told["result"]["status"]), bool(told["result"]["ended"])
 
     def names(self) -> list[str]:
@@ -231,14 +233,15 @@ def shell(directory: Path, command: str, console: Console | None = None) -> int:
         if terminal.interactive:
             names = session.names()
             terminal.complete(lambda: names)
-        return _loop(session, terminal, f"{name}> ")
+        session.prompt = session.prompt if terminal.interactive else f"{name}> "
+        return _loop(session, terminal)
 
 
-def _loop(session: Shell, terminal: Terminal, prompt: str) -> int:
+def _loop(session: Shell, terminal: Terminal) -> int:
     status = 0
     while True:
         try:
-            line = terminal.line(prompt)
+            line = terminal.line(session.prompt)
         except KeyboardInterrupt:
             terminal.write("^C\n")
             continue

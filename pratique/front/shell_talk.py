@@ -4,7 +4,7 @@ The client sends {"command": "verb", "arguments": {"line": ..., "width": ...}}. 
 of one key each: {"text": ...} and {"complaint": ...} to be shown as they are, {"live": true} before a display that no
 pager may stop, {"ask": question, "default": ..., "secret": ...}, which it answers with {"answer": text}, or null where
 nobody can. It may send {"stop": true} (Ctrl-C), also for an answer. The end is
-{"ok": true, "result": {"status": ..., "ended": ...}}.
+{"ok": true, "result": {"status": ..., "ended": ..., "prompt": the next one}}.
 """
 
 import asyncio
@@ -94,4 +94,4 @@ async def serve_line(
     talk = SocketTalk(reader, writer, max(COLUMNS // 2, min(width, COLUMNS_MAX)))
     outcome = await run_line(desk, lambda: person, line, talk)
     talk.let_out()
-    return {"ok": True, "result": {"status": outcome.status, "ended": outcome.ended}}
+    return {"ok": True, "result": {"status": outcome.status, "ended": outcome.ended, "prompt": desk.prompt}}

@@ -7,12 +7,15 @@ or JSON lines, and never render: the faces do.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from pratique.config.level import Kind
 from pratique.console.access.roles import Permission, Person, may, visible
+from pratique.console.commands.clusters import Clusters
+from pratique.console.commands.leveled import Leveled, Mode
 from pratique.console.commands.staging import Configuration
 from pratique.fleet.enrolment import Enrolment
 from pratique.fleet.place import Place
@@ -364,7 +367,31 @@ class Desk:
     components: Callable[[], tuple[Component, ...]] = tuple  # none of an appliance that does not run
     configuration: Configuration | None = None  # None: the appliance does not run
     fleet: Fleet | None = None  # None: the appliance does not run
+    clusters: Clusters | None = None  # None: no gateway, or it does not run
+    mode: Mode = field(default_factory=Mode)  # of one session
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
+
+    def for_session(self) -> "Desk":
+        """The same desk with a mode of its own: what is configured there is the level of that mode."""
+        mode = Mode()
+        configuration = Leveled(self.configuration, mode) if self.configuration is not None else None
+        return replace(self, mode=mode, configuration=configuration)
+
+    @property
+    def prompt(self) -> str:
+        """hostname>, and in a cluster the level that the session works on."""
+        membership = self.clusters.membership if self.clusters is not None else None
+        if membership is None:
+            return f"{self.name}> "
+        level = self.mode.level
+        named = {Kind.CLUSTER: membership.cluster.name, Kind.MACHINE: self.name}.get(level.kind, level.name)
+        return f"({level.kind.capitalize()} {named})> "
+
+    def clustered(self) -> Clusters:
+        """Raises CommandRefused."""
+        if self.clusters is None:
+            raise CommandRefused(Why.UNAVAILABLE, NOT_RUNNING if self.role == "gateway" else "only gateways cluster")
+        return self.clusters
 
     def running(self) -> Meters:
         """Raises CommandRefused when it does not run."""

@@ -14,13 +14,16 @@ from pratique.console.access.passwords import hash_password
 from pratique.console.access.roles import ROLES, SEE_ALL, Permission, Person
 from pratique.console.commands import credentials
 from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.fleet.cluster_link import ACCOUNT as CLUSTER_ACCOUNT
 from pratique.fleet.place import MACHINE_USER
 from pratique.store.moves import PutUser
 from pratique.store.records import User
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 USERS_MAX = 1_000  # all are read for a listing; people who review mail are few
-RESERVED = frozenset({"local", "system", MACHINE_USER})  # actors of the audit, and appliances: they are no users
+RESERVED = frozenset(
+    {"local", "system", MACHINE_USER, CLUSTER_ACCOUNT}
+)  # actors of the audit, and appliances: they are no users
 ADMINISTRATOR = "administrator"
 
 

@@ -7,7 +7,7 @@ looked at.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncssh
@@ -42,7 +42,7 @@ class Session(asyncssh.SSHServerSession[str]):
     _chan: asyncssh.SSHServerChannel[str]
 
     def __init__(self, guest: Guest, *, gone: Callable[[], None]) -> None:
-        self._guest = guest
+        self._guest = replace(guest, desk=guest.desk.for_session())
         self._gone = gone
         self._command: str | None = None
         self._terminal = False
@@ -130,7 +130,7 @@ class Session(asyncssh.SSHServerSession[str]):
                 self.write(f"{told}\n")
         while not self._left:
             try:
-                line = await self._prompted(f"{desk.name}> ")
+                line = await self._prompted(desk.prompt)
             except TimeoutError:
                 self.write(f"\nSigned out after {IDLE_SECONDS / 60:.0f} minutes without a command.\n")
                 return status

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pratique.config.level import MACHINE, Level
+from pratique.config.level import MACHINE, Kind, Level
 from pratique.console.access.roles import APPLIANCE, Permission, Person, may
 from pratique.console.commands.desk import CommandRefused, Desk
 
@@ -43,6 +43,61 @@ MANAGER = frozenset({"manager"})
 BOTH = GATEWAY | MANAGER
 
 DONE, FAILED, MISUSED = 0, 1, 2  # what a command over SSH exits with
+
+
+OF_CLUSTER = frozenset({"clusterconfig", "clustercheck"})
+OF_MACHINE = frozenset(
+    {
+        *(
+            "archivemessage",
+            "bouncerecipients",
+            "deleterecipients",
+            "delivernow",
+            "diagnostic",
+            "doctor",
+        ),
+        *(
+            "findevent",
+            "grep",
+            "hostrate",
+            "hoststatus",
+            "interfaceconfig",
+            "loadconfig",
+        ),
+        *(
+            "oldmessage",
+            "ping",
+            "rate",
+            "redirectrecipients",
+            "reload",
+            "removemessage",
+        ),
+        *(
+            "resetconfig",
+            "resetcounters",
+            "resume",
+            "resumedel",
+            "resumelistener",
+            "rollovernow",
+        ),
+        *(
+            "showmessage",
+            "showrecipients",
+            "smaconfig",
+            "status",
+            "suspend",
+            "suspenddel",
+        ),
+        *(
+            "suspendlistener",
+            "tail",
+            "tophosts",
+            "topin",
+            "trace",
+            "workqueue",
+        ),
+    }
+)
 
 
 class NoAnswer(Exception):
@@ -182,6 +237,26 @@ def commands_of(line: str) -> list[list[str]]:
     return [words for words in found if words]
 
 
+async def in_mode(desk: Desk, name: str, talk: Talk) -> bool:
+    """Commands that are of one machine, or of the cluster, say so in another mode and offer to switch. Where nobody can
+    answer, those of the cluster run, for they are the same in every mode; those of a machine do not."""
+    kind = Kind.CLUSTER if name in OF_CLUSTER else Kind.MACHINE if name in OF_MACHINE else None
+    level = desk.mode.level
+    if kind is None or kind is level.kind or desk.clusters is None or desk.clusters.membership is None:
+        return True
+    warning = f'This command is restricted to "{kind}" mode.'
+    try:
+        answer = await talk.ask(f'{warning} Would you like to switch to "{kind}" mode? [Y]>', "Y")
+    except NoAnswer:
+        if kind is Kind.MACHINE:
+            talk.complain(f"{name}: {warning} `clustermode machine` switches.")
+        return kind is Kind.CLUSTER
+    if (answer or "y").lower() not in ("y", "yes"):
+        return False
+    desk.mode.level = Level(kind)
+    return True
+
+
 async def perform(desk: Desk, person: Person, words: list[str], talk: Talk) -> int:
     """One command; its exit status. A refusal is said, not raised."""
     name = words[0].lower()
@@ -194,6 +269,8 @@ async def perform(desk: Desk, person: Person, words: list[str], talk: Talk) -> i
         return FAILED
     rest = tuple(w for w in words[1:] if w != "--json")
     try:
+        if not await in_mode(desk, name, talk):
+            return FAILED
         return await found.run(Call(desk, person, rest, len(rest) < len(words) - 1, talk)) or DONE
     except Usage as error:
         talk.complain(f"{name}: {error}\nUsage: {found.usage}")
