@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pratique.fleet import cluster_file
 from pratique.front.files import read_options
 from pratique.front.options import GatewayOptions, Options
 from pratique.store.audit import GENESIS, broken_at
@@ -77,6 +78,8 @@ def back_up(directory: Path, target: Path) -> Made:
 def _copy_configuration(options: Options, source: Path, target: Path) -> None:
     """The configuration and what it names below its directory; a file that lies elsewhere is not the appliance's."""
     names = ["pratique.toml"]
+    if (source / cluster_file.FILE).is_file():
+        names.append(cluster_file.FILE)
     if isinstance(options, GatewayOptions):
         names += [options.gateway.policy.filters_file, *options.gateway.virus.rules_files]
     for name in filter(None, names):

@@ -241,8 +241,7 @@ async def in_mode(desk: Desk, name: str, talk: Talk) -> bool:
     """Commands that are of one machine, or of the cluster, say so in another mode and offer to switch. Where nobody can
     answer, those of the cluster run, for they are the same in every mode; those of a machine do not."""
     kind = Kind.CLUSTER if name in OF_CLUSTER else Kind.MACHINE if name in OF_MACHINE else None
-    level = desk.mode.level
-    if kind is None or kind is level.kind or desk.clusters is None or desk.clusters.membership is None:
+    if kind is None or desk.clusters is None or desk.clusters.membership is None or kind is desk.mode.level.kind:
         return True
     warning = f'This command is restricted to "{kind}" mode.'
     try:
