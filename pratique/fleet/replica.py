@@ -3,7 +3,7 @@
 Each text (a *register*) is a set of versions. A version carries a version vector: which changes of which members it
 follows. One that another follows is forgotten; those that follow none of each other were made apart, and all are kept
 until somebody chooses. merge() is commutative, associative and idempotent: whatever way states travel, members that
-have heard the same have the same state. docs/decisions/0027-clusters.md argues this.
+have heard the same have the same state. docs/decisions/0028-clusters.md argues this.
 
 Not here: what the texts mean (fleet/cluster.py), disk and network.
 """
