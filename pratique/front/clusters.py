@@ -22,6 +22,7 @@ from pratique.front.member import Clock, Seat
 from pratique.front.options import GatewayOptions
 from pratique.runner.ready import Readiness
 from pratique.telemetry import events as log
+from pratique.telemetry.conditions import Condition
 
 IDENT_BYTES = 12
 
@@ -45,7 +46,7 @@ class OwnMachine:
         self._appliance.mail_log.emit(log.Note(message=text))
 
     def trouble(self, text: str, subject: str) -> None:
-        self._appliance.mail_log.emit(log.Trouble(message=text))
+        self._appliance.mail_log.emit(log.Trouble(message=text, condition=Condition.CLUSTER, subject=subject))
 
 
 class RunningClusters:
@@ -70,8 +71,9 @@ class RunningClusters:
         await self.link.run()
 
     def _told(self, name: str, why: str) -> None:
-        if why:
-            self._machine.trouble(f"cluster: {why}; this machine works on alone, and tries again", name)
+        if why:  # no alert: a member that restarts is nobody's concern; `clustercheck` shows who stays away
+            text = f"cluster: {why}; this machine works on alone, and tries again"
+            self._appliance.mail_log.emit(log.Trouble(message=text))
         else:
             self._machine.note(f"cluster: {name} is reached again")
 

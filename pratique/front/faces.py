@@ -191,7 +191,7 @@ class Faces:
                 spawn(clusters.seat.look(), "settings of the cluster")
 
             appliance.reloaded = look
-            spawn(clusters.run(), "exchange with the cluster")
+            appliance.services.supervisor.keep("exchange with the cluster", clusters.run)
             self._running_clusters = clusters
         return self._running_clusters
 

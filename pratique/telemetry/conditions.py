@@ -29,6 +29,7 @@ class Condition(StrEnum):
     CLOCK = "clock"  # subject: the peer, or "" = our own
     SUSPENDED = "suspended"  # an operator suspended something
     WORK_QUEUE = "work-queue"  # an operator paused judging
+    CLUSTER = "cluster"  # settings that are not in force here, or were changed apart; subject: which
     CERTIFICATE = "certificate"  # near its end; subject: which
     VIRUS_ENGINE = "virus-engine"  # gives no verdicts; subject: its name
     CANARY = "canary"  # did not come back

@@ -47,6 +47,7 @@ SORTS: dict[Condition, Sort] = {
     Condition.CLOCK: Sort(_PEERS, _CRITICAL),
     Condition.SUSPENDED: Sort(_SYSTEM, _WARNING),
     Condition.WORK_QUEUE: Sort(_SYSTEM, _WARNING),
+    Condition.CLUSTER: Sort(_PEERS, _WARNING),
     Condition.CERTIFICATE: Sort(_SYSTEM, _WARNING),
     Condition.VIRUS_ENGINE: Sort(AlertClass.ANTI_VIRUS, _WARNING),
     Condition.CANARY: Sort(_CUSTODY, _WARNING),
