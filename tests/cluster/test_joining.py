@@ -108,7 +108,7 @@ def test_a_stranger_is_no_member_and_the_account_has_no_shell(
     assert done.returncode == 255 and "Permission denied" in done.stderr
 
     public = " ".join((tmp_path / "key.pub").read_text().split()[:2])
-    does(gw1, f"clusterconfig prepjoin new {public}")
+    does(gw1, f"clusterconfig prepjoin new {public}", "y")
     for line in ("status", "exchange x", "join x", "join"):
         done = subprocess.run([*command, line], capture_output=True, text=True, timeout=30, check=False)
         assert done.stdout.startswith(("refused", "gone")), done.stdout + done.stderr
