@@ -156,7 +156,8 @@ async def _own_status(desk: Desk, host: str) -> tuple[HostStatus, ...]:
     if not found:
         raise CommandRefused(
             Why.NOT_FOUND,
-            f"no {PEER_ROLE[desk.role]} is enrolled here, so nothing goes to {host}; connect them by `applianceconfig` on the manager, or see `pratique enroll`",
+            f"no {PEER_ROLE[desk.role]} is enrolled here, so nothing goes to {host}; connect them by `applianceconfig` "
+            "on the manager, or see `pratique enroll`",
         )
     return _steered(desk, found)
 
