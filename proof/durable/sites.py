@@ -21,7 +21,8 @@ _KINDS = (
     (re.compile(r"log/.+"), "log"),
     (re.compile(r"store/witness\.new\Z"), "witness"),
     (re.compile(r"run/control\.sock\Z"), "socket"),
-    (re.compile(r"(store|spool|spool/lent|spool/scratch|log|run|keys)\Z"), "directory"),
+    (re.compile(r"(store|spool|spool/lent|spool/scratch|log|run|keys|configuration(/history)?)\Z"), "directory"),
+    (re.compile(r"configuration/history/\.?\d+\.toml(\.new)?\Z"), "version"),
     (re.compile(r"store/(store|search)\.db(-wal|-shm|-journal)?\Z"), ""),
 )
 
@@ -157,6 +158,16 @@ _LIST: dict[str, tuple[str, ...]] = {
         "unlink search.db-wal",
         "unlink search.db-shm",
     ),
+    # the configuration that a start finds, in the history
+    "config/history.py History.add": ("mkdir directory",),
+    "config/keeping.py replace_file": (
+        "unlink version",
+        "create version",
+        "write version",
+        "fsync version",
+        "rename version",
+    ),
+    "config/keeping.py sync_directory": ("syncdir directory",),
     # nothing depends on these
     "telemetry/sink.py LogFile._open": ("mkdir directory", "create log"),
     "telemetry/sink.py LogFile._write": ("write log",),
