@@ -72,10 +72,14 @@ def test_a_gateway_joins_with_a_pass_phrase_and_leaves_with_the_settings_that_it
     does(gw2, "set delivery.smtproutes 'ALL own.example:25'; commit own", "y")
     (row,) = [row for row in data(gw2, "clusterset list") if row["feature"] == "smtproutes"]
     assert row["from"] == "machine"
+    assert "NOTICE" not in does(gw2, "smtproutes print")
     does(gw2, "clusterset delete smtproutes; commit back", "y")
     does(gw2, "clustermode group Main_Group; clusterset delete smtproutes; commit away", "y")
     (row,) = [row for row in data(gw2, "clusterset list") if row["feature"] == "smtproutes"]
     assert row["from"] == "cluster"
+    for line in ("smtproutes print", "get delivery.smtproutes"):
+        assert "NOTICE: this machine has smtproutes from the cluster" in does(gw2, line)
+    assert "NOTICE" not in does(gw2, "get web.port")
 
     # a command of one machine offers to switch, and does not run in another mode where nobody answers
     assert "System status" in does(gw2, "clustermode cluster; status", "y")

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from pratique.config.level import MACHINE, Kind, Level
 from pratique.console.access.roles import APPLIANCE, Permission, Person, may
 from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.console.verbs.inheritance import inheritance_note
 
 __all__ = [
     "BOTH",
@@ -270,6 +271,9 @@ async def perform(desk: Desk, person: Person, words: list[str], talk: Talk) -> i
     try:
         if not await in_mode(desk, name, talk):
             return FAILED
+        if found.permission in (Permission.SETTINGS, Permission.CONFIGURE):
+            if note := await inheritance_note(desk, person, name, rest):
+                talk.complain(note)
         return await found.run(Call(desk, person, rest, len(rest) < len(words) - 1, talk)) or DONE
     except Usage as error:
         talk.complain(f"{name}: {error}\nUsage: {found.usage}")
