@@ -33,8 +33,8 @@ async def inheritance_note(desk: Desk, person: Person, name: str, words: tuple[s
     if used in ("machine", "nowhere"):
         return ""
     return (
-        f"NOTICE: this machine has {feature} from the {used}; what is shown and staged here is of the machine alone and, "
-        f"once it sets anything of it, counts in place of all of that. To change it there: `clustermode {used}`. To "
+        f"NOTICE: this machine has {feature} from the {used}; what is shown and staged here is of the machine alone "
+        f"and, once it sets anything of it, counts in place of all of that. To change it there: `clustermode {used}`. To "
         f"start from it: `clusterset copy {feature} {used}`."
     )
 

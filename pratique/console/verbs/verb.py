@@ -271,9 +271,8 @@ async def perform(desk: Desk, person: Person, words: list[str], talk: Talk) -> i
     try:
         if not await in_mode(desk, name, talk):
             return FAILED
-        if found.permission in (Permission.SETTINGS, Permission.CONFIGURE):
-            if note := await inheritance_note(desk, person, name, rest):
-                talk.complain(note)
+        if note := await inheritance_note(desk, person, name, rest):
+            talk.complain(note)
         return await found.run(Call(desk, person, rest, len(rest) < len(words) - 1, talk)) or DONE
     except Usage as error:
         talk.complain(f"{name}: {error}\nUsage: {found.usage}")
