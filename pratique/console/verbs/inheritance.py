@@ -24,6 +24,8 @@ BY_KEY = frozenset({"get", "set", "unset", "add"})
 
 async def inheritance_note(desk: Desk, person: Person, name: str, words: tuple[str, ...]) -> str:
     """ "" when there is nothing to say."""
+    if name not in FEATURE_OF and name not in BY_KEY:
+        return ""
     if desk.clusters is None or desk.clusters.membership is None or desk.mode.level != MACHINE:
         return ""
     feature = FEATURE_OF.get(name) or (_of_key(desk, words[0]) if name in BY_KEY and words else "")
@@ -34,8 +36,8 @@ async def inheritance_note(desk: Desk, person: Person, name: str, words: tuple[s
         return ""
     return (
         f"NOTICE: this machine has {feature} from the {used}; what is shown and staged here is of the machine alone "
-        f"and, once it sets anything of it, counts in place of all of that. To change it there: `clustermode {used}`. To "
-        f"start from it: `clusterset copy {feature} {used}`."
+        f"and, once it sets anything of it, counts in place of all of that. To change it there: `clustermode {used}`. "
+        f"To start from it: `clusterset copy {feature} {used}`."
     )
 
 
