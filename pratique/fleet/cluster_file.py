@@ -5,12 +5,12 @@ texts of the levels are in force here. A machine without the file is in no clust
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pratique.config.keeping import remove_file, replace_file
 from pratique.fleet.cluster import Cluster, Member
 from pratique.fleet.replica import Replica, StateUnreadable, dumps, loads
 
@@ -72,33 +72,12 @@ def write(directory: Path, membership: Membership) -> None:
         "refused": dict(membership.refused),
         "state": dumps(membership.state),
     }
-    replace(directory / FILE, json.dumps(whole, sort_keys=True, indent=1) + "\n")
+    replace_file(directory / FILE, json.dumps(whole, sort_keys=True, indent=1) + "\n")
 
 
 def remove(directory: Path) -> None:
     """This machine is in no cluster any more. Durable on return. Raises OSError."""
-    (directory / FILE).unlink(missing_ok=True)
-    _sync(directory)
-
-
-def replace(path: Path, text: str) -> None:
-    """A file of mode 0600 with this text in place of what is there. Durable on return. Raises OSError."""
-    partial = path.with_name(f"{path.name}.part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    remove_file(directory / FILE)
 
 
 def _texts(value: Any) -> dict[str, str]:
