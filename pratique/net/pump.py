@@ -84,6 +84,8 @@ class Pump(asyncio.Protocol):
         self.local = _address(transport.get_extra_info("sockname"))
         self._last_input = self._loop.time()
         self.handler.opened(self)
+        if self._closing:  # it was given up while it was being dialled: only now is there something to abort
+            transport.abort()
         self.run()
 
     def data_received(self, data: bytes) -> None:
@@ -244,8 +246,11 @@ class Pump(asyncio.Protocol):
             self.transport.resume_reading()
 
     def close(self) -> None:
-        """Write what is due, then close."""
-        if self.transport is None or self._closing:
+        """Write what is due, then close; a connection that is still being dialled ends as soon as it is there."""
+        if self._closing:
+            return
+        if self.transport is None:
+            self._closing = True
             return
         self.flush()
         self._closing = True
@@ -260,6 +265,7 @@ class Pump(asyncio.Protocol):
             self._close_timer = self._loop.call_later(CLOSE_SECONDS, self.abort)
 
     def abort(self) -> None:
+        """End now; a connection that is still being dialled ends as soon as it is there."""
         self._closing = True
         if self.transport is not None and not self._lost:
             self.transport.abort()

@@ -29,7 +29,7 @@ from tests.e2e.world import SMTP_PORT, free_network
 HOLD_ALL = 'hold_all: if (true) { quarantine("Policy"); }'
 PASSWORD = "correct horse battery"
 CAROL = Actor("carol", "administrator", "password")
-SECONDS = 45.0  # an upper bound: after a recovery a first connection can stand still for 10 s
+SECONDS = 15.0
 
 
 class Place:

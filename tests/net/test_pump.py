@@ -126,6 +126,18 @@ async def test_a_pump_without_a_connection_can_be_closed(setting: Setting) -> No
     assert setting.notes.heard == []
 
 
+@pytest.mark.parametrize("end", ["close", "abort"])
+async def test_a_connection_that_is_given_up_while_it_is_dialled_ends_when_it_is_there(
+    setting: Setting, end: str
+) -> None:
+    getattr(setting.pump, end)()
+    setting.machine.say(b"220 hello\r\n")
+    setting.pump.connection_made(setting.transport)
+    assert setting.transport.is_aborted and setting.transport.written == b""
+    setting.pump.connection_lost(None)
+    assert setting.notes.heard == ["opened", "settled", ("closed", None)]
+
+
 # --- back-pressure
 async def test_a_slow_peer_is_told_to_the_handler(setting: Setting) -> None:
     setting.connected()
