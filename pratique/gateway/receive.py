@@ -61,11 +61,18 @@ class Door:
     tally: Tally
     suspended: bool = False
     _turnaway: Turnaway = field(init=False)
+    _settings: ServerSettings = field(init=False)
     _coming: int = 0  # accepted, and not counted by the tally yet
 
     def __post_init__(self) -> None:
         listener = self.listener
         self._turnaway = Turnaway(self.services, listener.name, connections_max=listener.connections_max)
+        self._settings = ServerSettings(
+            limits=listener.limits,
+            starttls=listener.tls != "no",
+            tls_required=listener.tls == "must",
+            bare_newlines=listener.bare_newlines,
+        )
 
     def take(self, connection: socket.socket) -> None:
         """A connection that was accepted: a session, or a 421 when all of them are taken."""
@@ -84,14 +91,7 @@ class Door:
             self._coming -= 1
 
     def new_session(self) -> Pump:
-        listener = self.listener
-        settings = ServerSettings(
-            limits=listener.limits,
-            starttls=listener.tls != "no",
-            tls_required=listener.tls == "must",
-            bare_newlines=listener.bare_newlines,
-        )
-        machine = ServerConnection(hostname=self.services.name, settings=settings)
+        machine = ServerConnection(hostname=self.services.name, settings=self._settings)
         return Pump(machine, Session(self, machine), serves=True)
 
     def within_rate(self, address: str) -> bool:
@@ -107,6 +107,30 @@ class Door:
 
 class Session:
     """One connection of a client."""
+
+    __slots__ = (
+        "_cid",
+        "_core",
+        "_crowded",
+        "_deciding",
+        "_door",
+        "_extended",
+        "_full",
+        "_helo",
+        "_host",
+        "_mail",
+        "_mid",
+        "_name",
+        "_name_ok",
+        "_pump",
+        "_quit",
+        "_recipients",
+        "_refused_last",
+        "_services",
+        "_tls",
+        "_writer",
+        "icid",
+    )
 
     def __init__(self, door: Door, machine: ServerConnection) -> None:
         self._door = door

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from pratique.net.tls import TlsChannel, TlsFailed, TlsInfo
 
 WRITE_HIGH_WATER = 1_048_576  # octets queued for the peer before the handler is told to wait
+TIMER_SLACK_SECONDS = 0.001  # a timer may ring this much too soon
 CLOSE_SECONDS = 30.0  # a peer that does not read our last words is cut off after so long
 
 
@@ -53,6 +54,30 @@ class Pump(asyncio.Protocol):
     """One connection. `serves`: the machine answers what it reads, so while the peer does not read its answers nothing
     more is read from it, and memory stays bounded. A client must read while it writes."""
 
+    __slots__ = (
+        "_asks",
+        "_close_timer",
+        "_closing",
+        "_holds",
+        "_idle_seconds",
+        "_last_input",
+        "_loop",
+        "_lost",
+        "_running",
+        "_serves",
+        "_timer",
+        "_timer_at",
+        "_tls",
+        "_tls_up",
+        "_wall_at",
+        "congested",
+        "handler",
+        "local",
+        "machine",
+        "peer",
+        "transport",
+    )
+
     def __init__(self, machine: Machine, handler: Handler, *, serves: bool = False) -> None:
         self.machine = machine
         self.handler = handler
@@ -67,12 +92,13 @@ class Pump(asyncio.Protocol):
         self._closing = False
         self._serves = serves
         self._asks = hasattr(machine, "asking")
-        self._holds: set[str] = set()  # why nothing is read at the moment
+        self._holds: frozenset[str] = frozenset()  # why nothing is read at the moment
         self._lost = False
         self._idle_seconds = 0.0
         self._last_input = 0.0
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._wall_timer: asyncio.TimerHandle | None = None
+        self._wall_at = 0.0  # 0: none
+        self._timer: asyncio.TimerHandle | None = None  # one for both times: thousands of sessions wait
+        self._timer_at = 0.0
         self._close_timer: asyncio.TimerHandle | None = None
 
     # --- asyncio.Protocol
@@ -104,11 +130,11 @@ class Pump(asyncio.Protocol):
         """Let TCP hold the peer back, so that memory stays bounded."""
         if not self._holds:
             self.pause_reading()
-        self._holds.add(why)
+        self._holds |= {why}
 
     def _let_in(self, why: str) -> None:
         if why in self._holds:
-            self._holds.discard(why)
+            self._holds -= {why}
             if not self._holds:
                 self.resume_reading()
 
@@ -144,7 +170,7 @@ class Pump(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = self._lost = True
-        for timer in (self._idle_timer, self._wall_timer, self._close_timer):
+        for timer in (self._timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
         self.handler.closed(exc)
@@ -201,41 +227,45 @@ class Pump(asyncio.Protocol):
 
     def expect_within(self, seconds: float) -> None:
         """No input for that long -> `timed_out("idle")`. 0 switches it off."""
-        sooner = seconds < self._idle_seconds
         self._idle_seconds = seconds
-        if sooner and self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-        if seconds and self._idle_timer is None:
-            self._idle_timer = self._loop.call_later(seconds, self._check_idle)
+        if seconds:
+            self._look_within(seconds)
 
     def touch(self) -> None:
         """Count the idle time from now."""
         self._last_input = self._loop.time()
 
-    def _check_idle(self) -> None:
-        self._idle_timer = None
-        if self._closing or not self._idle_seconds:
-            return
-        left = self._last_input + self._idle_seconds - self._loop.time()
-        if left > 0.001:
-            self._idle_timer = self._loop.call_later(left, self._check_idle)
-            return
-        self._idle_seconds = 0.0
-        self.handler.timed_out("idle")
-        self.run()
-
     def live_at_most(self, seconds: float) -> None:
         """After that long -> `timed_out("wall")`."""
-        if self._wall_timer is not None:
-            self._wall_timer.cancel()
-        self._wall_timer = self._loop.call_later(seconds, self._wall)
+        self._wall_at = self._loop.time() + seconds
+        self._look_within(seconds)
 
-    def _wall(self) -> None:
-        if not self._closing:
+    def _look_within(self, seconds: float) -> None:
+        """Look at the clock then, or before: a look that finds nothing due is cheaper than a timer that is moved."""
+        at = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+        self._timer, self._timer_at = self._loop.call_later(seconds, self._look), at
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._closing:
+            return
+        soon = self._loop.time() + TIMER_SLACK_SECONDS
+        if self._wall_at and self._wall_at <= soon:
+            self._wall_at = 0.0
             self.handler.timed_out("wall")
             self.run()
-        self._abort_later()
+            self._abort_later()
+        elif self._idle_seconds and self._last_input + self._idle_seconds <= soon:
+            self._idle_seconds = 0.0
+            self.handler.timed_out("idle")
+            self.run()
+        due = [at for at in (self._wall_at, self._idle_seconds and self._last_input + self._idle_seconds) if at]
+        if due and not self._closing:
+            self._look_within(max(0.0, min(due) - self._loop.time()))
 
     def pause_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():

@@ -14,7 +14,6 @@ Two things depend on when octets come, by their nature: how content is cut into 
 STARTTLS were held already (no 220) or came after the 220 (which is out then); both end the session.
 """
 
-from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
@@ -52,11 +51,40 @@ class _Asked(Enum):
 
 
 class ServerConnection:
+    __slots__ = (
+        "_after",
+        "_asked",
+        "_chunk",
+        "_chunk_left",
+        "_chunk_refusal",
+        "_clear_refused",
+        "_closing",
+        "_commands",
+        "_content",
+        "_eof",
+        "_errors",
+        "_events",
+        "_extended",
+        "_fresh",
+        "_hostname",
+        "_limits",
+        "_messages",
+        "_octets",
+        "_out",
+        "_pos",
+        "_recipients",
+        "_settings",
+        "_skipping",
+        "_smtputf8",
+        "_state",
+        "_tls",
+    )
+
     def __init__(self, *, hostname: str, settings: ServerSettings) -> None:
         self._hostname = hostname
         self._settings = settings
         self._limits = settings.limits
-        self._events: deque[ServerEvent] = deque()
+        self._events: list[ServerEvent] = []  # a few at most, and a deque takes 600 octets a session
         self._out: list[bytes] = []
         # input: `_octets[_pos:]`, then `_fresh`, which is joined only when more is needed
         self._octets, self._pos = b"", 0
@@ -116,7 +144,7 @@ class ServerConnection:
                 self._end(LOST)
             else:
                 return None
-        return events.popleft()
+        return events.pop(0)
 
     def reply(self, reply: Reply) -> None:
         """Answer the question asked last."""
