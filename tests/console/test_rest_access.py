@@ -2,11 +2,14 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
+import pyotp
 import pytest
 
-from pratique.console.access.roles import ROLES, Permission
+from pratique.console.access.roles import ROLES, Permission, Person
+from pratique.console.commands import credentials
 from pratique.console.commands.desk import COMMANDS
 from pratique.console.rest.routes import ROUTES
 from pratique.store.moves import PutUser
@@ -262,3 +265,47 @@ async def test_a_form_on_another_site_cannot_act(rest: RestWorld, headers: dict[
     answer = await rest.call("POST", "/quarantine/messages", body=body, headers=headers)
     assert answer.status_code == status
     assert rest.mark(copy.mid) == ("RELEASED" if status == 200 else "HELD")
+
+
+async def _second_factor(rest: RestWorld, name: str) -> Callable[[], str]:
+    """The user has one from now on; what is returned makes the code of the moment."""
+    person = Person(name, "operator", "password")
+    secret = (await credentials.begin_code(rest.desk, person)).secret
+
+    def code() -> str:
+        return pyotp.TOTP(secret).generate_otp(rest.clock.now_ms() // 1_000 // 30)
+
+    await credentials.confirm_code(rest.desk, person, secret, code())
+    rest.clock.now += 60_000
+    return code
+
+
+async def test_a_pass_phrase_alone_does_not_sign_in_who_has_a_second_factor(rest: RestWorld) -> None:
+    code = await _second_factor(rest, "operator")
+    answer = await rest.call("GET", "/quarantine/messages", user="operator")
+    assert answer.status_code == 401 and "/login with a passcode" in answer.json()["error"]["message"]
+    first = (await rest.call("POST", "/login", user="", body=_login("operator"))).json()["data"]
+    assert first["is2FactorRequired"] is True and "jwtToken" not in first
+    asked = _login("operator")
+    asked["data"]["passcode"] = base64.b64encode(code().encode()).decode()
+    second = (await rest.call("POST", "/login", user="", body=asked)).json()["data"]
+    assert second["is2FactorRequired"] is False
+    answer = await rest.call("GET", "/quarantine/messages", user="", headers={"jwtToken": second["jwtToken"]})
+    assert answer.status_code == 200
+    again = await rest.call("POST", "/login", user="", body=asked)
+    assert again.status_code == 401, "a code is good once"
+
+
+async def test_who_does_not_know_the_pass_phrase_hears_nothing_of_a_second_factor(rest: RestWorld) -> None:
+    await _second_factor(rest, "operator")
+    answer = await rest.call("POST", "/login", user="", body=_login("operator", "wrong"))
+    assert answer.status_code == 401
+    assert answer.json()["error"]["message"] == "Sign-in needed, or the credentials are wrong."
+
+
+async def test_codes_cannot_be_guessed_with_the_right_pass_phrase(rest: RestWorld) -> None:
+    await _second_factor(rest, "operator")
+    wrong = _login("operator")
+    wrong["data"]["passcode"] = base64.b64encode(b"000000").decode()
+    answers = [(await rest.call("POST", "/login", user="", body=wrong)).status_code for _ in range(6)]
+    assert answers[:3] == [401] * 3 and answers[-1] == 429

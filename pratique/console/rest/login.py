@@ -1,7 +1,8 @@
 """/login: credentials in, a token out (docs/rest.md, "Sign-in")."""
 
+from pratique.console.commands.credentials import has_code
 from pratique.console.rest.errors import RestError
-from pratique.console.rest.request import Answer, Call, answer, from_base64, with_password
+from pratique.console.rest.request import Answer, Call, answer, from_base64, with_code, with_password
 
 TITLES = {
     "administrator": "Administrator",
@@ -15,23 +16,21 @@ TITLES = {
 
 
 async def post(call: Call) -> Answer:
-    """Sign in and get a token."""
+    """Sign in and get a token. A user with a second factor sends `passcode`, too; without it nothing but the need of
+    one is told, and that only to who knows the pass phrase."""
     call.query.done()
     data = (await call.body()).get("data")
     if not isinstance(data, dict):
         raise RestError(400, "data is missing.")
-    name, passphrase = data.get("userName"), data.get("passphrase")
-    if not isinstance(name, str) or not isinstance(passphrase, str):
-        raise RestError(400, "userName and passphrase must be given, in base64.")
-    signed = await with_password(call.signin.log_in, from_base64(name), from_base64(passphrase), call.address)
-    person = signed.person
-    return answer(
-        {
-            "data": {
-                "userName": person.name,
-                "role": TITLES.get(person.role, person.role),
-                "is2FactorRequired": False,
-                "jwtToken": signed.token,
-            }
-        }
-    )
+    name, passphrase, passcode = (data.get(key) for key in ("userName", "passphrase", "passcode"))
+    if not isinstance(name, str) or not isinstance(passphrase, str) or not isinstance(passcode, str | None):
+        raise RestError(400, "userName and passphrase must be given, in base64, and passcode where it is needed.")
+    credential = from_base64(name), from_base64(passphrase)
+    person = (await with_password(call.signin.by_password, *credential, call.address)).person
+    needed = has_code(call.desk, person.name)
+    if needed and passcode:
+        await with_code(call, person.name, from_base64(passcode))
+        needed = False
+    token = "" if needed else (await with_password(call.signin.log_in, *credential, call.address)).token
+    shown = {"userName": person.name, "role": TITLES.get(person.role, person.role), "is2FactorRequired": needed}
+    return answer({"data": shown | ({"jwtToken": token} if token else {})})

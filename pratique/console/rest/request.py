@@ -4,14 +4,17 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pratique.console.access.roles import Person
 from pratique.console.access.signin import SignedIn, SignIn, SignInDelayed, SignInRefused
+from pratique.console.commands.credentials import has_code, take_code
 from pratique.console.commands.desk import Desk
 from pratique.console.rest.errors import RestError, error_body
 from pratique.console.rest.reading import Query, json_object
 from pratique.console.rest.shapes import render
+
+T = TypeVar("T")
 
 CREDENTIAL_CHARS_MAX = 8_192
 SECURITY_HEADERS = {
@@ -78,7 +81,12 @@ class Call:
         if not basic:
             return None
         name, password = basic_credential(basic)
-        return await with_password(self.signin.by_password, name, password, self.address)
+        signed = await with_password(self.signin.by_password, name, password, self.address)
+        if has_code(self.desk, name):
+            raise RestError(
+                401, "This user has a second factor: get a token from /login with a passcode, and send that."
+            )
+        return signed
 
 
 def basic_credential(header: str) -> tuple[str, str]:
@@ -103,8 +111,17 @@ def from_base64(text: str) -> str:
 async def with_password(
     check: Callable[[str, str, str], Awaitable[SignedIn]], name: str, password: str, address: str
 ) -> SignedIn:
+    return await _refusals_told(check(name, password, address))
+
+
+async def with_code(call: Call, name: str, code: str) -> None:
+    """The second factor of somebody whose pass phrase was right; it is used up on return. Raises RestError 401, 429."""
+    await _refusals_told(call.signin.by_code(name, call.address, lambda: take_code(call.desk, name, code)))
+
+
+async def _refusals_told(check: Awaitable[T]) -> T:
     try:
-        return await check(name, password, address)
+        return await check
     except SignInRefused as error:
         raise unauthorized() from error
     except SignInDelayed as error:
