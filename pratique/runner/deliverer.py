@@ -1,4 +1,4 @@
-"""Delivery to next hops: who is due, who gets a connection, and the durable outcome of every attempt.
+"""Delivery to next hops: who is due, and who gets a connection.
 
 The durable queue is the store's open deliveries; claims live in memory, because one process owns the queue: after a
 crash everything is due again, and what was in DOT is tried again as a possible duplicate, by name in the log.
@@ -11,32 +11,24 @@ import json
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from pratique.delivery import bounce
-from pratique.delivery.bounce import Attempted, Notices, Result
 from pratique.delivery.fairness import Fairness
-from pratique.delivery.retry import next_attempt
-from pratique.delivery.routes import CANARY_HOST, Hop, NoRoute, Routes, Way, mx_order, parse_hop
+from pratique.delivery.routes import CANARY_HOST, Hop, NoRoute, Routes
 from pratique.mail.reply import Reply
 from pratique.net.listener import dial
-from pratique.net.resolver import LookupFailed, NoSuchDomain, Resolver
-from pratique.runner.delivery_log import attempt_lines, pending_until
+from pratique.net.resolver import Resolver
 from pratique.runner.delivery_session import DeliverySession
-from pratique.runner.jobs import Answered, Destination, Job, Mailroom, Target
-from pratique.runner.link_items import Health
+from pratique.runner.jobs import IN_DOUBT, Answered, Destination, Job, Mailroom, Target
+from pratique.runner.next_hops import NextHops
+from pratique.runner.outcomes import Outcomes
 from pratique.runner.redirects import Redirect, redirects, way
 from pratique.runner.services import Services, audit
 from pratique.runner.settings import DeliverySettings
-from pratique.store.interface import Submitted
-from pratique.store.moves import Outcome, Settle, Settled, StoreFailed
-from pratique.store.records import Copy, Delivery, NewCopy
+from pratique.store.moves import Outcome, Settle, Settled
+from pratique.store.records import Delivery, NewCopy
 from pratique.telemetry import events as log
 
 LOAD_ROWS = 2000
-CANDIDATES_MAX = 10  # addresses tried in one attempt
-IN_DOUBT = "in doubt: "  # begins the stored answer of a recipient whose next attempt may double the message
 HELD_BACK_MS = 3_600_000
-NOTICE_RETRY_MS = 300_000
-SETTLE_RETRY_SECONDS = 5.0
 CROWDED_SECONDS = 60.0  # how long no further connection is tried to a host that refused one beside others
 DESTINATIONS_KEPT = 10_000  # idle ones are remembered up to this number, for operators
 CLEAR_SECONDS = 600.0  # how long a host whose TLS is broken is spoken to in clear text (tls = may)
@@ -56,7 +48,8 @@ class Deliverer:
         self.settings = settings
         self.mailroom = mailroom
         self._routes = routes
-        self._resolver = resolver
+        self._next_hops = NextHops(resolver, name=services.name, chance=self._chance)
+        self._outcomes = Outcomes(self, chance=self._chance)
         self.destinations: dict[str, Destination] = {}
         self._fair = Fairness(settings.shares)
         self._later: list[tuple[int, int, Job]] = []  # heap by due time
@@ -76,7 +69,7 @@ class Deliverer:
             by_host.setdefault(d.host, []).append(Target(d.rid, d.address, d.notify, d.orcpt))
         for host, targets in by_host.items():
             self._enqueue(Job(copy.mid, host, tuple(targets), accepted_at=copy.at, cid=copy.cid))
-        self._serve()
+        self.serve()
 
     def load(self) -> int:
         """At start: take up every open delivery. Returns how many recipients."""
@@ -86,13 +79,13 @@ class Deliverer:
             total += len(rows)
             after = (rows[-1].mid, rows[-1].rid)
             self._load_rows(rows)
-        self._serve()
+        self.serve()
         return total
 
     def take_up(self, mid: int) -> None:
         """Deliveries of a copy that were committed by an act of a person."""
         self._load_rows([row for row in self.services.store.view.deliveries(mid) if row.state in ("DUE", "DOT")])
-        self._serve()
+        self.serve()
 
     def _load_rows(self, rows: Sequence[Delivery]) -> None:
         groups: dict[tuple[int, str, int, int, bool, bool], list[Delivery]] = {}
@@ -109,15 +102,15 @@ class Deliverer:
             if self._redirects and copy is not None:
                 job.via = way(self._redirects, mid, host, copy.envelope.sender)
             if in_dot:
-                self._name_doubt(job, "the end was sent before a crash")
-            self._enqueue_at(job, next_at)
+                self.name_doubt(job, "the end was sent before a crash")
+            self.enqueue_at(job, next_at)
 
-    def _name_doubt(self, job: Job, why: str) -> None:
+    def name_doubt(self, job: Job, why: str) -> None:
         self.services.telemetry.emit(
             log.Trouble(message=f"MID {job.mid} to {job.host}: {why}; possible duplicate", cid=job.cid)
         )
 
-    def _enqueue_at(self, job: Job, at: int) -> None:
+    def enqueue_at(self, job: Job, at: int) -> None:
         if at <= self.services.clock.now_ms():
             self._enqueue(job)
             return
@@ -152,7 +145,7 @@ class Deliverer:
             self.destination(job.host, job.via).waiting -= len(job.targets)
             self._enqueue(job)
         self._arm()
-        self._serve()
+        self.serve()
 
     def retry_now(self, host: str = "") -> int:
         """Make everything that waits (for `host`) due. Returns how many jobs."""
@@ -165,7 +158,7 @@ class Deliverer:
         for _, _, job in due:
             self.destination(job.host, job.via).waiting -= len(job.targets)
             self._enqueue(job)
-        self._serve()
+        self.serve()
         return len(due)
 
     def forget(self, mids: frozenset[int]) -> None:
@@ -195,14 +188,14 @@ class Deliverer:
     def put_back(self, job: Job) -> None:
         """One that was taken out and not ended is due."""
         self._enqueue(job)
-        self._serve()
+        self.serve()
 
     def under_way(self) -> list[Job]:
         return [session.job for session in self.sessions if session.job is not None]
 
     def ended(self, job: Job, move: Settle, answers: tuple[Answered, ...], settled: Settled) -> None:
         """A person ended one that was taken out; durable already."""
-        self._after(job, move, answers, move.spawned, settled, 0)
+        self._outcomes.after(job, move, answers, move.spawned, settled, 0)
 
     def redirect(self, wanted: Callable[[Job], bool], via: str) -> int:
         """Those that wait go to `via` ("" = the usual way) and are due. How many messages; it is kept in the store
@@ -212,7 +205,7 @@ class Deliverer:
         for job in jobs:
             job.via = via
             self._enqueue(job)
-        self._serve()
+        self.serve()
         return len({job.mid for job in jobs})
 
     def use(self, routes: Routes, settings: DeliverySettings | None = None) -> None:
@@ -223,7 +216,7 @@ class Deliverer:
             self.settings = settings
 
     # --- connections
-    def _serve(self) -> None:
+    def serve(self) -> None:
         if self._suspended or self._stopping:
             return
         touched, self._touched = self._touched, {}
@@ -252,7 +245,7 @@ class Deliverer:
             destination.health.connections += 1
             destination.health.active_ms = self.services.clock.now_ms()
             try:
-                hops = await self._hops(destination)
+                hops = await self._next_hops.of(destination, self._routes)
             except NoRoute as error:
                 self._fail_all(destination, error.reply)
                 return
@@ -267,53 +260,7 @@ class Deliverer:
                 self._touched[destination.host] = destination
             elif len(self.destinations) > DESTINATIONS_KEPT and destination.is_idle:
                 self.destinations.pop(destination.host, None)  # forged domains must not fill the memory
-            self._serve()
-
-    async def _hops(self, destination: Destination) -> tuple[Hop, ...] | None:
-        """Addresses to try, in order; None = discard. Raises NoRoute with the reply that recipients get."""
-        if destination.via:
-            return await self._redirected(destination.via)
-        route = self._routes.find(destination.host)
-        if route.way is Way.DISCARD:
-            return None
-        try:
-            if route.way is Way.MX:
-                records = await self._resolver.mx(destination.host)
-                own = frozenset({self.services.name.lower()})
-                names = mx_order(records, self._chance, domain=destination.host, own=own)
-                named = tuple(Hop(name) for name in names)
-            else:
-                named = route.hops
-            return await self._addresses(named)
-        except NoSuchDomain as error:
-            raise NoRoute(Reply(0, "5.1.2", str(error))) from error
-        except LookupFailed as error:
-            raise NoRoute(Reply(0, "4.4.3", str(error))) from error
-
-    async def _redirected(self, target: str) -> tuple[Hop, ...]:
-        """A host that a person named: what is wrong with its name is no reason to give mail up."""
-        try:
-            return await self._addresses((parse_hop(target),))
-        except (LookupFailed, NoSuchDomain) as error:
-            raise NoRoute(Reply(0, "4.4.3", str(error))) from error
-
-    def _chance(self) -> float:
-        return int.from_bytes(self.services.clock.random(4), "big") / 4294967296
-
-    async def _addresses(self, hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
-        found: list[Hop] = []
-        failure: Exception | None = None
-        for hop in hops:
-            if _is_address(hop.host):
-                found.append(hop)
-                continue
-            try:
-                found += [Hop(a, hop.port, hop.host) for a in await self._resolver.addresses(hop.host)]
-            except (LookupFailed, NoSuchDomain) as error:
-                failure = error
-        if not found:
-            raise failure or LookupFailed("the next hop has no address")
-        return tuple(found[:CANDIDATES_MAX])
+            self.serve()
 
     async def _dial_any(self, destination: Destination, hops: tuple[Hop, ...]) -> None:
         error: OSError | None = None
@@ -365,7 +312,7 @@ class Deliverer:
         while (job := self.next_job(destination)) is not None:
             outcomes = tuple(Outcome(t.rid, "CANCELLED", "discarded by smtproutes") for t in job.targets)
             entry = audit("policy:smtproutes", "discard", job.mid, detail=json.dumps(destination.host))
-            self._commit(job, Settle(job.mid, outcomes, (entry,)), (), (), dcid=0)
+            self._outcomes.commit(job, Settle(job.mid, outcomes, (entry,)), (), (), dcid=0)
 
     def hold_back(self, job: Job, why: str) -> None:
         """The body cannot be read or is not what was accepted: never delivered, never bounced, looked at again after
@@ -378,136 +325,14 @@ class Deliverer:
                 condition=log.Condition.CORRUPT,
             )
         )
-        self._enqueue_at(job, self.services.clock.now_ms() + HELD_BACK_MS)
+        self.enqueue_at(job, self.services.clock.now_ms() + HELD_BACK_MS)
 
     def settle(self, job: Job, answers: tuple[Answered, ...], *, dcid: int) -> None:
         """Record what came of an attempt, with the notices that are due, in one commit; then log and go on."""
-        copy = self.services.store.view.copy(job.mid)
-        if copy is None:
-            return
-        jitter = self._chance()  # one for all, so that they stay one message with one next attempt
-        outcomes = tuple(self._outcome(job, a, copy, jitter) for a in answers)
-        attempted = [
-            Attempted(a.target.rid, _result_of(o), a.target.notify, job.attempts + 1, a.target.warned, a.relayed_dsn)
-            for a, o in zip(answers, outcomes, strict=True)
-        ]
-        notices = bounce.notices_due(copy.envelope.sender, attempted, self.settings.bounce)
-        try:
-            spawned = self.mailroom.notice(copy, answers, notices) if notices else ()
-        except (StoreFailed, OSError) as error:
-            self._log_fault(f"a notice about MID {job.mid} could not be stored: {error}; tried again in 5 minutes")
-            outcomes, spawned, notices = self._not_failed_yet(outcomes), (), Notices()
-        delayed = frozenset(notices.delayed)
-        outcomes = tuple(
-            Outcome(o.rid, o.state, o.reply, o.next_at, o.rid in delayed) if o.rid in delayed else o for o in outcomes
-        )
-        entries = tuple(
-            audit("system", "deliver" if o.state == "DELIVERED" else "bounce", job.mid, copy.cid, detail=_detail(a, o))
-            for a, o in zip(answers, outcomes, strict=True)
-            if o.state != "DUE"
-        )
-        self._commit(job, Settle(job.mid, outcomes, entries, spawned), answers, spawned, dcid=dcid)
+        self._outcomes.settle(job, answers, dcid=dcid)
 
-    def _not_failed_yet(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
-        """Nobody could be told of the failures: they are not recorded, and tried again."""
-        at = self.services.clock.now_ms() + NOTICE_RETRY_MS
-        return tuple(Outcome(o.rid, "DUE", o.reply, at) if o.state == "FAILED" else o for o in outcomes)
-
-    def _outcome(self, job: Job, answer: Answered, copy: Copy, jitter: float) -> Outcome:
-        result = bounce.classify(answer.reply)
-        text = str(answer.reply)
-        if result is Result.DELIVERED:
-            return Outcome(answer.target.rid, "DELIVERED", text)
-        if _in_doubt(job, answer):
-            text = IN_DOUBT + text
-        if result is Result.FAILED:
-            return Outcome(answer.target.rid, "FAILED", text)
-        at = next_attempt(
-            job.host,
-            attempts=job.attempts + 1,
-            accepted_at=copy.at,
-            now=self.services.clock.now_ms(),
-            jitter=jitter,
-            settings=self.settings.retry,
-        )
-        if at is None:
-            return Outcome(answer.target.rid, "FAILED", text)
-        return Outcome(answer.target.rid, "DUE", text, at)
-
-    def _commit(
-        self, job: Job, move: Settle, answers: tuple[Answered, ...], spawned: tuple[NewCopy, ...], *, dcid: int
-    ) -> None:
-        def again() -> None:
-            if spawned:  # a body whose commit failed is given up by the store: the notice is written anew
-                self.settle(job, answers, dcid=dcid)
-            else:
-                self._commit(job, move, answers, spawned, dcid=dcid)
-
-        def committed(future: Submitted) -> None:
-            error = future.exception()
-            if isinstance(error, StoreFailed) and not error.fatal:
-                # What the next hop said must not be forgotten: said again, until the disk takes it.
-                self._log_fault(f"store: {error}; the outcome of MID {job.mid} is recorded as soon as it can be")
-                asyncio.get_running_loop().call_later(SETTLE_RETRY_SECONDS, again)
-                return
-            if error is not None:
-                self._log_fault(f"store: {error}; MID {job.mid} is taken up again at the next start")
-                return
-            settled: Settled = future.result()
-            self._after(job, move, answers, spawned, settled, dcid)
-
-        self.services.store.submit(move).add_done_callback(committed)
-
-    def _after(
-        self,
-        job: Job,
-        move: Settle,
-        answers: tuple[Answered, ...],
-        spawned: tuple[NewCopy, ...],
-        settled: Settled,
-        dcid: int,
-    ) -> None:
-        emit = self.services.telemetry.emit
-        for line in attempt_lines(job, move.outcomes, answers, dcid):
-            emit(line)
-        health = self.destination(job.host, job.via).health
-        again: dict[tuple[int, bool], list[Target]] = {}
-        targets = {t.rid: t for t in job.targets}
-        failed = False
-        for outcome in move.outcomes:
-            if outcome.state == "DELIVERED":
-                health.delivered += 1
-            elif outcome.state == "DUE":
-                health.soft_bounced += 1
-                health.last_error = outcome.reply
-                target = targets[outcome.rid]
-                target.warned = target.warned or outcome.delayed
-                again.setdefault((outcome.next_at, outcome.reply.startswith(IN_DOUBT)), []).append(target)
-            elif outcome.state == "CANCELLED":
-                health.deleted += 1
-            else:
-                failed = True
-        if failed:
-            _count_failed(health, move.outcomes, answers)
-        for (at, doubtful), group in again.items():
-            emit(pending_until(job, tuple(t.rid for t in group), at))
-            if doubtful and not job.doubtful:
-                self._name_doubt(job, "the end was sent and no answer came")
-            later = Job(
-                job.mid, job.host, tuple(group), job.attempts + 1, job.accepted_at, job.cid, doubtful, via=job.via
-            )
-            self._enqueue_at(later, at)
-        if again:  # its time may have come while the outcome waited for the disk
-            self._serve()
-        for copy in spawned:
-            emit(log.BounceGenerated(mid=copy.mid, parent=job.mid, cid=copy.cid))
-            self.offer(copy)
-        if settled.finished:
-            emit(log.Finished(mid=job.mid, cid=job.cid))
-            self.mailroom.finished(job.mid, row=settled.row)
-
-    def _log_fault(self, error: str) -> None:
-        self.services.telemetry.emit(log.Fault(error=error))
+    def _chance(self) -> float:
+        return int.from_bytes(self.services.clock.random(4), "big") / 4294967296
 
     # --- steering
     def suspend(self) -> None:
@@ -515,7 +340,7 @@ class Deliverer:
 
     def resume(self) -> None:
         self._suspended = False
-        self._serve()
+        self.serve()
 
     def break_off(self) -> None:
         """Connections end now, but for messages whose end was sent."""
@@ -530,31 +355,3 @@ class Deliverer:
             self._timer.cancel()
         for session in list(self.sessions):
             session.finish()
-
-
-def _count_failed(health: Health, outcomes: tuple[Outcome, ...], answers: tuple[Answered, ...]) -> None:
-    for outcome, answer in zip(outcomes, answers, strict=False):  # a route that discards has no answers
-        if outcome.state == "FAILED":
-            kind = bounce.why_hard(answer.reply)
-            health.hard_bounced[kind] = health.hard_bounced.get(kind, 0) + 1
-            if kind is bounce.Hard.REFUSED:
-                health.last_5xx = str(answer.reply)
-
-
-def _in_doubt(job: Job, answer: Answered) -> bool:
-    """Whoever tries next may double the message (RFC 1047): once in doubt, always in doubt."""
-    return job.doubtful or answer.in_doubt
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
-
-
-def _result_of(outcome: Outcome) -> Result:
-    return {"DELIVERED": Result.DELIVERED, "FAILED": Result.FAILED}.get(outcome.state, Result.DEFERRED)
-
-
-def _detail(answer: Answered, outcome: Outcome) -> str:
-    expired = outcome.state == "FAILED" and bounce.classify(answer.reply) is Result.DEFERRED
-    detail = {"rid": answer.target.rid, "reply": str(answer.reply)[:200]}
-    return json.dumps({**detail, "expired": True} if expired else detail)

@@ -11,6 +11,8 @@ from pratique.mail.reply import Reply
 from pratique.runner.link_items import Health
 from pratique.store.records import Copy, NewCopy
 
+IN_DOUBT = "in doubt: "  # begins the stored answer of a recipient whose next attempt may double the message
+
 
 @dataclass(slots=True)
 class Target:

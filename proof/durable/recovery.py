@@ -12,7 +12,7 @@ from typing import Any
 from pratique.mail.envelope import Envelope, Recipient
 from pratique.mail.ids import make_cid
 from pratique.net.clock import SystemClock
-from pratique.runner.deliverer import IN_DOUBT
+from pratique.runner.jobs import IN_DOUBT
 from pratique.store.moves import Accept, StoreFailed
 from pratique.store.records import AuditEntry, NewCopy, NewDelivery
 from pratique.store.spool import FileSpool
