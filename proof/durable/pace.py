@@ -23,9 +23,9 @@ NUMBERS: dict[str, Any] = {
     "pratique.runner.link.JOURNAL_SECONDS": SOON,
     "pratique.runner.link_session.IDLE_SECONDS": 1.0,
     "pratique.runner.link_session.STORE_PAUSE_SECONDS": SOON,
-    "pratique.runner.deliverer.NOTICE_RETRY_MS": int(SOON * 1000),
+    "pratique.runner.outcomes.NOTICE_RETRY_MS": int(SOON * 1000),
     "pratique.runner.deliverer.HELD_BACK_MS": int(SOON * 1000),
-    "pratique.runner.deliverer.SETTLE_RETRY_SECONDS": SOON,
+    "pratique.runner.outcomes.SETTLE_RETRY_SECONDS": SOON,
     "pratique.store.sqlite.opening.CHECKPOINT_PAGES": 24,  # log pages are carried over many times in a run
     "pratique.gateway.app.UNJUDGED_SECONDS": SOON,
 }

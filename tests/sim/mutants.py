@@ -11,7 +11,7 @@ from pratique.delivery.custody import NOTHING, Answer, Event, GatewayCopy, on_ca
 from pratique.gateway.judging import Judging, accepted_reply
 from pratique.manager import release
 from pratique.quarantine.lifecycle import Exit, Mark
-from pratique.runner import deliverer
+from pratique.runner import outcomes
 from pratique.runner.delivery_session import DeliverySession
 from pratique.runner.link import Link
 from pratique.runner.reactions import REACTIONS, React, Reaction
@@ -105,7 +105,7 @@ def _cancelled_taken_for_done() -> Any:
 
 
 def _doubt_forgotten() -> Any:
-    return mock.patch.object(deliverer, "_in_doubt", lambda job, answer: False)
+    return mock.patch.object(outcomes, "_in_doubt", lambda job, answer: False)
 
 
 DISKS = ("crash", "fatal", "unknown commit", "commit full")
