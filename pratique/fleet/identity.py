@@ -74,7 +74,7 @@ def create(directory: Path, *, name: str, serial: str, addresses: tuple[str, ...
         _write_pair(keys.web_certificate, keys.web_key, common_name=name, names=(name,), addresses=addresses)
     if signing and not keys.signing_key.exists():
         private = ed25519.Ed25519PrivateKey.generate()
-        _write(keys.signing_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
+        write_durably(keys.signing_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
     return keys
 
 
@@ -83,10 +83,10 @@ def create_host_keys(keys: Keys) -> tuple[Path, Path]:
     makes every client ask, so none is ever replaced. Takes some tenths of a second. Raises OSError."""
     modern, common = keys.ssh_host_keys
     if not modern.exists():
-        _write(modern, ed25519.Ed25519PrivateKey.generate().private_bytes(*_PEM_PRIVATE), 0o600)
+        write_durably(modern, ed25519.Ed25519PrivateKey.generate().private_bytes(*_PEM_PRIVATE), 0o600)
     if not common.exists():
         private = rsa.generate_private_key(public_exponent=65_537, key_size=SSH_RSA_BITS)
-        _write(common, private.private_bytes(*_PEM_PRIVATE), 0o600)
+        write_durably(common, private.private_bytes(*_PEM_PRIVATE), 0o600)
     for path in (modern, common):
         _write_public(path)
     return modern, common
@@ -101,7 +101,7 @@ def _write_public(path: Path) -> None:
         return  # who uses the key names it
     line = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH) + b"\n"
     if not public.exists() or public.read_bytes() != line:
-        _write(public, line, 0o644)
+        write_durably(public, line, 0o644)
 
 
 def create_client_key(keys: Keys) -> Path:
@@ -109,7 +109,7 @@ def create_client_key(keys: Keys) -> Path:
     public half. Raises OSError."""
     if not keys.ssh_client_key.exists():
         private = ed25519.Ed25519PrivateKey.generate()
-        _write(keys.ssh_client_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
+        write_durably(keys.ssh_client_key, private.private_bytes(*_PEM_PRIVATE), 0o600)
     return keys.ssh_client_key
 
 
@@ -130,10 +130,16 @@ _PEM_PRIVATE = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, s
 def _write_pair(
     certificate: Path, key: Path, *, common_name: str, names: tuple[str, ...], addresses: tuple[str, ...]
 ) -> None:
+    public, private = make_pair(common_name=common_name, names=(*names, *(a for a in addresses if _is_ip(a))))
+    write_durably(key, private.encode(), 0o600)
+    write_durably(certificate, public.encode(), 0o644)
+
+
+def make_pair(*, common_name: str, names: tuple[str, ...]) -> tuple[str, str]:
+    """A new key (P-256) and the certificate that it signs itself, both PEM. `names`: hosts and addresses that it is for."""
     private = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
-    alternative: list[x509.GeneralName] = [x509.DNSName(n) for n in names]
-    alternative += [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses if _is_ip(a)]
+    alternative = [_general_name(name) for name in names]
     now = datetime.datetime.now(datetime.UTC)
     built = (
         x509.CertificateBuilder()
@@ -147,8 +153,11 @@ def _write_pair(
         .add_extension(x509.SubjectAlternativeName(alternative), critical=False)
         .sign(private, hashes.SHA256())
     )
-    _write(key, private.private_bytes(*_PEM_PRIVATE), 0o600)
-    _write(certificate, built.public_bytes(serialization.Encoding.PEM), 0o644)
+    return built.public_bytes(serialization.Encoding.PEM).decode(), private.private_bytes(*_PEM_PRIVATE).decode()
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_address(text)) if _is_ip(text) else x509.DNSName(text)
 
 
 def _is_ip(text: str) -> bool:
@@ -159,7 +168,8 @@ def _is_ip(text: str) -> bool:
     return True
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
+def write_durably(path: Path, data: bytes, mode: int) -> None:
+    """A file of our keys directory; its octets are durable on return, its name with the directory. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         os.write(descriptor, data)

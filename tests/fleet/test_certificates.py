@@ -1,0 +1,93 @@
+"""Certificates and keys as files: what they say, which belong together, and a crash at every step of a change."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from pratique.fleet import certificates as module
+from pratique.fleet.certificates import BadCertificate, check_pair, read_certificate, replace_web, settle, split_pem
+from pratique.fleet.identity import Keys, create, make_pair
+from pratique.net.tls import server_context
+
+NOW = int(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
+DAY_MS = 86_400_000
+
+
+def _keys(tmp_path: Path) -> Keys:
+    return create(tmp_path / "keys", name="mx.example", serial="564DAAAA00000000MG07", addresses=(), signing=False)
+
+
+def _fingerprint(keys: Keys) -> str:
+    return read_certificate("web", keys.web_certificate.read_text()).fingerprint
+
+
+def test_a_certificate_says_whose_it_is_and_how_long_it_lasts() -> None:
+    said = read_certificate("web", make_pair(common_name="mx.example", names=("mx.example", "192.0.2.1"))[0])
+    assert (said.common_name, said.issuer, said.names) == ("mx.example", "self", ("mx.example", "192.0.2.1"))
+    assert said.days_left(NOW) in (3649, 3650)
+    assert said.status(NOW) == "Active"
+    assert said.status(NOW + 3651 * DAY_MS) == "Expired"
+    assert said.status(NOW - DAY_MS) == "Not yet valid"
+
+
+def test_a_key_must_be_the_one_of_its_certificate_and_free_of_a_pass_phrase() -> None:
+    certificate, key = make_pair(common_name="a.example", names=())
+    check_pair(certificate, key, NOW)
+    with pytest.raises(BadCertificate, match="not the one of this certificate"):
+        check_pair(certificate, make_pair(common_name="a.example", names=())[1], NOW)
+    with pytest.raises(BadCertificate, match="no private key"):
+        check_pair(certificate, certificate, NOW)
+    with pytest.raises(BadCertificate, match="not now"):
+        check_pair(certificate, key, NOW + 4000 * DAY_MS)
+    with pytest.raises(BadCertificate, match="no certificate"):
+        check_pair("x", key, NOW)
+    with pytest.raises(BadCertificate, match="too large"):
+        check_pair(certificate + "x" * 262_144, key, NOW)
+
+
+def test_both_are_found_in_one_text_in_any_order() -> None:
+    certificate, key = make_pair(common_name="a.example", names=())
+    chain = make_pair(common_name="b.example", names=())[0]
+    assert split_pem(f"Bag\n{key}text\n{certificate}{chain}") == (certificate + chain, key)
+    assert split_pem("nothing") == ("", "")
+
+
+def test_another_pair_is_taken_in_use(tmp_path: Path) -> None:
+    keys = _keys(tmp_path)
+    pair = make_pair(common_name="new.example", names=("new.example",))
+    replace_web(keys, *pair)
+    assert (keys.web_certificate.read_text(), keys.web_key.read_text()) == pair
+    assert keys.web_key.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in keys.directory.iterdir()) == ["cpq.crt", "cpq.key", "web.crt", "web.key"]
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_crash_at_any_step_leaves_a_pair_that_belongs_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps: key written, certificate written, directory synced, key renamed, certificate renamed."""
+    keys = _keys(tmp_path)
+    before = _fingerprint(keys)
+    certificate, key = make_pair(common_name="new.example", names=())
+    left = step
+
+    def counted(what):  # type: ignore[no-untyped-def]
+        def call(*args):  # type: ignore[no-untyped-def]
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return what(*args)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_durably", counted(module.write_durably))
+        patch.setattr(module, "_sync", counted(module._sync))
+        with pytest.raises(KeyboardInterrupt):
+            replace_web(keys, certificate, key)
+    settle(keys)
+    server_context(str(keys.web_certificate), str(keys.web_key))  # raises when they do not belong together
+    assert (_fingerprint(keys) != before) is (step >= 3)
+    assert not list(keys.directory.glob("*-next*"))
