@@ -102,6 +102,11 @@ class ConsoleServer:
         self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         await self._server.begin(self._socket)
 
+    def renew_certificate(self) -> None:
+        """Connections that begin from now on see what the files hold. Raises OSError."""
+        if self._config.loaded and self._config.ssl is not None:
+            self._config.ssl.load_cert_chain(str(self._config.ssl_certfile), str(self._config.ssl_keyfile))
+
     async def stop(self) -> None:
         if self._server.started:
             await self._server.end(self._socket)

@@ -7,6 +7,7 @@ together.
 
 import datetime
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from pratique.fleet.identity import Keys, fingerprint, write_durably
+from pratique.net.tls import server_context
 
 PEM_BYTES_MAX = 262_144  # a chain of certificates is some KiB
 DAY = datetime.timedelta(days=1)
@@ -86,29 +88,41 @@ def check_pair(certificate: str, key: str, now_ms: int) -> None:
         raise BadCertificate("the key is under a pass phrase; give it without one") from error
     except ValueError as error:
         raise BadCertificate("there is no private key in PEM form") from error
-    if _public_of(private.public_key()) != _public_of(x509.load_pem_x509_certificate(certificate.encode()).public_key()):
+    if _public_of(private.public_key()) != _public_of(
+        x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    ):
         raise BadCertificate("the key is not the one of this certificate")
 
 
 def split_pem(text: str) -> tuple[str, str]:
     """Certificates and private key of a text that holds both, in any order; "" for what is not there."""
-    certificates, keys, block = [], [], []
+    certificates: list[str] = []
+    keys: list[str] = []
+    block: list[str] = []
     for line in text.splitlines():
         block.append(line.strip())
         if line.startswith("-----END "):
-            whole = "\n".join(block[next((n for n, at in enumerate(block) if at.startswith("-----BEGIN ")), 0) :]) + "\n"
+            begin = next((number for number, at in enumerate(block) if at.startswith("-----BEGIN ")), 0)
+            whole = "\n".join(block[begin:]) + "\n"
             (keys if "PRIVATE KEY-----" in line else certificates if "CERTIFICATE-----" in line else []).append(whole)
             block = []
     return "".join(certificates), "".join(keys[:1])
 
 
 def replace_web(keys: Keys, certificate: str, key: str) -> None:
-    """The pair of the web, durable on return; after a crash it is the old one or the new one. Raises OSError."""
+    """The pair of the web, durable on return; after a crash it is the old one or the new one. Raises OSError, and
+    BadCertificate when TLS takes it for too weak: then nothing is changed."""
     following = _following(keys.web_certificate), _following(keys.web_key)
     for path in following:
         path.unlink(missing_ok=True)
     write_durably(following[1], key.encode(), 0o600)
     write_durably(following[0], certificate.encode(), 0o644)
+    try:
+        server_context(str(following[0]), str(following[1]))
+    except ssl.SSLError as error:
+        for path in following:
+            path.unlink(missing_ok=True)
+        raise BadCertificate(f"TLS cannot use it ({error.reason}); is its key large enough?") from error
     _sync(keys.directory)
     _take(keys)
 

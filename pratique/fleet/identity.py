@@ -136,7 +136,7 @@ def _write_pair(
 
 
 def make_pair(*, common_name: str, names: tuple[str, ...]) -> tuple[str, str]:
-    """A new key (P-256) and the certificate that it signs itself, both PEM. `names`: hosts and addresses that it is for."""
+    """A new key (P-256) and the certificate that it signs itself, both PEM. `names`: hosts and addresses of it."""
     private = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
     alternative = [_general_name(name) for name in names]

@@ -17,10 +17,12 @@ from pratique.checks.virus import YaraEngine
 from pratique.checks.watched import WatchedEngine
 from pratique.checks.yara_rules import compile_rules
 from pratique.console.commands.staging import NotConfigured
+from pratique.fleet.certificates import settle
 from pratique.fleet.command_client import ask_place
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
+from pratique.front.certificates import RunningCertificates
 from pratique.front.effective import effective
 from pratique.front.files import BadConfiguration, compile_program, filters_of_file, gateway_options, read_options
 from pratique.front.meters import RunningMeters
@@ -76,6 +78,7 @@ class Appliance:
     meters: RunningMeters
     watch: Watch
     level: Level = field(default_factory=Alone)  # of a cluster, at which the quarantine service is switched on
+    web_users: list[Callable[[], None]] = field(default_factory=list)  # told when another web certificate is in use
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
     own_file: OwnFile = field(init=False)
     reloaded: Callable[[], None] = lambda: None  # hears of every reload
@@ -97,6 +100,7 @@ class Appliance:
         keep("watch over the disk's room", SpaceWatch(self.services).run)
         keep("counters", self.meters.run)
         keep("watch over what lasts", self.watch.run)
+        keep("renewal of certificates", RunningCertificates(self).run)
 
     def __post_init__(self) -> None:
         self.own_file = OwnFile(self.directory, self.store, self.services.clock, self.reload)
@@ -198,6 +202,7 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
     tasks.watch_loop()
     services = Services(appliance.name, store, mail_log, clock, tasks, _numbers(store))
     keys = Keys(directory / "keys")
+    settle(keys)
     trust = Trust(keys, store.view.peers)
     closers: list[Callable[[], None]] = [fence.close]
     role: Gateway | Manager

@@ -44,6 +44,7 @@ class Faces:
         self._control: Control | None = None
         self._kept: list[asyncio.Task[Any]] = []
         self._running_clusters: RunningClusters | None = None
+        appliance.web_users.append(self._renew_certificate)
 
     async def start(self) -> None:
         """Raises OSError when an address or the socket cannot be bound; the other faces stay up."""
@@ -69,6 +70,10 @@ class Faces:
                 self._keep(name, functools.partial(start, desk, signin))
         if failures:
             raise OSError("; ".join(failures))
+
+    def _renew_certificate(self) -> None:
+        if self._server is not None:
+            self._server.renew_certificate()
 
     def _keep(self, name: str, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """A face whose listener has gone, or could not be had, is started again and again."""
@@ -143,6 +148,7 @@ class Faces:
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
+        from pratique.front.certificates import RunningCertificates
         from pratique.front.configuration import KeptConfiguration
         from pratique.front.fleet import RunningFleet
         from pratique.front.machine import RunningMachine
@@ -175,6 +181,7 @@ class Faces:
             ),
             clusters=clusters,
             fleet=RunningFleet(appliance),
+            certificates=RunningCertificates(appliance),
         )
 
     def _clusters(self) -> "RunningClusters | None":

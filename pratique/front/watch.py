@@ -47,6 +47,10 @@ class Watch:
             self.look()
             await asyncio.sleep(EVERY_SECONDS)
 
+    def certificates_changed(self) -> None:
+        """Their ends are read anew at the next look."""
+        self._read_at = float("-inf")
+
     def look(self) -> None:
         for event in self._standings.look(self._now()):
             self._services.telemetry.emit(event)

@@ -17,6 +17,7 @@ from pratique.console.access.roles import Permission, Person, may, visible
 from pratique.console.commands.clusters import Clusters
 from pratique.console.commands.leveled import Leveled, Mode
 from pratique.console.commands.staging import Configuration
+from pratique.fleet.certificates import Certificate
 from pratique.fleet.enrolment import Enrolment
 from pratique.fleet.place import Place
 from pratique.manager.places import Asked
@@ -347,6 +348,24 @@ class Fleet(Protocol):
         ...
 
 
+class Certificates(Protocol):
+    """The certificates of a running appliance. A change is in force on return, for connections that begin then."""
+
+    def listed(self) -> tuple[Certificate, ...]:
+        """Those of the quarantine port (cpq) and of the REST API and the listeners (web). Raises OSError,
+        BadCertificate."""
+        ...
+
+    def fresh_web(self) -> tuple[str, str]:
+        """A certificate of our own making and its key, in PEM; in use nowhere yet."""
+        ...
+
+    async def use_web(self, certificate: str, key: str, entry: AuditEntry, *, own: bool) -> str:
+        """Take a pair in use; `own`: people made it, so it is not renewed by itself. Returns what else must be done
+        before all of the appliance shows it, in words; "" = nothing. Raises BadCertificate, OSError, StoreFailed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -369,6 +388,7 @@ class Desk:
     fleet: Fleet | None = None  # None: the appliance does not run
     clusters: Clusters | None = None  # None: no gateway, or it does not run
     mode: Mode = field(default_factory=Mode)  # of one session
+    certificates: Certificates | None = None  # None: the appliance does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
 
     def for_session(self) -> "Desk":
