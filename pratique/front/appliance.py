@@ -22,7 +22,6 @@ from pratique.fleet.command_client import ask_place
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.fleet.trust import Trust
 from pratique.front import recovery
-from pratique.front.certificates import RunningCertificates
 from pratique.front.effective import effective
 from pratique.front.files import BadConfiguration, compile_program, filters_of_file, gateway_options, read_options
 from pratique.front.meters import RunningMeters
@@ -100,7 +99,6 @@ class Appliance:
         keep("watch over the disk's room", SpaceWatch(self.services).run)
         keep("counters", self.meters.run)
         keep("watch over what lasts", self.watch.run)
-        keep("renewal of certificates", RunningCertificates(self).run)
 
     def __post_init__(self) -> None:
         self.own_file = OwnFile(self.directory, self.store, self.services.clock, self.reload)

@@ -48,6 +48,7 @@ class Faces:
 
     async def start(self) -> None:
         """Raises OSError when an address or the socket cannot be bound; the other faces stay up."""
+        from pratique.front.certificates import RunningCertificates
         from pratique.front.control import Control
 
         desk = self.desk()
@@ -68,6 +69,8 @@ class Faces:
                 except OSError as error:
                     failures.append(f"{name}: {error}")
                 self._keep(name, functools.partial(start, desk, signin))
+        renewal = RunningCertificates(self._appliance)
+        self._appliance.services.supervisor.keep("renewal of certificates", renewal.run)
         if failures:
             raise OSError("; ".join(failures))
 

@@ -6,6 +6,8 @@ from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import NOT_RUNNING, Certificates, CommandRefused, Desk, Why, audit, command
 from pratique.fleet.certificates import BadCertificate, Certificate, read_certificate, split_pem
 
+__all__ = ["Certificate", "certificates", "install", "renew_web"]
+
 
 @command("certificates", Permission.SETTINGS)
 async def certificates(desk: Desk, person: Person) -> tuple[Certificate, ...]:

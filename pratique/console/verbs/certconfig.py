@@ -2,9 +2,9 @@
 
 from pratique.console.access.roles import Permission
 from pratique.console.commands import certificates
+from pratique.console.commands.certificates import Certificate
 from pratique.console.commands.configuration import read_file, write_file
 from pratique.console.verbs.verb import Call, Usage, verb
-from pratique.fleet.certificates import Certificate
 from pratique.mail.text import log_text
 
 LINES_MAX = 2_000  # of a pasted certificate with its chain and key
