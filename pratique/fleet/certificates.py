@@ -132,8 +132,9 @@ def settle(keys: Keys) -> None:
     certificate, key = _following(keys.web_certificate), _following(keys.web_key)
     if certificate.exists() and not key.exists() and _belong(certificate, keys.web_key):
         _take(keys)
-    certificate.unlink(missing_ok=True)
-    key.unlink(missing_ok=True)
+    for left in (certificate, key):
+        if left.exists():
+            left.unlink()
 
 
 def _take(keys: Keys) -> None:
