@@ -96,11 +96,16 @@ class ConsoleServer:
         return self._server.listens
 
     async def start(self) -> None:
-        self._socket = _bound(self._address, self._port)
-        self._config.load()
+        if not self._config.loaded:
+            self._config.load()
         assert self._config.ssl is not None
         self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        await self._server.begin(self._socket)
+        self._socket = _bound(self._address, self._port)
+        try:
+            await self._server.begin(self._socket)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def renew_certificate(self) -> None:
         """Connections that begin from now on see what the files hold. Raises OSError."""

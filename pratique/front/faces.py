@@ -84,12 +84,31 @@ class Faces:
         async def serve() -> None:
             if not self._serves(name):
                 await self._end(name)
-                await start()
+                await self._whole(name, start())
             while self._serves(name):  # noqa: ASYNC110 - no event tells that a listener is closed
                 await asyncio.sleep(LOOK_SECONDS)
             raise OSError("its listener has closed")
 
         self._kept.append(self._appliance.services.supervisor.keep(name, serve))
+
+    async def _whole(self, name: str, start: Coroutine[Any, Any, None]) -> None:
+        """To its end even when we are cancelled: half a start would leave a listener that nobody knows and closes."""
+
+        async def begin() -> OSError | None:
+            try:
+                await start
+            except OSError as error:  # said once, by the supervisor
+                return error
+            return None
+
+        starting = self._appliance.services.tasks.spawn(begin(), f"start of {name}")
+        try:
+            failed = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.gather(starting, return_exceptions=True)
+            raise
+        if failed is not None:
+            raise failed
 
     def _serves(self, name: str) -> bool:
         face = self._ssh if name == "SSH" else self._server
@@ -135,6 +154,7 @@ class Faces:
     async def stop(self) -> None:
         for kept in self._kept:
             kept.cancel()
+        await asyncio.gather(*self._kept, return_exceptions=True)  # one that is being started is then known here
         if self._ssh is not None:
             await self._ssh.stop()
         if self._server is not None:

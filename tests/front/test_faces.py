@@ -1,5 +1,7 @@
 """The faces start after the listeners, fail apart from each other, and can be left out."""
 
+import asyncio
+import pkgutil
 import socket
 import stat
 import subprocess
@@ -87,6 +89,16 @@ def test_the_program_starts_without_the_libraries_of_the_faces() -> None:
     assert done.stdout == "[]\n"
 
 
+async def call(address: str, port: int) -> None:
+    """Be taken and hung up on by a face, for a line that is neither TLS nor SSH. Who only connects may be left half
+    taken: asyncio loses a connection whose listener closes in that moment (uvloop does not)."""
+    reader, writer = await asyncio.open_connection(address, port)
+    writer.write(b"hello\r\n\r\n")
+    await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_face_whose_listener_closes_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pratique.front.faces.LOOK_SECONDS", 0.02)
     monkeypatch.setattr("pratique.runner.supervisor.FIRST_WAIT_SECONDS", 0.02)
@@ -109,10 +121,37 @@ async def test_a_face_whose_listener_closes_is_started_again(tmp_path: Path, mon
         raise AssertionError(appliance.services.supervisor.components()) from None
     for port in (8443, 2222):
         await until(lambda: faces._serves("SSH") and faces._serves("REST API"), "both listen")
-        with socket.create_connection((address, port)):
-            pass
+        await call(address, port)
     appliance.mail_log.flush()
     told = (tmp_path / "sma" / "log" / "mail.current").read_text()
     assert "An application fault occurred: SSH ended (OSError: its listener has closed) and is started again" in told
     await faces.stop()
+    await appliance.stop()
+
+
+@pytest.mark.parametrize(
+    ("server", "port"),
+    [("pratique.console.serve.ConsoleServer", 8443), ("pratique.console.ssh.server.SshServer", 2222)],
+)
+async def test_a_face_that_is_being_started_when_the_appliance_stops_leaves_no_listener(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, port: int
+) -> None:
+    address = await made("manager", tmp_path / "sma", **{"ssh.enabled": "true", "ssh.port": "2222"})
+    appliance = await build(tmp_path / "sma", read_options(tmp_path / "sma"), on_fatal=lambda error: None)
+    faces = Faces(appliance)
+    with socket.create_server((address, port)), pytest.raises(OSError, match="in use"):
+        await faces.start()
+    listens = asyncio.Event()
+    start = pkgutil.resolve_name(f"{server}.start")
+
+    async def nearly(*args: object) -> None:
+        await start(*args)
+        listens.set()
+        await turns()  # the loop's own opening of a listener ends with one
+
+    monkeypatch.setattr(f"{server}.start", nearly)
+    await asyncio.wait_for(listens.wait(), 30)
+    await faces.stop()
+    with socket.socket() as sock:
+        assert sock.connect_ex((address, port)) != 0
     await appliance.stop()
