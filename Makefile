@@ -7,12 +7,13 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv demo test check format bench model sim chaos overload crashpoints powerloss restore-drill lock clean
+.PHONY: help venv demo test check format bench bench-guard model sim chaos overload crashpoints powerloss restore-drill lock clean
 help:
 	@echo "make demo    install into .venv and run the main job on loopback"
 	@echo "make test    install what tests need and run them all"
 	@echo "make check   format, lint, types, imports, house rules, docs"
 	@echo "make bench   the speed bars against Debian's Postfix"
+	@echo "make bench-guard  one ratio and one count of them, with low floors, as CI does"
 	@echo "make model   the long explicit-state runs of the custody model"
 	@echo "make chaos   kill -9, partitions and lost replies on real processes for T seconds (300), then the ledger; root"
 	@echo "make overload  five times too much mail for T seconds (60), kill -9 under load, a full disk; root and gcc"
@@ -63,6 +64,9 @@ restore-drill: .venv/.stamp-dev
 
 bench: .venv/.stamp-dev
 	$(PY) -m bench $(ARGS)
+
+bench-guard: .venv/.stamp-dev
+	$(PY) -m bench.guard
 
 model: .venv/.stamp-dev
 	$(PY) -m proof.model all

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bench.client import Load, Send, sender
 from bench.ours import GATEWAY, SMTP_PORT, Pair
-from bench.p1 import POSTFIX_PORT, Load, need_postfix, scratch, smtp_source
+from bench.p1 import POSTFIX_PORT, need_postfix, scratch
 from bench.postfix import PostfixPair, wait_until_up
 
 AIOSMTPD_PORT = 20035
@@ -30,7 +31,7 @@ asyncio.run(main())
 """
 
 
-def run(load: Load, pairs: int, *, edges: int) -> dict[str, Any]:
+def run(load: Load, pairs: int, *, edges: int, send: Send = sender) -> dict[str, Any]:
     need_postfix()
     with scratch("p3") as base:
         ours, theirs = Pair(base / "ours", edges=edges), PostfixPair(base / "postfix", POSTFIX_PORT, first_holds=True)
@@ -41,7 +42,7 @@ def run(load: Load, pairs: int, *, edges: int) -> dict[str, Any]:
             theirs.start()
             for port in (POSTFIX_PORT, AIOSMTPD_PORT):
                 wait_until_up(port)
-            return _measure(load, pairs, theirs)
+            return _measure(load, pairs, theirs, send)
         finally:
             bare.kill()
             bare.wait()
@@ -49,7 +50,7 @@ def run(load: Load, pairs: int, *, edges: int) -> dict[str, Any]:
             theirs.stop()
 
 
-def _measure(load: Load, pairs: int, theirs: PostfixPair) -> dict[str, Any]:
+def _measure(load: Load, pairs: int, theirs: PostfixPair, send: Send) -> dict[str, Any]:
     def timed(send: Callable[[], None], count: int) -> float:
         started = time.monotonic()
         send()
@@ -65,7 +66,7 @@ def _measure(load: Load, pairs: int, theirs: PostfixPair) -> dict[str, Any]:
         )
         for side, (address, port, count) in enumerate(places):
             wanted = count if number else min(count, 200)
-            got = timed(partial(smtp_source, address, port, load, wanted), wanted)
+            got = timed(partial(send, address, port, load, wanted), wanted)
             if number:
                 rates[side].append(got)
     return {

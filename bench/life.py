@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.client import Load, smtp_source
 from bench.machine import pss_mib, written_octets
 from bench.ours import GATEWAY, SMTP_PORT, Pair
-from bench.p1 import Load, rate, scratch, smtp_source
+from bench.p1 import rate, scratch
 
 
 def idle(count: int, *, edges: int) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.client import Load, smtp_source
 from bench.ours import GATEWAY, SMTP_PORT, Pair
-from bench.p1 import POSTFIX_PORT, Load, need_postfix, rate, scratch, smtp_source
+from bench.p1 import POSTFIX_PORT, need_postfix, rate, scratch
 from bench.postfix import PostfixPair, wait_until_up
 
 BATCH = 64

@@ -7,40 +7,20 @@ processor time per message over both appliances.
 
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.client import Load, Send, sender
 from bench.machine import busy_seconds, children_seconds
 from bench.ours import GATEWAY, SMTP_PORT, Pair
 from bench.postfix import PostfixPair, installed, wait_until_up
 
 POSTFIX_PORT = 20025
-
-
-@dataclass(frozen=True)
-class Load:
-    sessions: int
-    size: int
-    ours: int  # messages per round
-    theirs: int
-
-
-def smtp_source(address: str, port: int, load: Load, count: int) -> None:
-    """Debian's load generator: keeps connections, never pipelines."""
-    subprocess.run(
-        [
-            "/usr/sbin/smtp-source", "-d", "-s", str(load.sessions), "-m", str(count), "-l", str(load.size),
-            "-f", "sender@bench.example", "-t", "reader@bench.example", f"inet:{address}:{port}",
-        ],
-        check=True,
-    )  # fmt: skip
 
 
 def rate(send: Callable[[], None], held: Callable[[], int], count: int, *, seconds: float = 120) -> float:
@@ -72,7 +52,7 @@ def need_postfix() -> None:
         raise SystemExit("the peer needs Debian's postfix and root: apt-get install postfix")
 
 
-def run(load: Load, pairs: int, *, edges: int) -> dict[str, Any]:
+def run(load: Load, pairs: int, *, edges: int, send: Send = sender) -> dict[str, Any]:
     """{"ours", "peer", "ratio"} in messages a second, {"ours_cpu_ms", "peer_cpu_ms", "cpu_ratio"} per message."""
     need_postfix()
     with scratch("p1") as base:
@@ -82,13 +62,13 @@ def run(load: Load, pairs: int, *, edges: int) -> dict[str, Any]:
             theirs.start()
             for port in (POSTFIX_PORT, POSTFIX_PORT + 1):
                 wait_until_up(port)
-            return _measure(ours, theirs, load, pairs)
+            return _measure(ours, theirs, load, pairs, send)
         finally:
             ours.stop()
             theirs.stop()
 
 
-def _measure(ours: Pair, theirs: PostfixPair, load: Load, pairs: int) -> dict[str, Any]:
+def _measure(ours: Pair, theirs: PostfixPair, load: Load, pairs: int, send: Send) -> dict[str, Any]:
     sides: tuple[tuple[str, int, Callable[[], int], int, Callable[[], None]], ...] = (
         (GATEWAY, SMTP_PORT, ours.held, load.ours, lambda: None),
         ("127.0.0.1", POSTFIX_PORT, theirs.held, load.theirs, theirs.clear),
@@ -100,7 +80,7 @@ def _measure(ours: Pair, theirs: PostfixPair, load: Load, pairs: int) -> dict[st
             before()
             wanted = count if number else min(count, 200)  # the first round warms up
             used = busy_seconds() - children_seconds()
-            got = rate(partial(smtp_source, address, port, load, wanted), held, wanted)
+            got = rate(partial(send, address, port, load, wanted), held, wanted)
             if number:
                 rates[side].append(got)
                 costs[side].append((busy_seconds() - children_seconds() - used) * 1000 / wanted)
