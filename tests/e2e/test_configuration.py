@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_ssh import Client, Terminal
+from tests.e2e.ssh_client import Client, Terminal
 from tests.e2e.test_verbs import data, said
 from tests.e2e.world import Appliance, World, message, need, until
 
