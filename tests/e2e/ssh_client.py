@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -60,11 +61,12 @@ class Client:
 
 
 class Terminal:
-    """A program at a terminal of its own."""
+    """A program at a terminal of its own; without a size no pager stops."""
 
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, words: list[str], *, rows: int = 0, columns: int = 0) -> None:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            termios.tcsetwinsize(0, (rows, columns))
             os.execvp(words[0], words)
         self.seen = ""
 

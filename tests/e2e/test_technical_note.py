@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from pratique.front.init import initialise
 from tests.e2e.note_site import OPTIONS, Site
 from tests.e2e.ssh_client import Terminal
 from tests.e2e.test_pairing import serial_of
-from tests.e2e.world import CPQ_PORT, PASSWORD, World, need, until
+from tests.e2e.world import CPQ_PORT, PASSWORD, Appliance, World, need, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -103,21 +104,33 @@ def test_another_certificate_on_one_side(site: Site, tmp_path: Path) -> None:
     site.comes_back("another key")
 
 
-def test_a_gateway_that_refuses_ssh_delays_no_release(site: Site) -> None:
-    path = site.gateway.directory / "pratique.toml"
+@contextmanager
+def without_ssh(gateway: Appliance) -> Iterator[None]:
+    """It runs with its command line switched off."""
+    path = gateway.directory / "pratique.toml"
     text = path.read_text()
     before, after = text.split("[ssh]", 1)
-    assert site.gateway.stop() == 0
-    path.write_text(f"{before}[ssh]{after.replace('enabled = true', 'enabled = false', 1)}")
-    site.gateway.start()
-    site.hold("no ssh")
-    site.comes_back("no ssh")
+    assert "enabled = true" in after
+
+    def restart(now: str) -> None:
+        assert gateway.stop() == 0
+        path.write_text(now)
+        gateway.start()
+
+    restart(f"{before}[ssh]{after.replace('enabled = true', 'enabled = false', 1)}")
+    try:
+        yield
+    finally:
+        restart(text)
+
+
+def test_a_gateway_that_refuses_ssh_delays_no_release(site: Site) -> None:
     with site.walk("The manager cannot ask a gateway over SSH") as shows:
-        for verb in ("applianceconfig test", "hoststatus", "grep"):
-            shows.next(verb)
-        assert site.gateway.stop() == 0
-        path.write_text(text)
-        site.gateway.start()
+        with without_ssh(site.gateway):
+            site.hold("no ssh")
+            site.comes_back("no ssh")
+            for verb in ("applianceconfig test", "hoststatus", "grep"):
+                shows.next(verb)
         shows.next("applianceconfig test")
 
 
