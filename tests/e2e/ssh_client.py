@@ -18,8 +18,8 @@ SECONDS = 20.0
 
 
 class Client:
-    """ssh with files of its own, and a key or a pass phrase. `inside`: words before the command, which run it in another
-    network."""
+    """ssh with files of its own, and a key or a pass phrase. `inside`: words before the command, which run it
+    in another network."""
 
     def __init__(self, appliance: Appliance, folder: Path, inside: tuple[str, ...] = ()) -> None:
         self.appliance = appliance

@@ -95,9 +95,7 @@ def test_a_member_of_a_cluster_as_it_comes(site: World, *, key: bool) -> None:
 
 def test_a_manager_with_the_prompt_of_one_machine(site: World) -> None:
     """No parentheses stand around it, as on an appliance of the reference system that is in no cluster."""
-    collector = Collector(
-        Client(site.manager, site.base.parent), prompt=rf"^\r*({re.escape(site.manager.name)}>\s+)$"
-    )
+    collector = Collector(Client(site.manager, site.base.parent), prompt=rf"^\r*({re.escape(site.manager.name)}>\s+)$")
     assert "Product: Pratique manager" in collector.cmd("version")
     assert collector.cmd("showconfig") == lines_of(site.manager)
     assert collector.leave() == 0

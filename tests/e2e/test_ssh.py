@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.ssh_client import SECONDS, Client, Terminal, let_in, make_key
 from tests.e2e.world import PASSWORD, World, message, need
 
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A manager and a gateway with their SSH faces, one message held, and the administrator's key on both."""

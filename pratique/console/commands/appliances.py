@@ -187,7 +187,9 @@ def _placed(paper: Enrolment, found: Contact) -> Enrolment:
 def _port_cure(wrong: str) -> str:
     """What a person does about what the probe of a gateway's quarantine port said; "" when that was nothing."""
     if wrong.startswith("TLS failed: self-signed certificate"):
-        return "It does not show the certificate that is enrolled here: exchange enrolments anew (docs/operate/pairing.md)"
+        return (
+            "It does not show the certificate that is enrolled here: exchange enrolments anew (docs/operate/pairing.md)"
+        )
     if wrong:
         return "Does a firewall let the port through? Does the gateway know this manager (`smaconfig list` there)?"
     return ""

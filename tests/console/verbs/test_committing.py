@@ -216,12 +216,13 @@ async def test_roles_read_change_and_administer(gw: Configured) -> None:
 async def test_showconfig_asks_a_terminal_for_the_passphrase_option(gw: Configured) -> None:
     whole = gw.text.rstrip("\n")
     heard = await gw.asked("showconfig", "3")
-    assert heard.asked == [
-        "Choose the passphrase option:\n"
-        "1. Mask passphrases (Files with masked passphrases cannot be loaded using loadconfig command)\n"
-        "2. Encrypt passphrases\n"
-        "3. Plain passphrases\n"
-        "[1]>"
+    (question,) = heard.asked
+    assert question.splitlines() == [
+        "Choose the passphrase option:",
+        "1. Mask passphrases (Files with masked passphrases cannot be loaded using loadconfig command)",
+        "2. Encrypt passphrases",
+        "3. Plain passphrases",
+        "[1]>",
     ]
     assert heard.text == whole
     for line in ("showconfig", "showconfig 1", "showconfig mask", "showconfig encrypt", "showconfig plain"):
