@@ -97,9 +97,10 @@ class Network:
 
     # --- faults
     @contextmanager
-    def swallowed(self, source: str, target: str) -> Iterator[None]:
-        """What `source` sends to `target` is lost; the other direction is open."""
-        rule = ("from", self.address(source), "to", self.address(target), "blackhole")
+    def swallowed(self, source: str, target: str, *, port: int = 0) -> Iterator[None]:
+        """What `source` sends to `target` (to one TCP port there) is lost; the other direction is open."""
+        only = ("ipproto", "tcp", "dport", str(port)) if port else ()
+        rule = ("from", self.address(source), "to", self.address(target), *only, "blackhole")
         _ip("-n", self._hub, "rule", "add", *rule)
         try:
             yield

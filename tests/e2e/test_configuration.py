@@ -2,28 +2,24 @@
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_ssh import Client, Terminal
+from tests.e2e.ssh_client import Client, Terminal, let_in, make_key
 from tests.e2e.test_verbs import data, said
-from tests.e2e.world import Appliance, World, message, need, until
+from tests.e2e.world import Appliance, World, message, until
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    need("ssh", "openssh-client")
     base = tmp_path_factory.mktemp("staged")
-    keygen = need("ssh-keygen", "openssh-client")
-    subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(base / "key")], check=True)
+    make_key(base)
     made = World(base / "world")
     made.pair(gateway={"ssh.enabled": "true"})
     made.start()
-    line = (base / "key.pub").read_text().strip()
-    said(made.gateway, f"sshconfig userkey new '{line}' user admin")
+    let_in(made.gateway, base)
     yield made
     made.close()
 

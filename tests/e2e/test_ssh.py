@@ -1,123 +1,31 @@
 """The operators' command line as they use it: OpenSSH's client against running appliances."""
 
 import json
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import PASSWORD, SSH_PORT, Appliance, World, message, need
-
-SECONDS = 20.0
-
-
-class Client:
-    """ssh with files of its own, and a key or a pass phrase."""
-
-    def __init__(self, appliance: Appliance, folder: Path) -> None:
-        self.appliance = appliance
-        self.folder = folder
-        self.hosts = folder / f"{appliance.name}.known"
-        self.ssh = need("ssh", "openssh-client")
-
-    def words(self, *options: str, program: str = "", port: str = "-p", key: bool = True) -> list[str]:
-        shared = {
-            "StrictHostKeyChecking": "accept-new",
-            "UserKnownHostsFile": str(self.hosts),
-            "GlobalKnownHostsFile": "/dev/null",
-            "LogLevel": "ERROR",
-            "BatchMode": "yes" if key else "no",
-            "IdentitiesOnly": "yes",
-            "IdentityAgent": "none",
-            "PreferredAuthentications": "publickey" if key else "keyboard-interactive",
-            "NumberOfPasswordPrompts": "1",
-        }
-        told = [word for name, value in shared.items() for word in ("-o", f"{name}={value}")]
-        identity = ["-i", str(self.folder / "key")] if key else []
-        return [program or self.ssh, "-F", "/dev/null", *told, *identity, port, str(SSH_PORT), *options]
-
-    @property
-    def place(self) -> str:
-        return f"admin@{self.appliance.address}"
-
-    def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        words = self.words(*options, self.place, command)
-        return subprocess.run(
-            words, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
-        )
-
-    def do(self, command: str) -> str:
-        done = self.run(command)
-        assert (done.stderr, done.returncode) == ("", 0), done
-        return done.stdout
-
-
-class Terminal:
-    """A program at a terminal of its own."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execv(words[0], words)
-        self.seen = ""
-
-    def until(self, pattern: str) -> str:
-        """What came up to the match; it is read only once."""
-        deadline = time.monotonic() + SECONDS
-        while (found := re.search(pattern, self.seen)) is None:
-            assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
-            if select.select([self.fd], [], [], 0.1)[0]:
-                try:
-                    octets = os.read(self.fd, 65_536)
-                except OSError:  # EIO: the program has ended
-                    octets = b""
-                assert octets, f"ended before {pattern!r}: {self.seen!r}"
-                self.seen += octets.decode("utf-8", "replace")
-        before, self.seen = self.seen[: found.end()], self.seen[found.end() :]
-        return before
-
-    def type(self, keys: str) -> None:
-        os.write(self.fd, keys.encode())
-
-    def ended(self) -> int:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self.fd)
-                return os.waitstatus_to_exitcode(status)
-            if select.select([self.fd], [], [], 0.05)[0]:
-                try:
-                    os.read(self.fd, 65_536)
-                except OSError:
-                    continue
-        raise AssertionError("it did not end")
+from tests.e2e.ssh_client import SECONDS, Client, Terminal, let_in, make_key
+from tests.e2e.world import PASSWORD, World, message, need
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A manager and a gateway with their SSH faces, one message held, and the administrator's key on both."""
-    need("ssh", "openssh-client")
     base = tmp_path_factory.mktemp("ssh")
-    keygen = need("ssh-keygen", "openssh-client")
-    subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(base / "key")], check=True)
+    make_key(base)
     made = World(base / "world")
     options = {"ssh.enabled": "true"}
     made.pair(gateway=options, manager=options)
     made.start()
     assert made.gateway.send("a@partner.example", ["b@example.org"], message("held one")).startswith("250 ")
     made.manager.logged("quarantined to")
-    line = (base / "key.pub").read_text().strip()
     for appliance in (made.manager, made.gateway):
-        done = made.run("shell", str(appliance.directory), f"sshconfig userkey new '{line}' user admin")
-        assert done.returncode == 0, done.stderr
+        let_in(appliance, base)
     yield made
     made.close()
 

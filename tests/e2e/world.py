@@ -32,7 +32,7 @@ from tests.e2e.talk import Talk
 
 SMTP_PORT, CPQ_PORT, WEB_PORT, SSH_PORT = 2525, 7025, 8443, 2222
 PORTS = (SMTP_PORT, CPQ_PORT, WEB_PORT, SSH_PORT)
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0  # a busy machine is slow
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 PASSWORD = "correct horse battery"

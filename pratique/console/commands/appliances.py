@@ -184,6 +184,17 @@ def _placed(paper: Enrolment, found: Contact) -> Enrolment:
     return replace(placed, host=entry.address) if paper.host == paper.name or paper.host in WILDCARDS else placed
 
 
+def _port_cure(wrong: str) -> str:
+    """What a person does about what the probe of a gateway's quarantine port said; "" when that was nothing."""
+    if wrong.startswith("TLS failed: self-signed certificate"):
+        return (
+            "It does not show the certificate that is enrolled here: exchange enrolments anew (docs/operate/pairing.md)"
+        )
+    if wrong:
+        return "Does a firewall let the port through? Does the gateway know this manager (`smaconfig list` there)?"
+    return ""
+
+
 @command("test-connection", Permission.ADMINISTER)
 async def test_connection(desk: Desk, person: Person, which: str) -> tuple[Readiness, ...]:
     """Every step between the manager and one gateway, each passed or failed with its cure."""
@@ -198,8 +209,7 @@ async def test_connection(desk: Desk, person: Person, which: str) -> tuple[Readi
         where = announced_endpoint(peer)
     wrong = await fleet.probe(peer.serial, where)
     text = f"{where[0]}:{where[1]}: " + (wrong or "220, TLS 1.3, the enrolled certificate")
-    cure = "Does a firewall let the port through? Does the gateway know this manager (`smaconfig list` there)?"
-    checks.append(Readiness("quarantine port", not wrong, text, cure if wrong else ""))
+    checks.append(Readiness("quarantine port", not wrong, text, _port_cure(wrong)))
     if place is not None:
         wrong = "" if place.listening and not place.suspended else place.suspended or "it does not listen"
         cure = "On the gateway: `resume`, or see its log"

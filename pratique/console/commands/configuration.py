@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ class Working:
     staged: bool
 
 
+class Passphrases(StrEnum):
+    """How those in a configuration are shown."""
+
+    MASK = "mask"
+    ENCRYPT = "encrypt"
+    PLAIN = "plain"
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     at_ms: int
@@ -46,9 +55,18 @@ class Commit:
 
 
 @command("configuration", Permission.SETTINGS)
-async def configuration(desk: Desk, person: Person, level: Level = MACHINE) -> str:
-    """The committed text."""
-    return _committed(desk, level)
+async def configuration(
+    desk: Desk, person: Person, passphrases: Passphrases = Passphrases.MASK, level: Level = MACHINE, *, staged: bool
+) -> str:
+    """The committed text, or (`staged`) the one that this person works on.
+
+    No option is a pass phrase or a key (a test holds that), so there is nothing to mask or encrypt; who
+    may not change a configuration is refused the plain one all the same, so that no script counts on it.
+    """
+    if passphrases is Passphrases.PLAIN and not may(person, Permission.CONFIGURE):
+        told = f"the role {person.role} may not see pass phrases; choose 1 (mask), or ask somebody who may configure"
+        raise CommandRefused(Why.FORBIDDEN, told)
+    return (await working(desk, person, level)).text if staged else _committed(desk, level)
 
 
 @command("working-configuration", Permission.SETTINGS)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from pratique.console.access.roles import Permission
 from pratique.console.commands import configuration as commands
+from pratique.console.commands.configuration import Passphrases
 from pratique.console.commands.staging import Version
 from pratique.console.verbs.shapes import date
 from pratique.console.verbs.verb import Call, NoAnswer, Usage, verb
@@ -15,6 +16,12 @@ NOTHING = "There are no changes to commit."
 PASTE_END = "."
 PASTE_LINES_MAX = 100_000
 YES = ("y", "yes")
+PASSPHRASES = """\
+Choose the passphrase option:
+1. Mask passphrases (Files with masked passphrases cannot be loaded using loadconfig command)
+2. Encrypt passphrases
+3. Plain passphrases
+[1]>"""
 
 
 async def agreed(call: Call, number: int, question: str, *, default: str = "N") -> bool:
@@ -115,16 +122,31 @@ def _listed(rows: list[Version]) -> str:
     return "\n".join(["Previous Commits:", head, *lines]) if rows else "There are no previous commits."
 
 
-@verb("showconfig", Permission.SETTINGS, usage="showconfig [staged]")
+@verb("showconfig", Permission.SETTINGS, usage="showconfig [staged] [mask|encrypt|plain]")
 async def showconfig(call: Call) -> None:
-    """Show the configuration that is committed, or (`staged`) the one that your commit would make."""
-    if call.words not in ((), ("staged",)):
-        raise Usage("there is: staged")
-    if call.words:
-        text = (await commands.working(call.desk, call.person, call.level)).text
-    else:
-        text = await commands.configuration(call.desk, call.person, call.level)
+    """Show the configuration that is committed, or (`staged`) the one that your commit would make.
+
+    The second word is how pass phrases are shown; a terminal asks. There are none in the configuration, so that the
+    three give the same text; `plain` is for those who may change it.
+    """
+    staged = call.words[:1] == ("staged",)
+    how = await _passphrases(call, call.words[1:] if staged else call.words)
+    text = await commands.configuration(call.desk, call.person, how, call.level, staged=staged)
     call.give({"text": text}, lambda: text.rstrip("\n"))
+
+
+async def _passphrases(call: Call, words: tuple[str, ...]) -> Passphrases:
+    """As the word says, or the answer; masked where nobody is asked."""
+    if not words and call.json:
+        return Passphrases.MASK
+    try:
+        chosen = words[0] if words else await call.talk.ask(PASSPHRASES, "1") or "1"
+    except NoAnswer:
+        return Passphrases.MASK
+    known = {key: how for number, how in enumerate(Passphrases, 1) for key in (str(number), how.value)}
+    if len(words) > 1 or chosen.lower() not in known:
+        raise Usage("there is: staged; then 1 or mask, 2 or encrypt, 3 or plain")
+    return known[chosen.lower()]
 
 
 @verb("saveconfig", Permission.CONFIGURE)

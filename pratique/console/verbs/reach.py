@@ -39,8 +39,8 @@ async def telnet(call: Call) -> int:
 def _cure(port: int) -> str:
     if port == CPQ_PORT:
         return (
-            "Does the appliance there run, and is its quarantine port this one (cpq.port)? Is its receiving suspended "
-            "(`status` there)? Does a firewall between the two let the port through?"
+            "Does the appliance there run, and is its quarantine port this one (cpq.port)? Does a firewall between the "
+            "two let it through?"
         )
     return "Does a mail server run there on this port, and does a firewall let the port through?"
 

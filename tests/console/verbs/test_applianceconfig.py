@@ -33,6 +33,7 @@ class Fleet:
     own: Enrolment
     changes: int = 0
     configured_alternate: str = ""
+    wrong: str = "no connection"  # at the quarantine port of every gateway
 
     def enrolment(self) -> Enrolment:
         return self.own
@@ -44,7 +45,7 @@ class Fleet:
         return None
 
     async def probe(self, serial: str, place: tuple[str, int]) -> str:
-        return "no connection"
+        return self.wrong
 
 
 @pytest.fixture
@@ -132,7 +133,13 @@ async def test_a_pasted_enrolment_connects(desk: Desk, tmp_path: Path) -> None:
     assert desk.fleet is not None and desk.fleet.changes == 1  # type: ignore[attr-defined]
     heard = await refused(desk, "applianceconfig test east")
     assert "command client: its enrolment has no SSH host key" in heard.text
-    assert "quarantine port: 192.0.2.1:7025: no connection" in heard.text and "cure: " in heard.text
+    assert "quarantine port: 192.0.2.1:7025: no connection" in heard.text
+    assert "cure: Does a firewall let the port through?" in heard.text
+    desk.fleet.wrong = "TLS failed: self-signed certificate"  # type: ignore[attr-defined]
+    assert (
+        "cure: It does not show the certificate that is enrolled here"
+        in (await refused(desk, "applianceconfig test east")).text
+    )
 
 
 async def test_a_pasted_file_may_have_many_lines(desk: Desk, tmp_path: Path) -> None:

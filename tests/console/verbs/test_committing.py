@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from pratique.config import describe
 from pratique.front.configuration import KeptConfiguration
+from pratique.front.options import GatewayOptions, ManagerOptions
 from tests.console.verbs.configured import ADMIN, ANNA, MAIL, READER, Configured, configured, make_gateway
 from tests.console.verbs.hearing import hear
 
@@ -208,6 +211,43 @@ async def test_roles_read_change_and_administer(gw: Configured) -> None:
     assert "only an administrator changes [log]" in await gw.refused("set log.keep_files 7", person=MAIL)
     guest = await gw.refused("showconfig", person=ADMIN.__class__("gus", "guest", "password"))
     assert "may not do this" in guest
+
+
+async def test_showconfig_asks_a_terminal_for_the_passphrase_option(gw: Configured) -> None:
+    whole = gw.text.rstrip("\n")
+    heard = await gw.asked("showconfig", "3")
+    (question,) = heard.asked
+    assert question.splitlines() == [
+        "Choose the passphrase option:",
+        "1. Mask passphrases (Files with masked passphrases cannot be loaded using loadconfig command)",
+        "2. Encrypt passphrases",
+        "3. Plain passphrases",
+        "[1]>",
+    ]
+    assert heard.text == whole
+    for line in ("showconfig", "showconfig 1", "showconfig mask", "showconfig encrypt", "showconfig plain"):
+        assert await gw.do(line) == whole  # nobody answers: masked
+    assert json.loads(await gw.do("showconfig --json"))["text"] == gw.text
+    await gw.do("set log.keep_files 7")
+    assert "\nkeep_files = 7" in await gw.do("showconfig staged plain")
+    assert "\nkeep_files = 7" in await gw.do("showconfig staged", "2")
+    for wrong in ("showconfig 4", "showconfig mask mask", "showconfig plain staged"):
+        assert "3 or plain" in await gw.refused(wrong)
+    assert "3 or plain" in await gw.refused("showconfig", "yes")
+
+
+async def test_pass_phrases_in_plain_are_for_those_who_configure(gw: Configured) -> None:
+    assert "keep_files" in await gw.do("showconfig", "1", person=READER)
+    told = await gw.refused("showconfig", "3", person=READER)
+    assert "read-only-operator may not see pass phrases" in told and "choose 1 (mask)" in told
+    assert "keep_files" in await gw.do("showconfig plain", person=MAIL)
+
+
+@pytest.mark.parametrize("options", [GatewayOptions, ManagerOptions])
+def test_no_option_is_a_secret(options: type) -> None:
+    """One that is must be masked and encrypted by `showconfig`, which shows all of the text."""
+    words = re.compile(r"pass(word|phrase|wd)|secret|token|credential|private|(^|_)key($|_)")
+    assert [row.key for row in describe(options) if words.search(row.key.rpartition(".")[2])] == []
 
 
 async def test_a_script_commits_without_a_comment(gw: Configured) -> None:
