@@ -40,12 +40,12 @@ class LocalRefused(Exception):
 
 async def ask(directory: Path, command: str, **arguments: Any) -> Any:
     """One act; its result as JSON values. Raises LocalRefused, BadConfiguration, StoreFailed."""
-    options = read_options(directory)
     if (directory / SOCKET_DIRECTORY / SOCKET_NAME).exists():
         try:
             return await _ask_running(directory, command, arguments)
         except (ConnectionRefusedError, FileNotFoundError):
             pass  # a crash left the socket: nobody listens behind it
+    options = read_options(directory)  # not before: what runs can be steered whatever the file says meanwhile
     try:
         async with stopped_bench(directory, options) as bench:
             return await LOCAL_ACTS[command](bench, local_user(os.getuid()), arguments)

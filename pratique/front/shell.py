@@ -224,7 +224,6 @@ class _Heard:
 def shell(directory: Path, command: str, console: Console | None = None) -> int:
     """The exit status: that of the first command that failed; 0 at the end of a session at a terminal. Raises
     LocalRefused, BadConfiguration."""
-    name = read_options(directory).appliance.name
     terminal = console or Console()
     with _connected(directory) as sock:
         session = Shell(sock, terminal)
@@ -233,7 +232,6 @@ def shell(directory: Path, command: str, console: Console | None = None) -> int:
         if terminal.interactive:
             names = session.names()
             terminal.complete(lambda: names)
-        session.prompt = session.prompt if terminal.interactive else f"{name}> "
         return _loop(session, terminal)
 
 
@@ -268,6 +266,7 @@ def _connected(directory: Path) -> Any:
             f"{directory} belongs to another user; run this as that user or as root, for instance with sudo"
         ) from error
     except (FileNotFoundError, ConnectionRefusedError) as error:
+        read_options(directory)  # a fault there may be why; what runs can be steered whatever the file says meanwhile
         raise LocalRefused(
             f"the appliance of {directory} does not run; start it with `pratique run {directory}`. What works without: "
             "`pratique list`, `show`, `release`, `delete`, `passwd`"

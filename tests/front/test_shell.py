@@ -10,7 +10,8 @@ import pytest
 
 from pratique.console.verbs.verb import VERBS, Call, load_verbs, verb
 from pratique.front.command import run_command
-from pratique.front.local import LocalRefused
+from pratique.front.files import BadConfiguration
+from pratique.front.local import LocalRefused, ask
 from pratique.front.shell import PAGER, Console, shell
 from pratique.store.records import AuditEntry
 from pratique.telemetry.events import Note
@@ -101,6 +102,18 @@ def _marked(what: str) -> Any:
     from pratique.store.moves import Record
 
     return Record((AuditEntry("system", what),))
+
+
+async def test_an_appliance_that_runs_is_steered_whatever_its_file_says_meanwhile(tmp_path: Path) -> None:
+    await made("gateway", tmp_path / "gw")
+    async with running(tmp_path / "gw"):
+        (tmp_path / "gw" / "pratique.toml").write_text("nonsense = [", encoding="utf-8")
+        desk = Desk()
+        assert await _at(tmp_path / "gw", desk, "version") == 0
+        assert "Name: gateway.example" in desk.text
+        assert (await ask(tmp_path / "gw", "list", quarantine="", offset=0))["role"] == "gateway"
+    with pytest.raises(BadConfiguration):
+        shell(tmp_path / "gw", "version", Desk())
 
 
 async def test_lines_of_a_file_are_done_one_after_the_other(tmp_path: Path) -> None:
