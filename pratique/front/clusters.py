@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pratique.config import loads as read_text
@@ -18,7 +18,7 @@ from pratique.front.appliance import Appliance
 from pratique.front.features import BY_NAME, FEATURES, blank
 from pratique.front.interfaces import EVERYWHERE
 from pratique.front.level_place import LevelPlace, place_of
-from pratique.front.member import Clock, Seat
+from pratique.front.member import Clock, Seat, lacking
 from pratique.front.options import GatewayOptions
 from pratique.runner.ready import Readiness
 from pratique.telemetry import events as log
@@ -169,6 +169,13 @@ class RunningClusters:
     def blank(self, feature: str) -> str:
         return blank(BY_NAME[feature])
 
+    def lacking(self, member: Member) -> list[tuple[str, str]]:
+        membership = self.membership
+        if membership is None or not member.facts.version:  # it joined a moment ago and has not said yet
+            return []
+        inherited = membership.cluster.inherited(member)
+        return [(name, one) for name in sorted(inherited) for one in lacking(member, {name: inherited[name][1]})]
+
     # --- what members ask, over SSH
     def knows(self, key: str) -> bool:
         """May whoever has this key sign in as a member, a former one, or one that may join?"""
@@ -203,10 +210,10 @@ class RunningClusters:
         assert found is not None
         return found[0], membership.cluster.under(found[0])
 
-    def members(self) -> tuple[str, ...]:
+    def members(self) -> Mapping[str, str]:
         if self.membership is None:
-            return ()
-        return tuple(sorted(member.contact.serial for member in self._level()[1]))
+            return {}
+        return dict(sorted((member.contact.serial, member.name) for member in self._level()[1]))
 
     def checks(self) -> tuple[Readiness, ...]:
         membership = self.membership
