@@ -21,6 +21,7 @@ LIVE = frozenset(
         "delivery.interface",
         "delivery.interface_ip",
         "delivery.tls",
+        "delivery.destinations",
         "delivery.retry.initial_s",
         "delivery.retry.ceiling_s",
         "delivery.retry.jitter_percent",
