@@ -176,6 +176,7 @@ class Faces:
         from pratique.front.fleet import RunningFleet
         from pratique.front.machine import RunningMachine
         from pratique.front.queues import GatewayQueues, ManagerQueues
+        from pratique.gateway.tracing import trace
 
         appliance = self._appliance
         role, counters = appliance.role, appliance.counters
@@ -205,6 +206,7 @@ class Faces:
             clusters=clusters,
             fleet=RunningFleet(appliance),
             certificates=RunningCertificates(appliance),
+            trace=functools.partial(trace, role) if isinstance(role, Gateway) else None,
         )
 
     def _clusters(self) -> "RunningClusters | None":
