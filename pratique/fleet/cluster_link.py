@@ -171,6 +171,9 @@ class ClusterLink:
         elif word == APART:
             raise LinkFault(f"{member.name} does not speak with us: {DISCONNECTED}", "reconnect it there")
         elif word == STATE:
+            now = self._seat.membership
+            if now is None or now.cluster.is_gone(member):
+                return False  # it was removed while it was asked: what it has changed since is not heard
             await self._seat.hear(rest, member.name)
             now = self._seat.membership
             return now is not None and dumps(now.state) == rest
