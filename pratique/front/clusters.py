@@ -11,7 +11,17 @@ from pratique.config.levels import CLUSTER, Feature, split
 from pratique.console.commands.staging import Change
 from pratique.fleet.cluster import Author, Cluster, ClusterRefused, Contact, Member, contact_of, new_cluster
 from pratique.fleet.cluster_file import Membership
-from pratique.fleet.cluster_link import GONE, JOIN, REFUSED, Clocks, ClusterLink, Standing, answered, ssh_dial
+from pratique.fleet.cluster_link import (
+    GONE,
+    JOIN,
+    NO_MEMBER,
+    REFUSED,
+    Clocks,
+    ClusterLink,
+    Standing,
+    answered,
+    ssh_dial,
+)
 from pratique.fleet.identity import create_client_key, create_host_keys, public_ssh_key
 from pratique.fleet.replica import dumps, loads
 from pratique.front.appliance import Appliance
@@ -188,7 +198,7 @@ class RunningClusters:
     async def answer(self, key: str, command: str, sent: str) -> str:
         membership = self.membership
         if membership is None:
-            return GONE
+            return NO_MEMBER
         word, _, token = command.partition(" ")
         if word == JOIN:
             idents = [ident for ident, known in membership.cluster.prepared().items() if known == key]

@@ -129,6 +129,29 @@ async def test_who_is_removed_while_it_is_asked_is_not_heard_any_more(
     assert gw1.here.cluster.pieces("cluster")["smtproutes"] == "r"
 
 
+async def test_a_machine_that_left_sends_nobody_away(site: Site) -> None:
+    """It may leave between the sign-in of another and its answer."""
+    gw1, _, gw3 = site
+    asking = gw3.here.cluster.member_named("gw1")
+    gw3.membership = None
+    for command, sent in (("exchange x", ""), ("exchange", "a state")):
+        assert (await answered(gw3, gw3.link, asking, command, sent)).startswith("refused\n")
+    await gw1.exchange()
+    assert gw1.membership is not None and not gw1.gone_by
+
+
+async def test_who_was_removed_meanwhile_cannot_say_that_we_were(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    gw1, _, gw3 = site
+
+    async def late(member: Member, command: str, sent: str) -> str:
+        gw1.change(Membership(gw1.here.ident, gw1.here.cluster.without_member(gw3.here.me).state))
+        return GONE
+
+    monkeypatch.setattr(gw1.link, "_dial", late)
+    await gw1.link.exchange(next(peer for peer in gw1.link.peers() if peer.name == "gw3"))
+    assert not gw1.gone_by
+
+
 async def test_both_sides_of_a_cut_work_on_and_are_one_again_behind_it(site: Site) -> None:
     gw1, gw2, gw3 = site
     site.cut = {"gw3"}
