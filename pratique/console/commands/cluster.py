@@ -112,6 +112,7 @@ async def check(desk: Desk, person: Person) -> list[Finding]:
         for text in refused:
             cure = "cure it there, or change the settings; until then the machine uses what it had"
             found.append(Finding(f"{member.name} does not use the settings of {text}", cure))
+        found += _lacking(desk, member, {text.partition(":")[0] for text in refused})
     for member, standing in await standings(desk, person):
         if standing is not None and standing.up is False:
             found.append(Finding(f"{member.name} is not reached: {standing.error}", "it works on alone meanwhile"))
@@ -126,6 +127,19 @@ async def check(desk: Desk, person: Person) -> list[Finding]:
             Finding(f"the cluster has {len(names)} machines", f"more than {MEMBERS_WARNED} may disturb each other")
         )
     return found
+
+
+def _lacking(desk: Desk, member: Member, known: set[str]) -> list[Finding]:
+    """Interfaces that went after the settings that name them had come. `known`: features that are told of already."""
+    without: dict[str, list[str]] = {}
+    for feature, interface in desk.clustered().lacking(member):
+        if feature not in known:
+            without.setdefault(interface, []).append(feature)
+    cure = "define it there (`clustermode machine`, `interfaceconfig`), or name one that all have"
+    return [
+        Finding(f'{member.name} has no interface "{one}", which its settings of {", ".join(features)} name', cure)
+        for one, features in without.items()
+    ]
 
 
 @command("change-cluster", Permission.ADMINISTER)

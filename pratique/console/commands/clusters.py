@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pratique.config.levels import Feature
-from pratique.fleet.cluster import Author, Cluster, Contact
+from pratique.fleet.cluster import Author, Cluster, Contact, Member
 from pratique.fleet.cluster_file import Membership
 from pratique.fleet.cluster_link import Standing
 
@@ -56,6 +56,11 @@ class Clusters(Protocol):
 
     def blank(self, feature: str) -> str:
         """The text of a feature that is made new."""
+        ...
+
+    def lacking(self, member: Member) -> list[tuple[str, str]]:
+        """(feature, interface) of what comes down to a member and names an interface that it has not, as it last
+        said."""
         ...
 
     def knows(self, key: str) -> bool: ...
