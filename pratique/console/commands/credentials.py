@@ -72,7 +72,11 @@ async def change_password(desk: Desk, person: Person, old: str, new: str) -> Non
     except ValueError as error:
         raise CommandRefused(Why.INVALID, str(error)) from error
     entry = audit(person, "set-password", detail=json.dumps({"user": user.name}))
-    await desk.store.submit(PutUser(replace(user, password=hashed), (entry,)))
+    async with desk.changing_users:
+        now = desk.store.view.user(user.name)  # somebody may have disabled the user while the hashes were made
+        if now is None or now.disabled or now.password != user.password:
+            raise CommandRefused(Why.CONFLICT, "your account was changed this very moment; nothing was changed by this")
+        await desk.store.submit(PutUser(replace(now, password=hashed), (entry,)))
 
 
 @command("keys", Permission.OWN)
