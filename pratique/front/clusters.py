@@ -30,6 +30,7 @@ from pratique.front.interfaces import EVERYWHERE
 from pratique.front.level_place import LevelPlace, place_of
 from pratique.front.member import Clock, Seat, lacking
 from pratique.front.options import GatewayOptions
+from pratique.front.shared_users import SharedUsers
 from pratique.runner.ready import Readiness
 from pratique.telemetry import events as log
 from pratique.telemetry.conditions import Condition
@@ -74,11 +75,23 @@ class RunningClusters:
             spawn=appliance.services.tasks.spawn,
             told=self._told,
         )
-        self.seat.changed = self.link.changed
+        self.users = SharedUsers(appliance.store, self.seat, self._machine.trouble)
+        self.seat.changed = self._changed
+
+    def _changed(self) -> None:
+        self.link.changed()
+        self.users.look()
 
     async def run(self) -> None:
-        await self.seat.look()
+        await self.look()
         await self.link.run()
+
+    async def look(self) -> None:
+        """At a start, and when the configuration is in force anew."""
+        text = self._machine.text()
+        self.users.enabled = read_text(text, GatewayOptions)[0].appliance.cluster_users
+        self.users.look()
+        await self.seat.look()
 
     def _told(self, name: str, why: str) -> None:
         if why:  # no alert: a member that restarts is nobody's concern; `clustercheck` shows who stays away
@@ -178,6 +191,19 @@ class RunningClusters:
 
     def blank(self, feature: str) -> str:
         return blank(BY_NAME[feature])
+
+    @property
+    def takes_users(self) -> bool:
+        return self.users.enabled
+
+    def shares_user(self, name: str) -> bool:
+        return self.users.shares(name)
+
+    def users_refused(self) -> dict[str, str]:
+        return dict(self.users.refused)
+
+    async def sync_users(self) -> None:
+        await self.users.sync()
 
     def lacking(self, member: Member) -> list[tuple[str, str]]:
         membership = self.membership

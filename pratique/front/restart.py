@@ -13,6 +13,7 @@ from pratique.front.options import Options
 
 LIVE = frozenset(
     {
+        "appliance.cluster_users",
         "gateway.listeners.hosts",
         "gateway.listeners.recipients",
         "gateway.policy",

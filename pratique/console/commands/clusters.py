@@ -58,6 +58,23 @@ class Clusters(Protocol):
         """The text of a feature that is made new."""
         ...
 
+    @property
+    def takes_users(self) -> bool:
+        """Whether this machine takes the users that the cluster shares."""
+        ...
+
+    def shares_user(self, name: str) -> bool:
+        """Whether the user is one of those."""
+        ...
+
+    def users_refused(self) -> dict[str, str]:
+        """Shared users that are not taken up here, and why."""
+        ...
+
+    async def sync_users(self) -> None:
+        """Take up and tell what changed, now."""
+        ...
+
     def lacking(self, member: Member) -> list[tuple[str, str]]:
         """(feature, interface) of what comes down to a member and names an interface that it has not, as it last
         said."""
