@@ -5,9 +5,10 @@ meanwhile. Blocking.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pratique.config.keeping import remove_file, replace_file
 
@@ -52,3 +53,16 @@ class StagedFiles:
         """A name may hold anything: it is escaped, so that it names a file of this directory and nothing else."""
         mark = f"@{quote(self.mark, safe='')}" if self.mark else ""
         return self.directory / f"{quote(who, safe='')}{mark}.json"
+
+
+def everybody(directory: Path) -> Iterator[tuple[str, str, Staged]]:
+    """Who has staged what below `directory`: name, mark of the level, texts. A file that is none of ours is passed
+    over. Raises OSError."""
+    for path in sorted(directory.glob("*.json")):
+        who, _, mark = path.name.removesuffix(".json").partition("@")
+        try:
+            staged = StagedFiles(directory, unquote(mark)).get(unquote(who))
+        except ValueError:
+            continue
+        if staged is not None:
+            yield unquote(who), unquote(mark), staged

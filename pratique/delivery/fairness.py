@@ -5,6 +5,7 @@ Pure: it knows names and counts, no socket. A destination has a turn while it ha
 connections, fewer connections than its own limit, and the total is not used up. All steps are O(1).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pratique.delivery.settings import FairnessSettings
@@ -19,10 +20,12 @@ class _Destination:
 
 
 class Fairness:
-    __slots__ = ("_known", "_settings", "_total", "_turns")
+    __slots__ = ("_known", "_limit", "_settings", "_total", "_turns")
 
-    def __init__(self, settings: FairnessSettings = DEFAULT) -> None:
+    def __init__(self, settings: FairnessSettings = DEFAULT, limit: Callable[[str], int] = lambda name: 0) -> None:
+        """`limit`: connections that a destination has for itself, 0 = as many as any."""
         self._settings = settings
+        self._limit = limit
         self._known: dict[str, _Destination] = {}
         self._turns: dict[str, None] = {}  # those with a turn, the one served longest ago first
         self._total = 0
@@ -65,7 +68,7 @@ class Fairness:
         self._place(destination, entry)
 
     def _place(self, destination: str, entry: _Destination) -> None:
-        if entry.open < min(entry.due, self._settings.per_destination_max):
+        if entry.open < min(entry.due, self._limit(destination) or self._settings.per_destination_max):
             self._turns.setdefault(destination)
             return
         self._turns.pop(destination, None)

@@ -1,11 +1,12 @@
-"""The options of the queue: retries, bounces, shares. Values only; each is read by the module that its class names."""
+"""The options of the queue: retries, bounces, shares, destinations. Values only; each is read by the module that its
+class names."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 
 def _option(default: Any, doc: str, **checks: Any) -> Any:
-    """`checks`: min, max."""
+    """`checks`: min, max, choices."""
     return field(default=default, metadata={"doc": doc, **checks})
 
 
@@ -57,4 +58,20 @@ class FairnessSettings:
         100_000,
         "Destinations that may wait for a turn in memory; the rest wait in the store until there is room.",
         min=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSettings:
+    """destinations.py. A row that says nothing changes nothing."""
+
+    name: str = _option("", "The destination: a domain, .domain (all below it) or [address].")
+    connections_max: int = _option(
+        0, "Connections open to it at once; 0 = as many as `delivery.shares.per_destination_max`.", min=0
+    )
+    messages_max: int = _option(0, "Messages sent over one connection before it is closed; 0 = no limit.", min=0)
+    tls: str = _option(
+        "default",
+        "TLS towards it: no, may (when offered), must, or default (as `delivery.tls`).",
+        choices=("default", "no", "may", "must"),
     )

@@ -3,8 +3,8 @@
 A view over a Replica (fleet/replica.py), which says how changes of several members come together. Members and groups
 are known by idents that are never used twice, so a rename meets no change of another, and what was removed stays so.
 
-Registers: `cluster/name`, `cluster/text/FEATURE`; of a group GID/name, GID/text/FEATURE; of a member ID/contact,
-ID/group, ID/facts; of a machine that may join without a pass phrase, PID/key.
+Registers: `cluster/name`, `cluster/text/FEATURE`, `cluster/user/NAME`; of a group GID/name, GID/text/FEATURE; of a
+member ID/contact, ID/group, ID/facts; of a machine that may join without a pass phrase, PID/key.
 """
 
 import base64
@@ -17,11 +17,13 @@ from typing import Any, TypeVar
 
 from pratique.config.levels import CLUSTER
 from pratique.fleet.replica import Replica, Version, winner
+from pratique.fleet.shared_users import in_force, without_secret
 
 FIRST_GROUP = "Main_Group"
 MEMBERS_WARNED = 20  # with more, everybody's exchange with everybody costs more than it gives
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TEXT = "text"
+USERS = f"{CLUSTER}/user/"
 T = TypeVar("T")
 
 
@@ -77,6 +79,12 @@ class Conflict:
     level: str  # as people call it
     feature: str  # "" when it is no text of a level
     versions: tuple[Version, ...]
+
+    def shown(self, version: Version) -> str:
+        """The value of a version for people: never the hash of a pass phrase."""
+        if version.value is not None and self.register.startswith(USERS):
+            return without_secret(version.value)
+        return version.value if version.value is not None else "(taken away)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,14 @@ class Cluster:
             found |= {feature: (member.group, text) for feature, text in self.pieces(member.group).items()}
         return found
 
+    def users(self) -> dict[str, str]:
+        """Users that are shared: name -> text, as fleet/shared_users.py has it."""
+        found = {}
+        for register, versions in self.state.registers.items():
+            if register.startswith(USERS) and (text := in_force(versions)) is not None:
+                found[register.removeprefix(USERS)] = text
+        return found
+
     def level_name(self, level: str) -> str:
         """As people call it."""
         named = {group.ident: group.name for group in self.groups()}
@@ -181,6 +197,10 @@ class Cluster:
     def with_text(self, level: str, feature: str, text: str | None, author: Author) -> "Cluster":
         """Set a feature at a level, or take it away there."""
         return self._put(f"{level}/{TEXT}/{feature}", text, author)
+
+    def with_user(self, name: str, text: str | None, author: Author) -> "Cluster":
+        """Share a user, or let every machine have its own again."""
+        return self._put(f"{USERS}{name}", text, author)
 
     def with_name(self, name: str, author: Author) -> "Cluster":
         return self._put("cluster/name", _good(name), author)

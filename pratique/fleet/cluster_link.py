@@ -23,6 +23,7 @@ from pratique.fleet.replica import StateUnreadable, dumps
 ACCOUNT = "cluster"  # members, and machines that may join by key; never a user
 EXCHANGE, JOIN = "exchange", "join"  # commands of the account
 SAME, STATE, GONE, APART, REFUSED = "same", "state", "gone", "apart", "refused"  # first words of answers
+NO_MEMBER = f"{REFUSED}\nthis machine is in no cluster"  # never GONE: that would send the asking one away, too
 DEADLINE_SECONDS = 20.0  # one exchange, a state of 8 MiB over a slow line among them
 DISCONNECTED = "it is disconnected from the cluster"
 
@@ -166,6 +167,9 @@ class ClusterLink:
         if answer.partition("\n")[0] == STATE:  # it has another one
             answer = await self._dial(member, EXCHANGE, dumps(membership.state))
         word, _, rest = answer.partition("\n")
+        now = self._seat.membership
+        if now is None or now.cluster.is_gone(member):
+            return False  # it was removed while it was asked: neither what it has nor what it says of us counts
         if word == GONE:
             await self._seat.removed(member.name)
         elif word == APART:
@@ -184,7 +188,9 @@ class ClusterLink:
 async def answered(seat: Seat, link: ClusterLink, member: Member, command: str, sent: str) -> str:
     """What a member with a key that we know hears from us. Raises OSError."""
     membership = seat.membership
-    if membership is None or membership.cluster.is_gone(member):
+    if membership is None:
+        return NO_MEMBER
+    if membership.cluster.is_gone(member):
         return GONE
     if membership.apart & {membership.ident, member.ident}:
         return APART
@@ -200,7 +206,9 @@ async def answered(seat: Seat, link: ClusterLink, member: Member, command: str, 
     except StateUnreadable as error:
         return f"{REFUSED}\n{error}"
     now = seat.membership
-    if now is None or now.cluster.is_gone(member):
+    if now is None:
+        return NO_MEMBER
+    if now.cluster.is_gone(member):
         return GONE
     link.heard_from(member.ident, in_step=True)
     return f"{STATE}\n{dumps(now.state)}"

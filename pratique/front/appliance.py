@@ -28,6 +28,7 @@ from pratique.front.meters import RunningMeters
 from pratique.front.options import FILE, GatewayOptions, ManagerOptions, Options
 from pratique.front.own_file import OwnFile
 from pratique.front.restart import needs_restart
+from pratique.front.uncommitted import Uncommitted
 from pratique.front.watch import Watch
 from pratique.gateway.app import Gateway
 from pratique.gateway.app import Parts as GatewayParts
@@ -80,6 +81,8 @@ class Appliance:
     web_users: list[Callable[[], None]] = field(default_factory=list)  # told when another web certificate is in use
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
     own_file: OwnFile = field(init=False)
+    later: list[str] = field(default_factory=list)  # committed, and in force with the next start only
+    uncommitted: Uncommitted = field(init=False)
     reloaded: Callable[[], None] = lambda: None  # hears of every reload
 
     async def start(self) -> None:
@@ -102,6 +105,9 @@ class Appliance:
 
     def __post_init__(self) -> None:
         self.own_file = OwnFile(self.directory, self.store, self.services.clock, self.reload)
+        self.uncommitted = Uncommitted(self.directory, self.options.appliance.role, lambda: self.later)
+        taker = self.role.reception if isinstance(self.role, Manager) else self.role.reinject
+        taker.uncommitted = self.uncommitted.cure
 
     async def reload_by(self, who: str) -> None:
         """SIGHUP: as `reload`, and what a person edited by hand is on record."""
@@ -120,7 +126,7 @@ class Appliance:
                 self.mail_log.emit(log.Trouble(message=f"not reloaded: {problem}"))
             return []
         self._reconfigure(options)
-        later = needs_restart(self.options, options)
+        self.later = later = needs_restart(self.options, options)
         self.mail_log.emit(log.Note(message="reloaded: logs, enrolments, filters, policies, access tables, routes"))
         for what in later:
             self.mail_log.emit(log.Trouble(message=f"needs a restart: {what}"))

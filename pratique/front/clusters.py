@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pratique.config import loads as read_text
@@ -11,15 +11,26 @@ from pratique.config.levels import CLUSTER, Feature, split
 from pratique.console.commands.staging import Change
 from pratique.fleet.cluster import Author, Cluster, ClusterRefused, Contact, Member, contact_of, new_cluster
 from pratique.fleet.cluster_file import Membership
-from pratique.fleet.cluster_link import GONE, JOIN, REFUSED, Clocks, ClusterLink, Standing, answered, ssh_dial
+from pratique.fleet.cluster_link import (
+    GONE,
+    JOIN,
+    NO_MEMBER,
+    REFUSED,
+    Clocks,
+    ClusterLink,
+    Standing,
+    answered,
+    ssh_dial,
+)
 from pratique.fleet.identity import create_client_key, create_host_keys, public_ssh_key
 from pratique.fleet.replica import dumps, loads
 from pratique.front.appliance import Appliance
 from pratique.front.features import BY_NAME, FEATURES, blank
 from pratique.front.interfaces import EVERYWHERE
 from pratique.front.level_place import LevelPlace, place_of
-from pratique.front.member import Clock, Seat
+from pratique.front.member import Clock, Seat, lacking
 from pratique.front.options import GatewayOptions
+from pratique.front.shared_users import SharedUsers
 from pratique.runner.ready import Readiness
 from pratique.telemetry import events as log
 from pratique.telemetry.conditions import Condition
@@ -64,11 +75,23 @@ class RunningClusters:
             spawn=appliance.services.tasks.spawn,
             told=self._told,
         )
-        self.seat.changed = self.link.changed
+        self.users = SharedUsers(appliance.store, self.seat, self._machine.trouble)
+        self.seat.changed = self._changed
+
+    def _changed(self) -> None:
+        self.link.changed()
+        self.users.look()
 
     async def run(self) -> None:
-        await self.seat.look()
+        await self.look()
         await self.link.run()
+
+    async def look(self) -> None:
+        """At a start, and when the configuration is in force anew."""
+        text = self._machine.text()
+        self.users.enabled = read_text(text, GatewayOptions)[0].appliance.cluster_users
+        self.users.look()
+        await self.seat.look()
 
     def _told(self, name: str, why: str) -> None:
         if why:  # no alert: a member that restarts is nobody's concern; `clustercheck` shows who stays away
@@ -169,6 +192,26 @@ class RunningClusters:
     def blank(self, feature: str) -> str:
         return blank(BY_NAME[feature])
 
+    @property
+    def takes_users(self) -> bool:
+        return self.users.enabled
+
+    def shares_user(self, name: str) -> bool:
+        return self.users.shares(name)
+
+    def users_refused(self) -> dict[str, str]:
+        return dict(self.users.refused)
+
+    async def sync_users(self) -> None:
+        await self.users.sync()
+
+    def lacking(self, member: Member) -> list[tuple[str, str]]:
+        membership = self.membership
+        if membership is None or not member.facts.version:  # it joined a moment ago and has not said yet
+            return []
+        inherited = membership.cluster.inherited(member)
+        return [(name, one) for name in sorted(inherited) for one in lacking(member, {name: inherited[name][1]})]
+
     # --- what members ask, over SSH
     def knows(self, key: str) -> bool:
         """May whoever has this key sign in as a member, a former one, or one that may join?"""
@@ -181,7 +224,7 @@ class RunningClusters:
     async def answer(self, key: str, command: str, sent: str) -> str:
         membership = self.membership
         if membership is None:
-            return GONE
+            return NO_MEMBER
         word, _, token = command.partition(" ")
         if word == JOIN:
             idents = [ident for ident, known in membership.cluster.prepared().items() if known == key]
@@ -203,10 +246,10 @@ class RunningClusters:
         assert found is not None
         return found[0], membership.cluster.under(found[0])
 
-    def members(self) -> tuple[str, ...]:
+    def members(self) -> Mapping[str, str]:
         if self.membership is None:
-            return ()
-        return tuple(sorted(member.contact.serial for member in self._level()[1]))
+            return {}
+        return dict(sorted((member.contact.serial, member.name) for member in self._level()[1]))
 
     def checks(self) -> tuple[Readiness, ...]:
         membership = self.membership

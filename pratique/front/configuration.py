@@ -24,11 +24,10 @@ from pratique.config.writing import render
 from pratique.console.commands.staging import Change, Done, NotConfigured
 from pratique.front.init import initial_options
 from pratique.front.options import Options
-from pratique.front.own_file import DIRECTORY, STAGED, OwnFile
+from pratique.front.own_file import DIRECTORY, STAGED, STAGED_DIRECTORY, OwnFile
 from pratique.net.clock import Clock
 
 SAVED = "saved"
-STAGED_DIRECTORY = "staged"
 KEPT = (
     "interfaces",
     "cpq",

@@ -176,6 +176,7 @@ class Faces:
         from pratique.front.fleet import RunningFleet
         from pratique.front.machine import RunningMachine
         from pratique.front.queues import GatewayQueues, ManagerQueues
+        from pratique.gateway.tracing import trace
 
         appliance = self._appliance
         role, counters = appliance.role, appliance.counters
@@ -203,8 +204,10 @@ class Faces:
                 places=clusters.place if clusters is not None else lambda level: None,
             ),
             clusters=clusters,
+            changing_users=clusters.users.changing if clusters is not None else asyncio.Lock(),
             fleet=RunningFleet(appliance),
             certificates=RunningCertificates(appliance),
+            trace=functools.partial(trace, role) if isinstance(role, Gateway) else None,
         )
 
     def _clusters(self) -> "RunningClusters | None":
@@ -218,10 +221,11 @@ class Faces:
             appliance.level = clusters
 
             def look() -> None:
-                spawn(clusters.seat.look(), "settings of the cluster")
+                spawn(clusters.look(), "settings of the cluster")
 
             appliance.reloaded = look
             appliance.services.supervisor.keep("exchange with the cluster", clusters.run)
+            appliance.services.supervisor.keep("users of the cluster", clusters.users.run)
             self._running_clusters = clusters
         return self._running_clusters
 

@@ -30,6 +30,7 @@ FEATURES = (
         tuple(("delivery", name) for name in ("interface", "nameservers", "tls", "idle_seconds", "hops_max")),
         "Delivery to next hops.",
     ),
+    Feature("destinations", (("delivery", "destinations"),), "Limits and TLS of single destinations."),
     Feature("bounce", (("delivery", "retry"), ("delivery", "bounce")), "Retries, queue times, bounces."),
     Feature("shares", (("delivery", "shares"),), "How connections are shared between destinations."),
     Feature("alerts", (("alerts",),), "Alerts by mail."),

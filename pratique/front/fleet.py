@@ -1,5 +1,6 @@
 """What the verbs of pairing ask of a running appliance. Adapters, like acts.py: no rule is made here."""
 
+import asyncio
 from dataclasses import dataclass
 
 from pratique.fleet.enrolment import Enrolment
@@ -12,7 +13,7 @@ from pratique.manager.app import Manager
 from pratique.manager.places import Asked
 from pratique.net.probe import ProbeFailed, banner, quarantine_port
 from pratique.net.tls import pinned_context
-from pratique.runner.ready import Readiness, ask_manager, check_interface
+from pratique.runner.ready import Readiness, ask_manager, check_interface, check_migration
 from pratique.transfer.messages import Keyword
 
 
@@ -74,6 +75,7 @@ class RunningFleet:
         if isinstance(role, Manager):
             return ()
         found = [check_interface(options.cpq.address, options.cpq.interface), *level.checks()]
+        found.append(await asyncio.to_thread(self.appliance.uncommitted.check))
         if not role.cpq.listening:
             cure = "See the log: another program may have the port (cpq.port)"
             found.append(Readiness("listener", False, "the quarantine port does not listen", cure))
@@ -81,6 +83,7 @@ class RunningFleet:
         if peer is None:
             cure = "On the manager: `applianceconfig add`, then `establish`; or here: `smaconfig add`"
             return (*found, Readiness("manager", False, "no manager is enrolled", cure))
+        found.append(await self.appliance.store.read(lambda view: check_migration(view, peer.serial)))
         asked = await ask_manager(
             role.services, peer, trust=role.parts.trust, settings=options.cpq, members=level.members()
         )

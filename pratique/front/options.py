@@ -43,6 +43,9 @@ class ApplianceSettings:
     role: str = option("", "gateway or manager.", choices=("gateway", "manager"))
     name: str = option("", "Host name: greetings, Received lines, logs.")
     serial: str = option("", "Serial number, 20 characters; made by `pratique init`, never changed.")
+    cluster_users: bool = option(
+        False, "Of a gateway in a cluster: take the users that the cluster shares, with their pass phrases."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from pratique.store.records import AuditEntry
 
 DIRECTORY = "configuration"  # below the appliance's: history, staged and saved texts
 HISTORY = "history"
+STAGED_DIRECTORY = "staged"
 SETTING = "configuration"  # {"number": of the version in force, "sha256": of its text}
 DIFFERENCE_CHARS_MAX = 100_000  # of an audit row; the whole texts are in the history
 HAND = "file"  # who edited it, where nobody said

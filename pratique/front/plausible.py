@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pratique.checks.yara_rules import RulesRefused, compile_rules
+from pratique.delivery.destinations import key_of, problem_of
 from pratique.delivery.routes import TARGETS_MAX, RouteError, is_virtual, parse_hop
 from pratique.fleet.identity import Keys
 from pratique.front.options import GatewayOptions, Options
@@ -141,8 +142,20 @@ def _tables(options: GatewayOptions) -> Iterator[Finding]:
         Resolver(options.delivery.nameservers)
     except ValueError as error:
         yield "delivery.nameservers", str(error), "write IP addresses"
+    yield from _destinations(options)
     if any(not (name and name.isprintable()) for name in options.gateway.quarantines):
         yield "gateway.quarantines", "a name has characters that cannot be printed", "use letters, digits and blanks"
+
+
+def _destinations(options: GatewayOptions) -> Iterator[Finding]:
+    known: set[str] = set()
+    for number, row in enumerate(options.delivery.destinations):
+        key = f"delivery.destinations.{number}.name"
+        if why := problem_of(row.name):
+            yield key, f"is {row.name!r}, which {why}", "write a domain, .domain or [address]"
+        elif key_of(row.name) in known:
+            yield key, f"is {row.name!r}, as that of another one is", "write one row for each destination"
+        known.add(key_of(row.name))
 
 
 def _access(listener: Listener, key: str) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from pratique.front.options import Options
 
 LIVE = frozenset(
     {
+        "appliance.cluster_users",
         "gateway.listeners.hosts",
         "gateway.listeners.recipients",
         "gateway.policy",
@@ -21,6 +22,7 @@ LIVE = frozenset(
         "delivery.interface",
         "delivery.interface_ip",
         "delivery.tls",
+        "delivery.destinations",
         "delivery.retry.initial_s",
         "delivery.retry.ceiling_s",
         "delivery.retry.jitter_percent",

@@ -3,7 +3,11 @@
 import ipaddress
 from dataclasses import dataclass
 
+from pratique.delivery.routes import is_virtual
 from pratique.gateway.settings import HostAccess, Listener, RecipientAccess
+from pratique.mail import reply as replies
+from pratique.mail.address import domain_of, is_postmaster
+from pratique.mail.reply import Reply
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PRIVATE = tuple(
@@ -73,6 +77,17 @@ class RecipientTable:
             if row is not None and (best is None or row < best):
                 best = row
         return best is not None and best[1]
+
+
+def recipient_reply(kind: str, host: HostDecision, recipients: RecipientTable, address: str) -> Reply:
+    """To whom may this host write on a listener of this kind? What RCPT is answered, limits of rate aside."""
+    if is_virtual(domain_of(address)):
+        return replies.R550_RECIPIENT_REFUSED  # the quarantine's own hosts take no mail from outside
+    if host.action == "RELAY":
+        return replies.R250_RECIPIENT_OK
+    if kind == "public" and (is_postmaster(address) or recipients.accepts(address)):
+        return replies.R250_RECIPIENT_OK
+    return replies.R550_RELAY_DENIED
 
 
 def _keys(address: str) -> list[str]:

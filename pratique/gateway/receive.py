@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pratique.delivery.routes import is_virtual
-from pratique.gateway.access import HostDecision, HostTable, RecipientTable
+from pratique.gateway.access import HostDecision, HostTable, RecipientTable, recipient_reply
 from pratique.gateway.apply import Reception
 from pratique.gateway.judging import Judging
 from pratique.gateway.pipeline import Source
@@ -20,7 +19,7 @@ from pratique.gateway.settings import Listener
 from pratique.gateway.tally import Tally
 from pratique.gateway.turnaway import Turnaway
 from pratique.mail import reply as replies
-from pratique.mail.address import domain_of, is_postmaster
+from pratique.mail.address import domain_of
 from pratique.mail.envelope import Envelope, Recipient
 from pratique.mail.ids import make_cid
 from pratique.mail.reply import Reply
@@ -295,16 +294,11 @@ class Session:
 
     def _check_recipient(self, address: str) -> Reply:
         assert self._pump is not None
-        if is_virtual(domain_of(address)):
-            return replies.R550_RECIPIENT_REFUSED  # the quarantine's own hosts take no mail from outside
-        if self._host.action != "RELAY":
-            if self._door.listener.kind != "public":
-                return replies.R550_RELAY_DENIED
-            if not (is_postmaster(address) or self._door.recipients.accepts(address)):
-                return replies.R550_RELAY_DENIED
-        if not self._door.within_rate(self._pump.peer[0]):
+        door = self._door
+        reply = recipient_reply(door.listener.kind, self._host, door.recipients, address)
+        if reply.ok and not door.within_rate(self._pump.peer[0]):
             return R452_RATE
-        return replies.R250_RECIPIENT_OK
+        return reply
 
     def _body_chunk(self, event: smtp.BodyChunk) -> None:
         if self._full:

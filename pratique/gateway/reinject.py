@@ -38,6 +38,7 @@ class Reinject:
     manager_met: Callable[[Peer], None]
     let_go: Callable[[tuple[int, ...]], None]
     suspended: str = ""
+    uncommitted: Callable[[], str] = lambda: ""  # what is to be done about changes that are not in force
     side: str = "gateway"
 
     def standing(self) -> tuple[Keyword, str]:
@@ -51,7 +52,13 @@ class Reinject:
     def checks(self, asker: Asker) -> tuple[Line, ...]:
         free = self.services.store.spool.free_bytes() > 0
         return (
-            *common_lines(asker, standing=self.standing(), suspended=self.suspended, here="gateway"),
+            *common_lines(
+                asker,
+                standing=self.standing(),
+                suspended=self.suspended,
+                uncommitted=self.uncommitted(),
+                here="gateway",
+            ),
             line("space", "" if free else "Free disk space on the gateway"),
         )
 

@@ -30,6 +30,7 @@ from pratique.transfer.metadata import Metadata, QuarantineRef
 
 UNCLASSIFIED = "Unclassified"
 HEAD_BYTES_MAX = 262_144
+NAMED_MAX, NAME_CHARS = 3, 64  # unknown quarantines in one cure
 UNKNOWN_MAX = 1_000  # names that are remembered as said, so that nothing a gateway sends fills the log or the memory
 
 
@@ -42,6 +43,7 @@ class Reception:
     side: str = "manager"
     canary_held: Callable[[NewCopy], None] = lambda copy: None  # a message that proves the round trip is ours
     suspended: str = ""
+    uncommitted: Callable[[], str] = lambda: ""  # what is to be done about changes that are not in force
     quarantines: dict[str, Quarantine] = field(default_factory=dict)
     unknown: set[tuple[str, str]] = field(default_factory=set)  # (serial, name) that the log was told of
     wrong_clocks: set[str] = field(default_factory=set)  # gateways whose clock is not ours: no timer acts (I13)
@@ -68,10 +70,26 @@ class Reception:
         enrolled = {p.serial for p in store.view.peers() if not p.withdrawn and not p.locked}
         missing = ", ".join(m for m in asker.members if m not in enrolled)
         return (
-            *common_lines(asker, standing=self.standing(), suspended=self.suspended, here="manager"),
+            *common_lines(
+                asker,
+                standing=self.standing(),
+                suspended=self.suspended,
+                uncommitted=self.uncommitted(),
+                here="manager",
+            ),
+            line("migration", self._migration(asker)),
             line("space", "" if free else "Free disk space on the manager or raise the quota"),
             line("members", f"Enrol {missing} on the manager" if missing else ""),
         )
+
+    def _migration(self, asker: Asker) -> str:
+        """Has each quarantine for which this gateway has held mail a place here?"""
+        serial = asker.peer.serial if asker.peer is not None else ""
+        names = sorted(name for gateway, name in self.unknown if gateway == serial)
+        if not names:
+            return ""
+        named = ", ".join(f'"{name[:NAME_CHARS]}"' for name in names[:NAMED_MAX]) + ", ..." * (len(names) > NAMED_MAX)
+        return f"Make the quarantine {named} on the manager: mail held for it goes to {UNCLASSIFIED}"
 
     def clocks(self, peer: Peer, *, differ: bool) -> None:
         if differ:

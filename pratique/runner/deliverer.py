@@ -11,8 +11,10 @@ import json
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from pratique.delivery.destinations import Destinations
 from pratique.delivery.fairness import Fairness
-from pratique.delivery.routes import CANARY_HOST, Hop, NoRoute, Routes
+from pratique.delivery.routes import CANARY_HOST, Hop, NoRoute, Route, Routes
+from pratique.delivery.settings import DestinationSettings
 from pratique.mail.reply import Reply
 from pratique.net.listener import dial
 from pratique.net.resolver import Resolver
@@ -51,7 +53,8 @@ class Deliverer:
         self._next_hops = NextHops(resolver, name=services.name, chance=self._chance)
         self._outcomes = Outcomes(self, chance=self._chance)
         self.destinations: dict[str, Destination] = {}
-        self._fair = Fairness(settings.shares)
+        self._special = Destinations(settings.destinations)
+        self._fair = Fairness(settings.shares, lambda name: self._special.find(_without_via(name)).connections_max)
         self._later: list[tuple[int, int, Job]] = []  # heap by due time
         self._order = itertools.count()
         self._touched: dict[str, Destination] = {}  # those whose queue has grown since they were served
@@ -214,6 +217,7 @@ class Deliverer:
         self._routes = routes
         if settings is not None:
             self.settings = settings
+            self._special = Destinations(settings.destinations)
 
     # --- connections
     def serve(self) -> None:
@@ -262,6 +266,13 @@ class Deliverer:
                 self.destinations.pop(destination.host, None)  # forged domains must not fill the memory
             self.serve()
 
+    def route_of(self, host: str) -> Route:
+        return self._routes.find(host)
+
+    async def hops_of(self, host: str) -> tuple[Hop, ...] | None:
+        """Where mail to `host` would go now: NextHops.of()."""
+        return await self._next_hops.of(Destination(host), self._routes)
+
     async def _dial_any(self, destination: Destination, hops: tuple[Hop, ...]) -> None:
         error: OSError | None = None
         dcid = 0
@@ -291,13 +302,20 @@ class Deliverer:
         self._fail_all(destination, Reply(0, "4.4.1", str(error)), dcid=dcid)
 
     def starttls_for(self, destination: Destination) -> str:
-        if self.settings.tls == "may" and destination.clear_until > self.services.clock.monotonic():
+        tls = self.special(destination).tls
+        wanted = self.settings.tls if tls == "default" else tls
+        if wanted == "may" and destination.clear_until > self.services.clock.monotonic():
             return "no"
-        return self.settings.tls
+        return wanted
 
     def speak_clear(self, destination: Destination) -> None:
         """Its TLS does not work; the policy `may` prefers delivery."""
-        destination.clear_until = self.services.clock.monotonic() + CLEAR_SECONDS
+        if self.starttls_for(destination) == "may":
+            destination.clear_until = self.services.clock.monotonic() + CLEAR_SECONDS
+
+    def special(self, destination: Destination) -> DestinationSettings:
+        """What is set for this destination alone."""
+        return self._special.find(_without_via(destination.host))
 
     # --- outcomes
     def _fail_all(self, destination: Destination, reply: Reply, *, dcid: int = 0) -> None:
@@ -355,3 +373,8 @@ class Deliverer:
             self._timer.cancel()
         for session in list(self.sessions):
             session.finish()
+
+
+def _without_via(name: str) -> str:
+    """The destination, also of mail that a person sent another way: Destination.host."""
+    return name.partition(" ")[0]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from pratique.delivery.routes import Hop
+from pratique.delivery.settings import DestinationSettings
 from pratique.mail.envelope import Envelope
 from pratique.mail.reply import Reply
 from pratique.net.listener import keep_alive
@@ -38,6 +39,7 @@ class DeliveryOwner(Protocol):
     def settle(self, job: Job, answers: tuple[Answered, ...], *, dcid: int) -> None: ...
     def hold_back(self, job: Job, why: str) -> None: ...
     def starttls_for(self, destination: Destination) -> str: ...
+    def special(self, destination: Destination) -> DestinationSettings: ...
     def speak_clear(self, destination: Destination) -> None: ...
 
 
@@ -62,6 +64,7 @@ class DeliverySession:
         self._speaks_dsn = False
         self._idle: asyncio.TimerHandle | None = None
         self._finishing = False
+        self._sent = 0  # messages begun
 
     def new_pump(self) -> Pump:
         self.pump = Pump(self._core, self)
@@ -102,8 +105,7 @@ class DeliverySession:
     def tls_failed(self, reason: str) -> None:
         self._log(log.DcidTlsFailed(dcid=self.dcid, reason=reason))
         self.why = f"TLS failed: {reason}"
-        if self._deliverer.settings.tls == "may":
-            self._deliverer.speak_clear(self._destination)
+        self._deliverer.speak_clear(self._destination)
 
     def timed_out(self, what: str) -> None:
         self.why = "no reply in time"
@@ -145,6 +147,8 @@ class DeliverySession:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+        most = self._deliverer.special(self._destination).messages_max
+        self._finishing = self._finishing or 0 < most <= self._sent
         job = None if self._finishing else self._deliverer.next_job(self._destination)
         if job is None:
             seconds = 0.0 if self._finishing else self._deliverer.settings.idle_seconds
@@ -162,6 +166,7 @@ class DeliverySession:
             asyncio.get_running_loop().call_soon(self._next_and_run)
             return
         self._job, self._outgoing, self._dot_sent = job, outgoing, False
+        self._sent += 1
         rids = tuple(t.rid for t in job.targets)
         self._log(log.DeliveryStart(dcid=self.dcid, mid=job.mid, rids=rids, cid=copy.cid))
         self._core.start_message(_envelope(outgoing.envelope, job), outgoing.size)

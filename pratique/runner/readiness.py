@@ -1,7 +1,7 @@
 """What XQSTAT is answered: one line for each thing that can be found out now, none with a fixed answer.
 
 docs/cpq.md, section 6, says what each name means. A check is its cure: without one it is passed, so that no NO
-goes without. What an appliance has no notion of (staged changes, a migration, a backup) has no line.
+goes without. What an appliance has no notion of (a backup) has no line.
 """
 
 from dataclasses import dataclass
@@ -30,12 +30,16 @@ def line(name: str, cure: str) -> Line:
     return name, "NO" if cure else "YES", cure
 
 
-def common_lines(asker: Asker, *, standing: tuple[Keyword, str], suspended: str, here: str) -> tuple[Line, ...]:
+def common_lines(
+    asker: Asker, *, standing: tuple[Keyword, str], suspended: str, uncommitted: str, here: str
+) -> tuple[Line, ...]:
     """The checks that both roles have. `standing`: what a hello would be answered, set-backs aside; `suspended`: why an
-    operator has suspended the role, "" when none has; `here`: what this appliance is called in a cure."""
+    operator has suspended the role, "" when none has; `uncommitted`: what is to be done about changes of the service
+    that are not in force; `here`: what this appliance is called in a cure."""
     return (
         line("enrolled", _enrolled(asker, here)),
         line("service", _service(asker, suspended, here)),
+        line("committed", uncommitted),
         line("accepting", _accepting(asker, standing, here)),
         line("clock", "Set both clocks: they are more than 5 minutes apart" if asker.clock_differs else ""),
         line("version", _version(asker, here)),

@@ -7,6 +7,7 @@ section 6). What the gateway knows of itself stands beside it. A later step is n
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,12 +19,16 @@ from pratique.runner.hello import hello_of
 from pratique.runner.refusals import cure_of, tls_cure
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
+from pratique.store.interface import View
 from pratique.store.records import Peer
 from pratique.transfer import events as cpq
 from pratique.transfer.client import ClientConnection
 from pratique.transfer.messages import Hello, HelloReply
 
 ASK_SECONDS = 20.0  # from the dial to the last line
+STUCK_MAX = 1_000  # messages that are counted one by one
+OPEN = "transfer."  # how View.counts() names what waits for a peer
+DECIDE = "decide on each: `showrecipients the.cpq.host`, then `deleterecipients` or `bouncerecipients`"
 CURED_THERE = 'see "Checks of XQSTAT" in docs/cpq.md'
 
 
@@ -40,8 +45,8 @@ class Readiness:
 class Level(Protocol):
     """The level of a cluster at which the quarantine service is switched on."""
 
-    def members(self) -> tuple[str, ...]:
-        """Serials of the appliances of that level, ours among them."""
+    def members(self) -> Mapping[str, str]:
+        """Serial -> name of the appliances of that level, ours among them."""
         ...
 
     def checks(self) -> tuple[Readiness, ...]:
@@ -52,15 +57,15 @@ class Level(Protocol):
 class Alone:
     """A gateway in no cluster: it is its own level, and there is nothing below it."""
 
-    def members(self) -> tuple[str, ...]:
-        return ()
+    def members(self) -> Mapping[str, str]:
+        return {}
 
     def checks(self) -> tuple[Readiness, ...]:
         return ()
 
 
 async def ask_manager(
-    services: Services, peer: Peer, *, trust: Trusts, settings: CpqSettings, members: tuple[str, ...]
+    services: Services, peer: Peer, *, trust: Trusts, settings: CpqSettings, members: Mapping[str, str]
 ) -> list[Readiness]:
     """The steps of the way and the manager's own checks, as far as they could be tried."""
     where, source = f"{peer.host}:{peer.port}", settings.source
@@ -115,11 +120,25 @@ def check_interface(address: str, name: str) -> Readiness:
     return Readiness("interface", True, f"{name} has {address or 'every address'}")
 
 
+def check_migration(view: View, manager: str) -> Readiness:
+    """A gateway has no quarantines of its own: all that it holds goes to its manager. Whether anything is here that
+    does not: for a former manager, or waiting for a person. Long."""
+    waiting = sum(n for name, n in view.counts().items() if name.startswith(OPEN) and name != f"{OPEN}{manager}")
+    if waiting:
+        found = f"{waiting} held messages wait here for another manager than this one"
+        return Readiness("migration-here", False, found, f"Pair with that one again until they are gone, or {DECIDE}")
+    stuck = len(view.unsettled_transfers(STUCK_MAX))
+    if stuck:
+        found = f"{stuck}{' or more' * (stuck == STUCK_MAX)} held messages do not go to the manager by themselves"
+        return Readiness("migration-here", False, found, f"{DECIDE[0].upper()}{DECIDE[1:]}")
+    return Readiness("migration-here", True, "nothing is held here that does not go to the manager by itself")
+
+
 class _Question:
     """One session that asks XQSTAT and ends; a Handler of its pump."""
 
     def __init__(
-        self, services: Services, peer: Peer, trust: Trusts, settings: CpqSettings, members: tuple[str, ...]
+        self, services: Services, peer: Peer, trust: Trusts, settings: CpqSettings, members: Mapping[str, str]
     ) -> None:
         self._services, self._peer, self._trust, self._settings = services, peer, trust, settings
         self._members = members
@@ -193,13 +212,15 @@ class _Question:
             return
         self.passed("hello", f"{reply.keyword} {reply.why}".strip())
         self._step = "stat"
-        self._core.send_stat(self._members)
+        self._core.send_stat(tuple(self._members))
 
     def _told(self, reply: HelloReply) -> None:
         self._step = ""
         for name, answer, cure in reply.checks:
             ok = {"YES": True, "NO": False}.get(answer)
             found = "the manager says so" if ok else "the manager cannot tell" if ok is None else "the manager says no"
+            for serial, member in self._members.items():  # the manager may know it by no name
+                cure = cure.replace(serial, f"{member} ({serial})")
             self.found.append(Readiness(name, ok, found, (cure or CURED_THERE) if ok is False else ""))
         self._core.quit()
 

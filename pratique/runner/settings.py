@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pratique.delivery.loops import HOPS_MAX
-from pratique.delivery.settings import BounceSettings, FairnessSettings, RetrySettings
+from pratique.delivery.settings import BounceSettings, DestinationSettings, FairnessSettings, RetrySettings
 
 
 def option(default: Any, doc: str, **checks: Any) -> Any:
@@ -43,6 +43,7 @@ class DeliverySettings:
     interface_ip: str = option("", "Local address from which next hops are dialled; empty = the system chooses.")
     nameservers: tuple[str, ...] = option((), "DNS servers; empty = those of the system.")
     tls: str = option("may", "TLS towards next hops: no, may (when offered) or must.", choices=("no", "may", "must"))
+    destinations: tuple[DestinationSettings, ...] = option((), "Limits and TLS of single destinations; one row each.")
     idle_seconds: float = option(5.0, "How long a connection without work is kept.", min=0)
     hops_max: int = option(HOPS_MAX, "Received lines from which a message is refused as looping.", min=10)
     retry: RetrySettings = options(RetrySettings, "When an attempt is repeated.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pratique.config.staged import Staged, StagedFiles
+from pratique.config.staged import Staged, StagedFiles, everybody
 
 TEXT = Staged("base = 1\n", "base = 2\n")
 
@@ -33,3 +33,17 @@ def test_a_file_that_is_none_of_ours_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(ValueError, match="clearchanges"):
         StagedFiles(tmp_path).get("a")
+
+
+def test_what_everybody_has_staged_is_found_at_every_level(tmp_path: Path) -> None:
+    assert list(everybody(tmp_path / "nowhere")) == []
+    staged = Staged("a", "b")
+    for who, mark in (("anna@x/../y", ""), ("anna@x/../y", "group Main@2"), ("bob", "cluster")):
+        StagedFiles(tmp_path, mark).put(who, staged)
+    (tmp_path / "other.json").write_text("[]")
+    (tmp_path / "notes.txt").write_text("x")
+    assert sorted(everybody(tmp_path), key=str) == [
+        ("anna@x/../y", "", staged),
+        ("anna@x/../y", "group Main@2", staged),
+        ("bob", "cluster", staged),
+    ]

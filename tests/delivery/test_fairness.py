@@ -31,6 +31,17 @@ def test_no_more_connections_than_due_recipients() -> None:
     assert [fairness.take(), fairness.take(), fairness.take()] == ["a", "a", None]
 
 
+def test_a_destination_may_have_a_limit_of_its_own() -> None:
+    own = {"a": 1}
+    fairness = Fairness(FairnessSettings(per_destination_max=3, total_max=9), lambda name: own.get(name, 0))
+    fairness.due("a", 100)
+    fairness.due("b", 100)
+    assert Counter(fairness.take() for _ in range(5)) == {"a": 1, "b": 3, None: 1}
+    own["a"] = 2  # another configuration: from the next turn on
+    fairness.due("a", 100)
+    assert fairness.take() == "a"
+
+
 def test_limits_hold_per_destination_and_in_total() -> None:
     fairness = Fairness(FairnessSettings(per_destination_max=3, total_max=5))
     fairness.due("a", 100)

@@ -93,6 +93,21 @@ def test_from_nothing_to_a_release_that_goes_where_ssh_says(world: World) -> Non
         assert status == 0, shown
         assert f"Management at {one.address}:{CPQ_PORT}" in shown
 
+    # a change that waits for its commit, there and here
+    does(manager, "set cpq.port 7026")
+    shown, status = typed(gateway, "readiness")
+    assert status == 1 and "FAILED   committed: the manager says no" in shown
+    assert "Commit or clear what is staged of cpq.port on the manager" in shown
+    does(manager, "clearchanges yes")
+    does(gateway, "set cpq.port 7026")
+    shown, status = typed(gateway, "readiness")
+    assert status == 1 and "FAILED   committed-here: staged and not committed: cpq.port by " in shown
+    does(gateway, "commit other port")
+    assert "in force with the next start only: cpq.port" in typed(gateway, "readiness")[0]
+    does(gateway, f"set cpq.port {CPQ_PORT}; commit back")
+    shown = does(gateway, "readiness")
+    assert "passed   migration: " in shown and "passed   migration-here: " in shown
+
     # no secret anywhere, and the machine account is in the gateway's audit
     for one in (manager, gateway):
         octets = b"".join(p.read_bytes() for p in one.directory.rglob("*") if p.is_file() and p.name != "control.sock")

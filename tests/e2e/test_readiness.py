@@ -21,7 +21,10 @@ def test_a_manager_says_what_it_lacks(world: World) -> None:
     fake = FakeGateway(world.base / "fake", address=f"{world.network}.27")
     asyncio.run(enrol_stopped(manager.directory, fake.enrolment()))
     world.start()
-    well = dict.fromkeys(("enrolled", "service", "accepting", "clock", "version", "space", "members"), ("YES", ""))
+    well = dict.fromkeys(
+        ("enrolled", "service", "committed", "accepting", "clock", "version", "migration", "space", "members"),
+        ("YES", ""),
+    )
     with fake.connect(manager) as talk:
         assert talk.hello().keyword == "XQREADY"
         assert _checks(talk, fake.serial) == well

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+from tests.e2e.shell_talk import does, typed
 from tests.e2e.world import Appliance, World, message, until
 
 
@@ -152,3 +153,19 @@ def test_a_paused_work_queue_takes_mail_and_judges_it_when_it_is_resumed(world: 
     assert "Status:   Operational" in said(world.gateway, "workqueue resume")
     until(lambda: world.gateway.count("copy WHERE custody = 'RECEIVED'") == 0, what="all is judged")
     until(lambda: len(world.hop.messages) >= passed + waiting, what="and delivered")
+
+
+def test_a_trace_says_what_then_happens_and_leaves_nothing(world: World) -> None:
+    world.pair(gateway={"gateway.policy.filters": 'hold: if (subject == "Held") { quarantine("Policy"); }'})
+    world.start()
+    gateway = world.gateway
+    until(lambda: typed(gateway, "readiness")[1] == 0, what="ready")
+    assert "takes effect" not in does(gateway, "destconfig new demo.example 2 0 no; commit limits")
+    line = f"trace {world.network}.77 - a@partner.example b@demo.example mx.partner.example"
+    shown = does(gateway, line)
+    assert f"route: {world.hop.address}:{world.hop.port}\n    TLS: no\n    connections: 2 at the most" in shown
+    message_lines = ("Subject: Held", "", "x", ".")
+    shown = does(gateway, "trace", f"{world.network}.77", "", "a@partner.example", "b@demo.example", "", *message_lines)
+    assert 'held in the quarantine "Policy" (message filter:hold)' in shown
+    assert f"goes to the manager {world.manager.name}" in shown
+    assert gateway.count("copy") == 0 and not gateway.grep("Start MID")

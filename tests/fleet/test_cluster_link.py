@@ -107,6 +107,51 @@ async def test_a_change_reaches_all_and_who_knows_it_already_hears_one_word(site
     assert all(gw2.link.standing(peer.ident).in_step for peer in gw2.link.peers())
 
 
+async def test_who_is_removed_while_it_is_asked_is_not_heard_any_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gw1, _, gw3 = site
+    gw3.write("policy", "of one who is gone")
+    dial = Machine.dial
+
+    async def late(machine: Machine, member: Member, command: str, sent: str) -> str:
+        said = await dial(machine, member, command, sent)
+        if sent:  # a dial that hung while the line was down
+            gone = gw1.here.cluster.without_member(gw3.here.me)
+            gw1.change(Membership(gw1.here.ident, gone.state))
+        return said
+
+    gw1.write("smtproutes", "r")
+    monkeypatch.setattr(gw1.link, "_dial", lambda *asked: late(gw1, *asked))
+    (member,) = [peer for peer in gw1.link.peers() if peer.name == "gw3"]
+    await gw1.link.exchange(member)
+    assert "policy" not in gw1.here.cluster.pieces("cluster")
+    assert gw1.here.cluster.pieces("cluster")["smtproutes"] == "r"
+
+
+async def test_a_machine_that_left_sends_nobody_away(site: Site) -> None:
+    """It may leave between the sign-in of another and its answer."""
+    gw1, _, gw3 = site
+    asking = gw3.here.cluster.member_named("gw1")
+    gw3.membership = None
+    for command, sent in (("exchange x", ""), ("exchange", "a state")):
+        assert (await answered(gw3, gw3.link, asking, command, sent)).startswith("refused\n")
+    await gw1.exchange()
+    assert gw1.membership is not None and not gw1.gone_by
+
+
+async def test_who_was_removed_meanwhile_cannot_say_that_we_were(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    gw1, _, gw3 = site
+
+    async def late(member: Member, command: str, sent: str) -> str:
+        gw1.change(Membership(gw1.here.ident, gw1.here.cluster.without_member(gw3.here.me).state))
+        return GONE
+
+    monkeypatch.setattr(gw1.link, "_dial", late)
+    await gw1.link.exchange(next(peer for peer in gw1.link.peers() if peer.name == "gw3"))
+    assert not gw1.gone_by
+
+
 async def test_both_sides_of_a_cut_work_on_and_are_one_again_behind_it(site: Site) -> None:
     gw1, gw2, gw3 = site
     site.cut = {"gw3"}

@@ -189,6 +189,12 @@ async def test_a_suspended_gateway_takes_no_release_and_says_so(make: Make) -> N
     asker = Asker(peer, "1", clock_differs=False, members=(), listening=True)
     checks = {name: (answer, cure) for name, answer, cure in reinject.checks(asker)}
     assert {name for name, (answer, cure) in checks.items() if answer == "NO" and cure} == {"accepting", "service"}
-    assert {name for name, found in checks.items() if found == ("YES", "")} == {"enrolled", "clock", "version", "space"}
+    assert {name for name, found in checks.items() if found == ("YES", "")} == {
+        "enrolled",
+        "committed",
+        "clock",
+        "version",
+        "space",
+    }
     fleet.office.node.store.spool.capacity = 0
     assert ("space", "NO", "Free disk space on the gateway") in reinject.checks(asker)

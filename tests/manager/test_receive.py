@@ -170,15 +170,43 @@ async def test_the_readiness_checks_have_their_fixed_names_and_each_no_has_its_c
     desk = await make()
     asker = Asker(desk.peer(), "1", clock_differs=False, members=(desk.peer().serial,), listening=True)
     checks = desk.manager.reception.checks(asker)
-    names = ["enrolled", "service", "accepting", "clock", "version", "space", "members"]
+    names = ["enrolled", "service", "committed", "accepting", "clock", "version", "migration", "space", "members"]
     assert checks == tuple((name, "YES", "") for name in names)
     desk.manager.suspend(Suspension(transfers=True))
+    desk.manager.reception.uncommitted = lambda: "Commit it"
     desk.node.store.spool.capacity = 0
     wrong = Asker(None, "7", clock_differs=True, members=(asker.members[0], "UNKNOWN0000000000001"), listening=True)
     checks = desk.manager.reception.checks(wrong)
-    assert [(name, answer) for name, answer, _ in checks] == [(name, "NO") for name in names]
+    assert [(n, answer) for n, answer, _ in checks] == [(n, "NO" if n != "migration" else "YES") for n in names]
+    checks = tuple(check for check in checks if check[0] != "migration")  # has a test of its own
     assert all(cure for _, _, cure in checks)
     assert checks[-1][2] == "Enrol UNKNOWN0000000000001 on the manager"
+
+
+async def test_migration_names_the_quarantines_that_are_missing_here_and_passes_once_they_are_made(make: Make) -> None:
+    desk = await make()
+    reception = desk.manager.reception
+    asker = Asker(desk.peer(), "1", clock_differs=False, members=(), listening=True)
+
+    def migration(asker: Asker) -> tuple[str, str]:
+        return next(found[1:] for found in reception.checks(asker) if found[0] == "migration")
+
+    desk.decided(desk.offer(QuarantineWish("Law", "policy", ("x",))))
+    assert migration(asker) == (
+        "NO",
+        'Make the quarantine "Law" on the manager: mail held for it goes to Unclassified',
+    )
+    another = replace(asker, peer=replace(desk.peer(), serial="564DAAAA00000000GW09"))
+    assert migration(another) == ("YES", ""), "it has held no such mail"
+    for name in ("M" * 100, "N", "O"):
+        desk.decided(desk.offer(QuarantineWish(name, "policy", ("x",))))
+    answer, cure = migration(asker)
+    assert cure.startswith('Make the quarantine "Law", "' + "M" * 64 + '", "N", ... on') and answer == "NO"
+    for known in ("Law", "M" * 100, "N", "O"):
+        made = replace(reception.quarantines["Policy"], name=known)
+        await desk.node.store.submit(PutQuarantine(made, ()))
+    reception.refresh()
+    assert migration(asker) == ("YES", "")
 
 
 async def test_a_member_that_is_locked_or_withdrawn_is_missing(make: Make) -> None:

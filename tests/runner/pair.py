@@ -85,8 +85,8 @@ class Taker:
         return ()
 
     def checks(self, asker: Asker) -> tuple[Line, ...]:
-        common = common_lines(asker, standing=self.stands, suspended="", here="manager")
-        return (*common, line("members", "enrol them" if asker.members else ""))
+        common = common_lines(asker, standing=self.stands, suspended="", uncommitted="", here="manager")
+        return (*common, line("members", f"enrol {asker.members[0]}" if asker.members else ""))
 
     def clocks(self, peer: Peer, *, differ: bool) -> None:
         self.differing.append(differ)

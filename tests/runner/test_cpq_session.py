@@ -273,7 +273,7 @@ async def test_cancel_confirm_and_stat(pair: Pair) -> None:
     await until(lambda: len(probe.of(cpq.UnitAnswered)) == 2 and probe.of(cpq.StatAnswered))
     assert [e.verdict.keyword for e in probe.of(cpq.UnitAnswered)] == [Keyword.CANC, Keyword.CONFIRMED]
     assert _peer(pair).confirmed == item.seq
-    assert probe.of(cpq.StatAnswered)[0].reply.checks[-1] == ("members", "NO", "enrol them")
+    assert probe.of(cpq.StatAnswered)[0].reply.checks[-1] == ("members", "NO", "enrol UNKNOWN0000000000001")
     assert (await _sent(pair, probe, item)).keyword is Keyword.CANCELLED
 
 
@@ -288,7 +288,7 @@ async def test_stat_says_what_is_true_when_it_is_asked(pair: Pair) -> None:
     """On one session, while the world around it changes."""
     probe = await _ready(pair)
     before = _peer(pair).fingerprint
-    well = dict.fromkeys(("enrolled", "service", "accepting", "clock", "version", "members"), "YES")
+    well = dict.fromkeys(("enrolled", "service", "committed", "accepting", "clock", "version", "members"), "YES")
     assert await _checks(probe, 1) == well | {"service": "NO"}  # these pipes are no port
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     pair.service.server = server

@@ -1,12 +1,14 @@
 """One connection to a next hop."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pratique.delivery.settings import FairnessSettings, RetrySettings
+from pratique.delivery.settings import DestinationSettings, FairnessSettings, RetrySettings
 from pratique.mail.envelope import Envelope, Recipient
 from pratique.net.pump import Pump
 from pratique.net.tls import server_context
@@ -257,9 +259,44 @@ async def test_without_tls_nothing_is_sent_where_it_must_be_used(make: Make) -> 
     assert post.states(copy) == ["DUE"] and post.hop.messages == []
 
 
-async def test_broken_tls_is_spoken_to_in_clear_text_for_a_while_where_tls_is_a_may(make: Make, tmp_path: Path) -> None:
-    import ssl
+async def test_a_destination_may_have_a_tls_of_its_own(make: Make, tmp_path: Path) -> None:
+    post = make(tls="no", destinations=(DestinationSettings("example.com", tls="must"),))
+    copy = await post.sent()
+    await post.tried(copy)
+    assert post.states(copy) == ["DUE"] and post.hop.messages == [], "its row says must, and the host offers none"
+    post.deliverer.use(post.routes, replace(post.settings, destinations=()))
+    post.deliverer.retry_now()
+    await post.settled(copy, "DELIVERED")
 
+
+async def test_where_tls_must_be_used_a_broken_one_is_never_spoken_to_in_clear_text(make: Make, tmp_path: Path) -> None:
+    post = make(tls="may", destinations=(DestinationSettings(".com", tls="must"),))
+    made = make_certificate(tmp_path, "hop")
+    context = server_context(made.certificate_file, made.key_file)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-SHA@SECLEVEL=0")  # nothing that we would take
+    hop = TlsHop(context)
+    post.network.listening["192.0.2.25", 25] = hop.session
+    copy = await post.sent()
+    await post.tried(copy)
+    post.deliverer.retry_now()
+    await post.tried(copy, 2)
+    assert post.states(copy) == ["DUE"] and hop.tls == []
+
+
+async def test_a_connection_is_closed_after_the_messages_that_a_destination_takes_over_one(make: Make) -> None:
+    post = make(
+        idle_seconds=60.0,
+        shares=FairnessSettings(per_destination_max=1),
+        destinations=(DestinationSettings("example.com", messages_max=2),),
+    )
+    copies = [await post.sent() for _ in range(5)]
+    for copy in copies:
+        await post.settled(copy, "DELIVERED")
+    assert len(post.hop.messages) == 5 and len(post.network.connections) == 3
+
+
+async def test_broken_tls_is_spoken_to_in_clear_text_for_a_while_where_tls_is_a_may(make: Make, tmp_path: Path) -> None:
     post = make()
     made = make_certificate(tmp_path, "hop")
     context = server_context(made.certificate_file, made.key_file)

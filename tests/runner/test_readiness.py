@@ -14,12 +14,12 @@ ASKER = Asker(peer=peer(), versions="1", clock_differs=False, members=(), listen
 
 
 def _lines(asker: Asker = ASKER, **fields: Any) -> dict[str, tuple[str, str]]:
-    given = {"standing": READY, "suspended": "", "here": "manager"} | fields
+    given = {"standing": READY, "suspended": "", "uncommitted": "", "here": "manager"} | fields
     return {name: (answer, cure) for name, answer, cure in common_lines(asker, **given)}
 
 
 def test_all_is_well() -> None:
-    assert _lines() == dict.fromkeys(("enrolled", "service", "accepting", "clock", "version"), ("YES", ""))
+    assert _lines() == dict.fromkeys(("enrolled", "service", "committed", "accepting", "clock", "version"), ("YES", ""))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,12 @@ def test_a_suspension_concerns_the_service_and_what_is_taken_a_full_disk_only_th
     assert suspended["accepting"][0] == "NO"
     full = _lines(standing=(Keyword.SUSPENDED, "full"))
     assert (full["service"][0], full["accepting"][0]) == ("YES", "NO")
+
+
+def test_changes_that_wait_for_their_commit() -> None:
+    found = _lines(uncommitted="Commit or clear what is staged of cpq.port on the manager")
+    assert found["committed"] == ("NO", "Commit or clear what is staged of cpq.port on the manager")
+    assert [name for name, (answer, _) in found.items() if answer == "NO"] == ["committed"]
 
 
 def test_a_range_that_holds_our_version_will_do() -> None:

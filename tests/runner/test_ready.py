@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from pratique.runner import ready
-from pratique.runner.ready import Alone, Readiness, ask_manager, check_interface
+from pratique.runner.ready import Alone, Readiness, ask_manager, check_interface, check_migration
 from pratique.runner.settings import CpqSettings
-from pratique.store.moves import PutPeer
+from pratique.store.moves import Intend, PutPeer, TransferStuck
 from tests.conformance.samples import GATEWAY
 from tests.runner.pair import Pair
 from tests.runner.support import until
 
 STEPS = ["tcp", "banner", "identity", "tls", "hello"]
-THERE = ["enrolled", "service", "accepting", "clock", "version", "members"]
+THERE = ["enrolled", "service", "committed", "accepting", "clock", "version", "members"]
 
 
 class Serving:
@@ -42,7 +42,9 @@ async def asked(pair: Pair, *members: str, **changes: Any) -> list[Readiness]:
     settings = CpqSettings(address=pair.known["gateway"].address)
     trust = pair.known["gateway"].trust()
     services = pair.gateway.services
-    return await ask_manager(services, replace(peer, **changes), trust=trust, settings=settings, members=members)
+    return await ask_manager(
+        services, replace(peer, **changes), trust=trust, settings=settings, members=dict.fromkeys(members, "gw9")
+    )
 
 
 async def changed(pair: Pair, **fields: Any) -> None:
@@ -66,7 +68,7 @@ async def test_each_step_is_named_and_the_managers_own_checks_follow(pair: Pair)
 
 
 async def test_what_the_manager_lacks_comes_with_its_cure(pair: Pair) -> None:
-    assert failed(await asked(pair, "564DAAAA00000000GW09")) == {"members": "enrol them"}
+    assert failed(await asked(pair, "564DAAAA00000000GW09")) == {"members": "enrol gw9 (564DAAAA00000000GW09)"}
 
 
 async def test_a_service_that_is_off_for_this_gateway(pair: Pair) -> None:
@@ -125,7 +127,7 @@ async def test_a_local_address_from_which_the_manager_is_not_reached(
     there = replace(peer, host="127.0.0.1", port=server.sockets[0].getsockname()[1])
     settings = CpqSettings(source="203.0.113.77")
     trust = pair.known["gateway"].trust()
-    found = await ask_manager(pair.gateway.services, there, trust=trust, settings=settings, members=())
+    found = await ask_manager(pair.gateway.services, there, trust=trust, settings=settings, members={})
     server.close()
     assert failed(found) == {
         "delivery-interface": "Set cpq.source to an address from which the manager is reached, or clear it"
@@ -139,5 +141,18 @@ def test_the_interface_must_have_an_address_of_this_machine() -> None:
     assert wrong.ok is False and "Data 1" in wrong.cure
 
 
+async def test_held_mail_that_does_not_go_to_this_manager_by_itself(pair: Pair) -> None:
+    view, manager = pair.gateway.store.view, pair.manager.serial
+    assert check_migration(view, manager).ok
+    item = await pair.offered()
+    assert check_migration(view, manager).ok, "it waits for this manager, and goes"
+    former = check_migration(view, "564DAAAA00000000MA09")
+    assert former.ok is False and "1 held messages wait here for another manager" in former.found and former.cure
+    await pair.gateway.store.submit(Intend(((item.cid, item.hop),)))
+    await pair.gateway.store.submit(TransferStuck(item.cid, item.hop, "a conflict", stuck=True))
+    stuck = check_migration(view, manager)
+    assert stuck.ok is False and "1 held messages do not go" in stuck.found and "the.cpq.host" in stuck.cure
+
+
 def test_a_gateway_alone_has_nothing_to_add() -> None:
-    assert (Alone().members(), Alone().checks()) == ((), ())
+    assert (Alone().members(), Alone().checks()) == ({}, ())

@@ -17,6 +17,7 @@ from pratique.config.level import Kind, Level
 from pratique.config.levels import CLUSTER, compose, present, without
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands import configuration
+from pratique.console.commands.credentials import has_code
 from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
 from pratique.console.commands.staging import NotConfigured
 from pratique.fleet.cluster import (
@@ -32,6 +33,7 @@ from pratique.fleet.cluster import (
 )
 from pratique.fleet.cluster_file import STATE_BYTES_MAX, Membership
 from pratique.fleet.cluster_link import ACCOUNT, JOIN, Standing
+from pratique.fleet.shared_users import text_of
 from pratique.fleet.ssh_faults import SshFault
 from pratique.store.moves import Record
 
@@ -112,9 +114,13 @@ async def check(desk: Desk, person: Person) -> list[Finding]:
         for text in refused:
             cure = "cure it there, or change the settings; until then the machine uses what it had"
             found.append(Finding(f"{member.name} does not use the settings of {text}", cure))
+        found += _lacking(desk, member, {text.partition(":")[0] for text in refused})
     for member, standing in await standings(desk, person):
         if standing is not None and standing.up is False:
             found.append(Finding(f"{member.name} is not reached: {standing.error}", "it works on alone meanwhile"))
+    for name, why in desk.clustered().users_refused().items():
+        cure = "change the user here or on another machine; until then this machine has the user that it had"
+        found.append(Finding(f"the shared user {name} is not taken up on this machine: {why}", cure))
     names = [member.name.lower() for member in cluster.members()]
     serials = [member.contact.serial for member in cluster.members()]
     for what, values in (("name", names), ("serial number", serials)):
@@ -126,6 +132,49 @@ async def check(desk: Desk, person: Person) -> list[Finding]:
             Finding(f"the cluster has {len(names)} machines", f"more than {MEMBERS_WARNED} may disturb each other")
         )
     return found
+
+
+def _lacking(desk: Desk, member: Member, known: set[str]) -> list[Finding]:
+    """Interfaces that went after the settings that name them had come. `known`: features that are told of already."""
+    without: dict[str, list[str]] = {}
+    for feature, interface in desk.clustered().lacking(member):
+        if feature not in known:
+            without.setdefault(interface, []).append(feature)
+    cure = "define it there (`clustermode machine`, `interfaceconfig`), or name one that all have"
+    return [
+        Finding(f'{member.name} has no interface "{one}", which its settings of {", ".join(features)} name', cure)
+        for one, features in without.items()
+    ]
+
+
+@command("share-user", Permission.ADMINISTER)
+async def share_user(desk: Desk, person: Person, name: str) -> None:
+    """Let every machine that takes shared users have this one, as it is here. Durable on return."""
+    clusters, known = desk.clustered(), inside(desk)
+    if not clusters.takes_users:
+        cure = "`set appliance.cluster_users true`, then `commit`"
+        raise CommandRefused(Why.CONFLICT, f"this machine takes no users of the cluster, and shares none; {cure}")
+    user = desk.store.view.user(name)
+    if user is None:
+        raise CommandRefused(Why.NOT_FOUND, f"there is no user {name!a}")
+    if has_code(desk, name):
+        why = "others would let it in without the code"
+        raise CommandRefused(Why.CONFLICT, f"{name} has a second factor, which is of this machine: {why}")
+    if name in known.cluster.users():
+        raise CommandRefused(Why.CONFLICT, f"the cluster shares {name} already")
+    text = text_of(user)
+    await change(desk, person, f"share user {name}", lambda c: c.with_user(name, text, clusters.author(person.name)))
+    await clusters.sync_users()
+
+
+@command("unshare-user", Permission.ADMINISTER)
+async def unshare_user(desk: Desk, person: Person, name: str) -> None:
+    """Each machine keeps the user as it is, as one of its own. Durable on return."""
+    clusters, known = desk.clustered(), inside(desk)
+    if name not in known.cluster.users():
+        raise CommandRefused(Why.NOT_FOUND, f"the cluster shares no user {name!a}")
+    await change(desk, person, f"unshare user {name}", lambda c: c.with_user(name, None, clusters.author(person.name)))
+    await clusters.sync_users()
 
 
 @command("change-cluster", Permission.ADMINISTER)

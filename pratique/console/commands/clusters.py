@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pratique.config.levels import Feature
-from pratique.fleet.cluster import Author, Cluster, Contact
+from pratique.fleet.cluster import Author, Cluster, Contact, Member
 from pratique.fleet.cluster_file import Membership
 from pratique.fleet.cluster_link import Standing
 
@@ -56,6 +56,28 @@ class Clusters(Protocol):
 
     def blank(self, feature: str) -> str:
         """The text of a feature that is made new."""
+        ...
+
+    @property
+    def takes_users(self) -> bool:
+        """Whether this machine takes the users that the cluster shares."""
+        ...
+
+    def shares_user(self, name: str) -> bool:
+        """Whether the user is one of those."""
+        ...
+
+    def users_refused(self) -> dict[str, str]:
+        """Shared users that are not taken up here, and why."""
+        ...
+
+    async def sync_users(self) -> None:
+        """Take up and tell what changed, now."""
+        ...
+
+    def lacking(self, member: Member) -> list[tuple[str, str]]:
+        """(feature, interface) of what comes down to a member and names an interface that it has not, as it last
+        said."""
         ...
 
     def knows(self, key: str) -> bool: ...

@@ -72,7 +72,11 @@ async def change_password(desk: Desk, person: Person, old: str, new: str) -> Non
     except ValueError as error:
         raise CommandRefused(Why.INVALID, str(error)) from error
     entry = audit(person, "set-password", detail=json.dumps({"user": user.name}))
-    await desk.store.submit(PutUser(replace(user, password=hashed), (entry,)))
+    async with desk.changing_users:
+        now = desk.store.view.user(user.name)  # somebody may have disabled the user while the hashes were made
+        if now is None or now.disabled or now.password != user.password:
+            raise CommandRefused(Why.CONFLICT, "your account was changed this very moment; nothing was changed by this")
+        await desk.store.submit(PutUser(replace(now, password=hashed), (entry,)))
 
 
 @command("keys", Permission.OWN)
@@ -123,6 +127,7 @@ async def begin_code(desk: Desk, person: Person) -> Enrolment:
     user = _subject(desk, person, "")
     if has_code(desk, user.name):
         raise CommandRefused(Why.CONFLICT, "you have a second factor; take it off first")
+    _check_own(desk, user.name)
     made = codes.new_secret(desk.clock.random(codes.SECRET_BYTES))
     return Enrolment(made.secret, made.address(user.name, desk.name))
 
@@ -131,6 +136,7 @@ async def begin_code(desk: Desk, person: Person) -> Enrolment:
 async def confirm_code(desk: Desk, person: Person, secret: str, code: str) -> None:
     """From now on the user signs in with pass phrase and code. Durable on return."""
     user = _subject(desk, person, "")
+    _check_own(desk, user.name)
     left = CodeSecret(secret).taken(code, desk.clock.now_ms() // 1_000)
     if left is None:
         raise CommandRefused(Why.INVALID, "this code is not right; look at the clocks of both sides. Nothing was kept")
@@ -138,6 +144,13 @@ async def confirm_code(desk: Desk, person: Person, secret: str, code: str) -> No
         raise CommandRefused(Why.CONFLICT, "you have a second factor already")
     entry = audit(person, "set-code", detail=json.dumps({"user": user.name}))
     await desk.store.submit(PutSetting(CODE + user.name, left.to_json(), (entry,)))
+
+
+def _check_own(desk: Desk, name: str) -> None:
+    """A second factor is of one machine: the others of the cluster would let the user in without it."""
+    if desk.clusters is not None and desk.clusters.shares_user(name):
+        cure = "an administrator makes you a user of each machine with `userconfig unshare`"
+        raise CommandRefused(Why.CONFLICT, f"the cluster shares you, and a second factor is of one machine; {cure}")
 
 
 @command("drop-code", Permission.OWN)

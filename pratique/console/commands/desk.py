@@ -6,7 +6,7 @@ or JSON lines, and never render: the faces do.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from pratique.console.commands.staging import Configuration
 from pratique.fleet.certificates import Certificate
 from pratique.fleet.enrolment import Enrolment
 from pratique.fleet.place import Place
+from pratique.gateway.traced import Probe, Stage
 from pratique.manager.places import Asked
 from pratique.manager.release import Actor, Decided
 from pratique.net.clock import Clock
@@ -366,6 +367,9 @@ class Certificates(Protocol):
         ...
 
 
+Trace = Callable[[Probe], Awaitable[tuple[Stage, ...]]]  # gateway.tracing.trace of a running gateway
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One per appliance."""
@@ -386,6 +390,7 @@ class Desk:
     components: Callable[[], tuple[Component, ...]] = tuple  # none of an appliance that does not run
     configuration: Configuration | None = None  # None: the appliance does not run
     fleet: Fleet | None = None  # None: the appliance does not run
+    trace: Trace | None = None  # None: no gateway, or it does not run
     clusters: Clusters | None = None  # None: no gateway, or it does not run
     mode: Mode = field(default_factory=Mode)  # of one session
     certificates: Certificates | None = None  # None: the appliance does not run

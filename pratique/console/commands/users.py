@@ -38,6 +38,7 @@ class Account:
     keys: int
     second_factor: bool
     created_at: int
+    shared: bool = False  # by the cluster of this gateway
 
 
 @command("users", Permission.ADMINISTER)
@@ -56,6 +57,7 @@ def account_of(desk: Desk, user: User) -> Account:
         credentials.keys_of(desk, user.name),
         credentials.has_code(desk, user.name),
         user.created_at,
+        desk.clusters is not None and desk.clusters.shares_user(user.name),
     )
 
 

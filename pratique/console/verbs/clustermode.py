@@ -128,7 +128,8 @@ def _row(finding: Finding) -> dict[str, Any]:
     row: dict[str, Any] = {"what": finding.what, "cure": finding.cure}
     if finding.conflict is not None:
         row["register"] = finding.conflict.register
-        row["versions"] = [asdict(version) for version in finding.conflict.versions]
+        shown = finding.conflict.shown
+        row["versions"] = [{**asdict(version), "value": shown(version)} for version in finding.conflict.versions]
     return row
 
 
@@ -138,5 +139,5 @@ def _text(finding: Finding) -> str:
         lines.append(f"    Register {log_text(finding.conflict.register)}")
         for number, version in enumerate(finding.conflict.versions, 1):
             lines.append(f"    Version {number}, by {log_text(version.by)}:")
-            lines += [f"        {log_text(line)}" for line in (version.value or "(taken away)").splitlines()]
+            lines += [f"        {log_text(line)}" for line in finding.conflict.shown(version).splitlines()]
     return "\n".join([*lines, f"    cure: {log_text(finding.cure)}"])

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 from pratique.console.access.roles import ROLES, Permission
-from pratique.console.commands import credentials, users
+from pratique.console.commands import cluster, credentials, users
 from pratique.console.commands.users import Account
 from pratique.console.verbs.verb import Call, Usage, verb
 
@@ -17,6 +17,7 @@ _LIST = re.compile(r"\s*,\s*")
     Permission.OWN,
     usage="userconfig [list | new NAME ROLE PASSPHRASE [QUARANTINE,...] | edit NAME role ROLE | "
     "edit NAME quarantines QUARANTINE,... | disable NAME | enable NAME PASSPHRASE | password NAME PASSPHRASE | "
+    "share NAME | unshare NAME | "
     "twofactor [status | on [SECRET CODE] | off [CODE]] [user NAME]]",
 )
 async def userconfig(call: Call) -> None:
@@ -28,6 +29,8 @@ async def userconfig(call: Call) -> None:
     The second factor is a code of an authenticator program, asked for behind the pass phrase: `twofactor on` shows a
     secret for the program and wants a code made with it. An administrator takes off that of another, who has lost the
     program, with `twofactor off user NAME`.
+    On a gateway in a cluster `share` gives a user to every machine that takes shared users; `unshare` makes it one of
+    each machine's own again.
     """
     act = call.words[0].lower() if call.words else "list"
     run = _ACTS.get(act)
@@ -44,7 +47,7 @@ async def _list(call: Call) -> None:
 def _shown(account: Account) -> str:
     seen = "all quarantines" if account.quarantines is None else ", ".join(account.quarantines) or "no quarantine"
     marks = [f"{account.keys} keys"] * bool(account.keys) + ["second factor"] * account.second_factor
-    marks += ["disabled"] * account.disabled
+    marks += ["disabled"] * account.disabled + ["shared by the cluster"] * account.shared
     return f"{account.name:20} {account.role:20} {seen}" + (f" ({', '.join(marks)})" if marks else "")
 
 
@@ -90,6 +93,18 @@ async def _password(call: Call) -> None:
     hashed = await users.hashed_of(await _passphrase(call, 2))
     await users.reset_password(call.desk, call.person, name, hashed=hashed)
     call.talk.say(f"Pass phrase of {name} changed. All sessions of {name} end.")
+
+
+async def _share(call: Call) -> None:
+    name = await call.word(1, "Enter the user's name.")
+    await cluster.share_user(call.desk, call.person, name)
+    call.talk.say(f"User {name} is shared by the cluster: machines that take shared users have it as it is here.")
+
+
+async def _unshare(call: Call) -> None:
+    name = await call.word(1, "Enter the user's name.")
+    await cluster.unshare_user(call.desk, call.person, name)
+    call.talk.say(f"User {name} is shared no more. Each machine keeps it as its own.")
 
 
 async def _passphrase(call: Call, number: int) -> str:
@@ -150,5 +165,7 @@ _ACTS: dict[str, Callable[[Call], Awaitable[None]]] = {
     "disable": _disable,
     "enable": _enable,
     "password": _password,
+    "share": _share,
+    "unshare": _unshare,
     "twofactor": _twofactor,
 }

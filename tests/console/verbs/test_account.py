@@ -7,7 +7,7 @@ import pytest
 
 from pratique.console.access.passwords import check_password
 from pratique.console.access.roles import Person, local_person
-from pratique.console.commands import credentials
+from pratique.console.commands import credentials, users
 from tests.console.rest_world import PASSWORD
 from tests.console.verbs.conftest import Logged
 from tests.console.verbs.hearing import hear
@@ -54,6 +54,22 @@ async def test_a_pass_phrase_that_is_not_changed(
     heard, status = await hear(logged.desk, GUEST, f"passwd {words}", *answers)
     assert status != 0 and why in heard.complaints[0]
     assert await _is(logged, "guest", PASSWORD)
+
+
+async def test_a_user_who_is_disabled_while_the_pass_phrase_is_changed_stays_so(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = credentials.check_password
+
+    async def meanwhile(stored: str, given: str) -> bool:
+        await users.disable_user(logged.desk, ADMIN, "guest")
+        return await right(stored, given)
+
+    monkeypatch.setattr(credentials, "check_password", meanwhile)
+    heard, status = await hear(logged.desk, GUEST, f"passwd '{PASSWORD}' 'another one'")
+    assert status == 1 and "changed this very moment" in heard.complaints[0]
+    found = logged.rest.store.view.user("guest")
+    assert found is not None and found.disabled
 
 
 async def test_whoever_is_at_the_machine_itself_has_no_pass_phrase_here(logged: Logged) -> None:
