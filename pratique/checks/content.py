@@ -1,8 +1,8 @@
 """Content for rules: who reads a message, here or in a worker process, and what happens when that fails.
 
-Single-part text that is small or costs no more than that, and headers alone, are read in this process by the bounded readers of the mail room. All else
-goes to a worker with a cap on memory and CPU time, which is killed when it does not end. What could not be read is
-Unknown, with the reason; nothing is decided here.
+Single-part text that is small, or no dearer than that, and headers alone are read in this process by the bounded
+readers of the mail room. All else goes to a worker with a cap on memory and CPU time, which is killed when it does not
+end. What could not be read is Unknown, with the reason; nothing is decided here.
 """
 
 import asyncio
