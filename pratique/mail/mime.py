@@ -94,7 +94,7 @@ _NO_TYPE = Structured("text/plain", ())
 
 def read_parts(octets: Octets, headers: Headers) -> Parts:
     """All leaf parts of a whole message in order, the usual reading of an entity before its other readings."""
-    plain = _plain(octets, headers)
+    plain = read_plain(octets, headers)
     if plain is not None:
         return plain
     walk = _Walk()
@@ -102,7 +102,7 @@ def read_parts(octets: Octets, headers: Headers) -> Parts:
     return Parts(tuple(walk.parts), walk.ambiguous, walk.truncated)
 
 
-def _plain(octets: Octets, headers: Headers) -> Parts | None:
+def read_plain(octets: Octets, headers: Headers) -> Parts | None:
     """What the walk finds in the usual message, one text that is not encoded, for a tenth of its cost.
 
     None where anything is there that readers could see differently, or that holds another entity.

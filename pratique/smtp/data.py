@@ -15,6 +15,7 @@ from pratique.smtp.replies import R550_BARE
 CRLF = b"\r\n"
 END_OF_DATA = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
+DOTS_TRIED = 8  # looked at one by one before the slower search; base64 has none, prose has more
 
 
 def take_content(octets: bytes, start: int) -> tuple[bytes, int, bool]:
@@ -23,7 +24,7 @@ def take_content(octets: bytes, start: int) -> tuple[bytes, int, bool]:
     `octets[start:]` must begin inside the message; the CRLF of the DATA command line counts as its first two octets,
     so that a dot on the first line is seen by the same search as any other.
     """
-    at = octets.find(_STUFFED, start)
+    at = find_stuffed(octets, start)
     if at < 0:
         stop = len(octets) - _withheld(octets)
         return octets[start:stop], stop, False
@@ -35,6 +36,20 @@ def take_content(octets: bytes, start: int) -> tuple[bytes, int, bool]:
     # character is deleted"; a line begins after CRLF and nowhere else.
     content = octets[start:stop].replace(_STUFFED, CRLF)
     return content, end + 5 if end >= 0 else stop, end >= 0
+
+
+def find_stuffed(octets: bytes, start: int) -> int:
+    """`octets.find(_STUFFED, start)`. One octet is found thirty times as fast as three (memchr: 2 us per 100 KB, not
+    70), so the first dots are tried by themselves, and all is known where there are few."""
+    at = start + 2
+    for _ in range(DOTS_TRIED):
+        at = octets.find(b".", at)
+        if at < 0:
+            return -1
+        if octets.startswith(CRLF, at - 2):
+            return at - 2
+        at += 1
+    return octets.find(_STUFFED, at - 2)
 
 
 def _withheld(octets: bytes) -> int:

@@ -13,6 +13,7 @@ from pratique.policy.facts import Unknown
 
 HEAD = b"From: Ann <ann@partner.example>\r\nSubject: figures\r\nMessage-ID: <1@x>\r\n"
 PLAIN = HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\nthe secret\r\n"
+LONG = b"one more line of text\r\n" * (module.NOW_BYTES_MAX // 23 + 1)
 MIXED = (
     HEAD + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nthe secret\r\n'
     b"--b\r\nContent-Type: application/zip; name=a.zip\r\n\r\nPK\r\n--b--\r\n"
@@ -72,6 +73,14 @@ def test_text_of_any_kind_is_read_at_once(make_content, type_):
     assert make_content().read_now(HEAD + type_ + b"\r\nx", attachments=True, texts=True).texts == (("1", "x"),)
 
 
+@pytest.mark.parametrize("type_", [b"", b"Content-Type: text/html; charset=US-ASCII\r\n"])
+def test_ascii_that_is_not_encoded_is_read_at_once_when_it_is_longer(make_content, type_):
+    octets = HEAD + type_ + b"\r\n" + LONG + b"the secret\r\n"
+    assert module.NOW_BYTES_MAX < len(octets) < module.NOW_PLAIN_BYTES_MAX
+    found = make_content().read_now(octets, attachments=True, texts=True)
+    assert found.texts == (("1", (LONG + b"the secret\r\n").decode().replace("\r\n", "\n")),)
+
+
 @pytest.mark.parametrize(
     "octets",
     [
@@ -80,7 +89,12 @@ def test_text_of_any_kind_is_read_at_once(make_content, type_):
         HEAD + b"Content-Type: application/zip\r\n\r\nPK",
         HEAD + b"no field at all\r\n\r\nx",
         b"X-A: b\r\n" * 1100 + b"\r\nx",
-        HEAD + b"\r\n" + b"x" * module.NOW_BYTES_MAX,
+        HEAD + b"\r\n" + b"x" * module.NOW_PLAIN_BYTES_MAX,
+        HEAD + b"\r\n\xc3\xa4" + LONG,
+        HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + LONG,
+        HEAD + b"Content-Type: text/plain; charset=utf-7\r\n\r\n" + LONG,
+        HEAD + b"Content-Type: text/plain; name=a.txt\r\n\r\n" + LONG,
+        HEAD + b"\r\nbegin 644 a.exe\r\n" + LONG,
     ],
 )
 def test_what_is_not_plain_or_not_small_goes_to_a_worker(make_content, octets):

@@ -452,7 +452,7 @@ def test_the_short_way_gives_what_the_walk_gives(fields, blank, body):
     octets = b"".join(fields) + blank + body
     short = read(octets)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(mime, "_plain", lambda octets, headers: None)
+        patched.setattr(mime, "read_plain", lambda octets, headers: None)
         walked = read(octets)
     assert short == walked
     assert [(part.start, part.end) for part in short.parts] == [(part.start, part.end) for part in walked.parts]

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pratique.mail.reply import R552_TOO_BIG
-from pratique.smtp.data import CRLF, DotWriter, IncomingContent, Screen, has_bare_newline, take_content
+from pratique.smtp.data import CRLF, DotWriter, IncomingContent, Screen, find_stuffed, has_bare_newline, take_content
 from pratique.smtp.replies import R550_BARE
 
 # few kinds of octets, so that the sequences that matter are frequent
@@ -48,6 +48,18 @@ def test_the_screen_normalises_every_bare_newline_once(pieces: list[bytes]) -> N
     if not screen.faulty:
         assert out == re.sub(rb"\r\n|\r|\n", CRLF, whole)
         assert screen.size == len(out)
+
+
+@given(
+    octets=st.lists(st.sampled_from([b".", b"x.", b"\r\n.", b"\n.", b"\r.", b"\r\n"]), max_size=30),
+    start=st.integers(0, 70),
+)
+@example(octets=[b"x."] * 20 + [b"\r\n."], start=0)  # more dots than are tried one by one
+@example(octets=[b"x."] * 7 + [b"\r\n."], start=0)
+@example(octets=[b"x."] * 8 + [b"\r\n."], start=0)
+def test_the_first_dot_of_a_line_is_found_behind_any_others(octets: list[bytes], start: int) -> None:
+    whole = b"".join(octets)
+    assert find_stuffed(whole, start) == whole.find(b"\r\n.", start)
 
 
 @given(octets=OCTETS, cut=st.integers(0, 20))
