@@ -1,8 +1,16 @@
 """A certificate and its key as files: what it says, whether the two belong together, and taking another pair in use.
 
-A pair `NAME.crt`, `NAME.key` is replaced through `NAME-next.crt`, `NAME-next.key`: staged and durable first, then the
-key is renamed, then the certificate. `settle` ends what a crash left, so that a start always finds two that belong
-together.
+A pair `NAME.crt`, `NAME.key` is replaced through `NAME-next.crt`, `NAME-next.key`: staged and durable first (key, then
+certificate), then the key is renamed, then the certificate. That of the web is taken in use as soon as it is staged;
+that of the quarantine port waits for the peers. `settle` ends what a crash left:
+
+    NAME-next.key  NAME-next.crt   web                        cpq
+    -              -               nothing to do              nothing to do
+    there          -               staging begun: removed     the same
+    there          there           staged: removed            it waits, if the two belong together; else removed
+    -              there           key renamed: goes on       the same
+
+so that a start always finds `NAME.crt` and `NAME.key` that belong together.
 """
 
 import datetime
@@ -16,7 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from pratique.fleet.identity import Keys, fingerprint, write_durably
+from pratique.fleet.identity import Keys, fingerprint, fingerprint_of_pem, make_pair, write_durably
 from pratique.net.tls import server_context
 
 PEM_BYTES_MAX = 262_144  # a chain of certificates is some KiB
@@ -124,32 +132,88 @@ def replace_web(keys: Keys, certificate: str, key: str) -> None:
             path.unlink(missing_ok=True)
         raise BadCertificate(f"TLS cannot use it ({error.reason}); is its key large enough?") from error
     _sync(keys.directory)
-    _take(keys)
+    _take(keys.web_certificate, keys.web_key)
+
+
+def stage_cpq(keys: Keys, serial: str) -> str:
+    """A new pair of the quarantine port beside the present one, durable on return; the certificate, PEM. Without
+    alternative names: nobody reads them there, and it travels in a line. Raises OSError."""
+    certificate, key = make_pair(common_name=serial, names=())
+    following = _following(keys.cpq_key), _following(keys.cpq_certificate)
+    try:
+        write_durably(following[0], key.encode(), 0o600)
+        write_durably(following[1], certificate.encode(), 0o644)
+        _sync(keys.directory)
+    except OSError:
+        for path in following:
+            path.unlink(missing_ok=True)
+        raise
+    return certificate
+
+
+def staged_cpq(keys: Keys) -> str:
+    """The certificate that waits beside the present one, PEM; "" = none. Raises OSError."""
+    certificate, key = _following(keys.cpq_certificate), _following(keys.cpq_key)
+    return certificate.read_text("ascii") if certificate.exists() and key.exists() else ""
+
+
+def drop_staged_cpq(keys: Keys) -> None:
+    """The certificate first: a key alone is what a crash leaves, and `settle` removes it. Raises OSError."""
+    for path in (_following(keys.cpq_certificate), _following(keys.cpq_key)):
+        path.unlink(missing_ok=True)
+
+
+def take_cpq(keys: Keys) -> None:
+    """The staged pair in place of the present one; durable on return. Raises OSError: call it again."""
+    _take(keys.cpq_certificate, keys.cpq_key)
 
 
 def settle(keys: Keys) -> None:
-    """End what a crash left of `replace_web`: before anything else reads the pair. Raises OSError."""
-    certificate, key = _following(keys.web_certificate), _following(keys.web_key)
-    if certificate.exists() and not key.exists() and _belong(certificate, keys.web_key):
-        _take(keys)
-    for left in (certificate, key):
-        if left.exists():
-            left.unlink()
+    """End what a crash left: before anything else reads a pair. Raises OSError."""
+    for certificate, key in ((keys.web_certificate, keys.web_key), (keys.cpq_certificate, keys.cpq_key)):
+        following = _following(certificate), _following(key)
+        there = following[0].exists(), following[1].exists()
+        if there == (True, False) and _belong(following[0], key):
+            _take(certificate, key)
+        elif certificate == keys.cpq_certificate and there == (True, True) and _belong(*following):
+            continue
+        for left in following:
+            if left.exists():
+                left.unlink()
 
 
-def _take(keys: Keys) -> None:
-    if (key := _following(keys.web_key)).exists():
-        key.replace(keys.web_key)
-        _sync(keys.directory)
-    _following(keys.web_certificate).replace(keys.web_certificate)
-    _sync(keys.directory)
+def check_renewal(der: bytes, serial: str, now_ms: int) -> str:
+    """The certificate that an appliance of that serial says it will show next, in PEM. Raises BadCertificate."""
+    try:
+        pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode("ascii")
+        fingerprint_of_pem(pem)  # refuses one of an authority
+        said = read_certificate("", pem)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except ssl.SSLError as error:
+        raise BadCertificate(f"TLS cannot use it ({error.reason})") from error
+    except ValueError as error:
+        raise BadCertificate(f"it cannot be read: {error}") from error
+    if said.common_name != serial:
+        raise BadCertificate("it was made for another serial")
+    if said.status(now_ms) != "Active":
+        raise BadCertificate(f"it is valid from {said.begins} to {said.ends}, not now")
+    return pem
+
+
+def _take(certificate: Path, key: Path) -> None:
+    if (following := _following(key)).exists():
+        following.replace(key)
+        _sync(key.parent)
+    _following(certificate).replace(certificate)
+    _sync(certificate.parent)
 
 
 def _belong(certificate: Path, key: Path) -> bool:
+    octets = certificate.read_bytes(), key.read_bytes()
     try:
-        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
-        public = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
-    except (OSError, ValueError, TypeError):
+        public = x509.load_pem_x509_certificate(octets[0]).public_key()
+        private = serialization.load_pem_private_key(octets[1], password=None)
+    except (ValueError, TypeError):
         return False
     return _public_of(private.public_key()) == _public_of(public)
 

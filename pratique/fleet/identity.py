@@ -150,10 +150,11 @@ def make_pair(*, common_name: str, names: tuple[str, ...]) -> tuple[str, str]:
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=CERTIFICATE_DAYS))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(alternative), critical=False)
-        .sign(private, hashes.SHA256())
     )
-    return built.public_bytes(serialization.Encoding.PEM).decode(), private.private_bytes(*_PEM_PRIVATE).decode()
+    if alternative:  # RFC 5280 §4.2.1.6: never an empty one
+        built = built.add_extension(x509.SubjectAlternativeName(alternative), critical=False)
+    signed = built.sign(private, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode(), private.private_bytes(*_PEM_PRIVATE).decode()
 
 
 def _general_name(text: str) -> x509.GeneralName:

@@ -44,6 +44,7 @@ from pratique.runner.ready import Alone, Level
 from pratique.runner.services import Numbers, Services
 from pratique.runner.space import SpaceWatch
 from pratique.store.moves import PutQuarantine, PutSetting, StoreFailed
+from pratique.store.next_certificates import next_of
 from pratique.store.records import Quarantine
 from pratique.store.remote.fence import Fence
 from pratique.store.spool import FileSpool
@@ -79,6 +80,7 @@ class Appliance:
     watch: Watch
     level: Level = field(default_factory=Alone)  # of a cluster, at which the quarantine service is switched on
     web_users: list[Callable[[], None]] = field(default_factory=list)  # told when another web certificate is in use
+    changing_certificates: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
     proof: asyncio.Task[None] | None = None  # of what an end that was not clean may have cost
     own_file: OwnFile = field(init=False)
     later: list[str] = field(default_factory=list)  # committed, and in force with the next start only
@@ -207,7 +209,7 @@ async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreF
     services = Services(appliance.name, store, mail_log, clock, tasks, _numbers(store))
     keys = Keys(directory / "keys")
     settle(keys)
-    trust = Trust(keys, store.view.peers)
+    trust = Trust(keys, store.view.peers, lambda peer: next_of(store.view, peer), clock.now_ms)
     closers: list[Callable[[], None]] = [fence.close]
     role: Gateway | Manager
     try:

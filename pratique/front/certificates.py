@@ -8,8 +8,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pratique.fleet.certificates import Certificate, check_pair, read_certificate, replace_web
+from pratique.fleet.certificates import BadCertificate, Certificate, check_pair, read_certificate, replace_web
 from pratique.fleet.identity import make_pair
+from pratique.front.cpq_renewal import CpqRenewal
 from pratique.gateway.app import Gateway
 from pratique.store.moves import PutSetting
 from pratique.store.records import AuditEntry
@@ -27,13 +28,19 @@ EDGES_RESTART = "Edge processes show the old one to senders until the appliance 
 @dataclass(frozen=True, slots=True)
 class RunningCertificates:
     appliance: "Appliance"
+    cpq: CpqRenewal
 
     def listed(self) -> tuple[Certificate, ...]:
-        keys = self.appliance.keys
-        return (
+        keys, staged = self.appliance.keys, self.cpq.staged()
+        shown = (
             read_certificate("cpq", keys.cpq_certificate.read_text("ascii")),
             read_certificate("web", keys.web_certificate.read_text("ascii")),
         )
+        return (*shown, staged) if staged is not None else shown
+
+    async def renew_cpq(self, actor: str) -> str:
+        await self.cpq.begin(actor)
+        return self.cpq.waits()
 
     def fresh_web(self) -> tuple[str, str]:
         """For the names of the present one where that is ours, so that whoever asks for them still finds them."""
@@ -44,9 +51,8 @@ class RunningCertificates:
     async def use_web(self, certificate: str, key: str, entry: AuditEntry, *, own: bool) -> str:
         appliance = self.appliance
         check_pair(certificate, key, appliance.services.clock.now_ms())
-        installed = read_certificate("web", certificate).fingerprint if own else ""
-        await appliance.store.submit(PutSetting(INSTALLED, installed, (entry,)))
-        await asyncio.to_thread(replace_web, appliance.keys, certificate, key)
+        async with appliance.changing_certificates:
+            await self._replace(certificate, key, entry, own=own)
         role = appliance.role
         if isinstance(role, Gateway):
             keys = appliance.keys
@@ -55,6 +61,19 @@ class RunningCertificates:
             renew()
         appliance.watch.certificates_changed()
         return EDGES_RESTART if isinstance(role, Gateway) and role.parts.edges is not None else ""
+
+    async def _replace(self, certificate: str, key: str, entry: AuditEntry, *, own: bool) -> None:
+        """Whose it is is known before it is in use: people's own is never renewed by itself, whenever we crash."""
+        store = self.appliance.store
+        before = store.view.setting(INSTALLED)
+        installed = read_certificate("web", certificate).fingerprint if own else ""
+        await store.submit(PutSetting(INSTALLED, installed, (entry,)))
+        try:
+            await asyncio.to_thread(replace_web, self.appliance.keys, certificate, key)
+        except (OSError, BadCertificate):
+            failed = AuditEntry(entry.actor, f"{entry.action}-failed", detail=entry.detail)
+            await store.submit(PutSetting(INSTALLED, before, (failed,)))
+            raise
 
     async def run(self) -> None:
         while True:

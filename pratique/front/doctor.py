@@ -43,6 +43,7 @@ from pratique.store.sqlite.opening import STORE_FILE
 
 LOW_SPACE_BYTES = 1 << 30  # above the reserve: time to make room
 CLOCK_SLACK_SECONDS = 120.0
+RENEW = "`certconfig renew` for the quarantine port; for the web `certconfig new`, or `import` of another one"
 EARLIEST_YEAR = 2024  # a clock before it was never set
 
 
@@ -121,7 +122,7 @@ def certificate_check(path: Path, name: str) -> Check:
         cure = "set the clock, or make new keys and enrol this appliance anew with its peers"
         return Check(name, State.FAILED, f"not valid now; it is from {certificate.not_valid_before_utc} to {end}", cure)
     if left < EXPIRY_DAYS:
-        return Check(name, State.WARNING, f"ends in {left} days", "renew it and enrol this appliance anew")
+        return Check(name, State.WARNING, f"ends in {left} days", RENEW)
     return Check(name, State.OK, f"valid for {left} days")
 
 

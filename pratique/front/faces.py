@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pratique.console.commands.desk import Desk
     from pratique.console.serve import ConsoleServer
     from pratique.console.ssh.server import SshServer
+    from pratique.front.certificates import RunningCertificates
     from pratique.front.clusters import RunningClusters
     from pratique.front.control import Control
 
@@ -50,8 +51,10 @@ class Faces:
         """Raises OSError when an address or the socket cannot be bound; the other faces stay up."""
         from pratique.front.certificates import RunningCertificates
         from pratique.front.control import Control
+        from pratique.front.cpq_renewal import CpqRenewal
 
-        desk = self.desk()
+        renewal = RunningCertificates(self._appliance, CpqRenewal(self._appliance))
+        desk = self.desk(renewal)
         self._control = Control(self._appliance, desk)
         failures = []
         try:
@@ -69,8 +72,9 @@ class Faces:
                 except OSError as error:
                     failures.append(f"{name}: {error}")
                 self._keep(name, functools.partial(start, desk, signin))
-        renewal = RunningCertificates(self._appliance)
-        self._appliance.services.supervisor.keep("renewal of certificates", renewal.run)
+        keep = self._appliance.services.supervisor.keep
+        keep("renewal of certificates", renewal.run)
+        keep("renewal of the quarantine certificate", renewal.cpq.run)
         if failures:
             raise OSError("; ".join(failures))
 
@@ -167,11 +171,10 @@ class Faces:
         """Where the REST API listens; 0 when it does not."""
         return self._server.port if self._server is not None else 0
 
-    def desk(self) -> "Desk":
+    def desk(self, certificates: "RunningCertificates") -> "Desk":
         from pratique.console.commands.desk import Desk
         from pratique.front.acts import GatewayActs, ManagerActs
         from pratique.front.archive import FileArchive
-        from pratique.front.certificates import RunningCertificates
         from pratique.front.configuration import KeptConfiguration
         from pratique.front.fleet import RunningFleet
         from pratique.front.machine import RunningMachine
@@ -206,7 +209,7 @@ class Faces:
             clusters=clusters,
             changing_users=clusters.users.changing if clusters is not None else asyncio.Lock(),
             fleet=RunningFleet(appliance),
-            certificates=RunningCertificates(appliance),
+            certificates=certificates,
             trace=functools.partial(trace, role) if isinstance(role, Gateway) else None,
         )
 

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 
 from pratique.fleet.enrolment import Enrolment
-from pratique.fleet.identity import fingerprint
 from pratique.fleet.place import Place
 from pratique.front.appliance import Appliance
 from pratique.front.enroll import enrolment_of
@@ -12,7 +11,7 @@ from pratique.front.options import ManagerOptions
 from pratique.manager.app import Manager
 from pratique.manager.places import Asked
 from pratique.net.probe import ProbeFailed, banner, quarantine_port
-from pratique.net.tls import pinned_context
+from pratique.net.tls import TlsInfo
 from pratique.runner.ready import Readiness, ask_manager, check_interface, check_migration
 from pratique.transfer.messages import Keyword
 
@@ -59,16 +58,16 @@ class RunningFleet:
         return await role.places.ask(serial) if isinstance(role, Manager) else None
 
     async def probe(self, serial: str, place: tuple[str, int]) -> str:
-        peer, keys = self.appliance.store.view.peer(serial), self.appliance.keys
-        if peer is None:
+        if self.appliance.store.view.peer(serial) is None:
             return "it is not enrolled"
-        context = pinned_context(str(keys.cpq_certificate), str(keys.cpq_key), peer.certificate, server_side=False)
+        context = self.appliance.trust.context(server_side=False)
         try:
             await banner(*place)
             certificate = await quarantine_port(*place, context)
         except ProbeFailed as error:
             return str(error)
-        return "" if fingerprint(certificate) == peer.fingerprint else "its certificate is not the enrolled one"
+        found = self.appliance.trust.peer_of(TlsInfo("", "", certificate))
+        return "" if found is not None and found.serial == serial else "its certificate is not the enrolled one"
 
     async def readiness(self) -> tuple[Readiness, ...]:
         role, options, level = self.appliance.role, self.appliance.options, self.appliance.level

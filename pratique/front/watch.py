@@ -24,6 +24,7 @@ from pratique.telemetry.conditions import Condition
 
 EVERY_SECONDS = 5.0
 INDEX = "search index"
+RENEWAL = "renewal"
 CERTIFICATES_SECONDS = 3_600.0  # how often their ends are read
 
 
@@ -31,6 +32,7 @@ class Watch:
     def __init__(
         self, role: Gateway | Manager, keys: Keys, *, link_down_seconds: float, index_trouble: Callable[[], str]
     ) -> None:
+        self.renewal_waits: Callable[[], str] = lambda: ""  # for whom, while another quarantine certificate is staged
         self._index_trouble = index_trouble
         self._index_lags = False
         self.link_down_seconds = link_down_seconds
@@ -125,6 +127,10 @@ class Watch:
                 text = f"the {name} certificate ({path.name}) {said}; renew it, see `pratique doctor`"
                 begun = log.Trouble(message=text, condition=Condition.CERTIFICATE, subject=name)
                 yield Standing(Condition.CERTIFICATE, name, begun, f"the {name} certificate was renewed")
+                if name == "quarantine" and (waits := self.renewal_waits()):
+                    text = f"the {name} certificate {said}; {waits}"
+                    begun = log.Trouble(message=text, condition=Condition.CERTIFICATE, subject=RENEWAL)
+                    yield Standing(Condition.CERTIFICATE, RENEWAL, begun, f"no renewal of the {name} certificate waits")
 
 
 def ends_at_ms(path: Path) -> int:

@@ -108,4 +108,5 @@ class CpqService:
         )
 
     def my_hello(self, peer: Peer) -> Hello:
-        return hello_of(self.services.store, peer, self.services.clock.now_ms())
+        known = self.trust.told(peer.serial)
+        return hello_of(self.services.store, peer, self.services.clock.now_ms(), certificates=known)

@@ -13,6 +13,7 @@ from pratique.net.pump import Pump
 from pratique.net.tls import TlsInfo
 from pratique.runner.cpq_parts import Offer, Port, verdict_of, wire_row
 from pratique.runner.hello import Compared, Memory, clocks_differ, compare, held_as, set_back_text, taken_from
+from pratique.runner.next_certificate import heard, shown
 from pratique.runner.readiness import Asker
 from pratique.runner.refusals import tls_cure
 from pratique.runner.services import audit
@@ -116,6 +117,7 @@ class CpqSession:
             self._peer = peer
             self.serial = peer.serial
             self._log(log.IcidTls(icid=self.icid, protocol=info.protocol, cipher=info.cipher))
+            shown(self._services, self._service.trust, peer, info)
         self._core.tls_started(enrolled=self._peer is not None)
 
     def tls_failed(self, reason: str) -> None:
@@ -180,6 +182,11 @@ class CpqSession:
             return
         self._service.fence(hello.serial, hello.nonce, but=self)
         self.nonce, self._inc = hello.nonce, hello.inc
+        peer = self._services.store.view.peer(hello.serial) or taken.before
+        heard(self._services, self._service.trust, peer, hello, then=lambda _: self._hello_known(hello, taken))
+
+    def _hello_known(self, hello: Hello, taken: HelloTaken) -> None:
+        """All that the hello says is durable."""
         peer = self._services.store.view.peer(hello.serial) or taken.before
         held, why = held_as(peer), ""
         if held is None:

@@ -28,9 +28,16 @@ class Memory:
 
 
 def hello_of(
-    store: Store, peer: Peer, now_ms: int, *, endpoint: str = "", told: tuple[int, int, int] | None = None
+    store: Store,
+    peer: Peer,
+    now_ms: int,
+    *,
+    endpoint: str = "",
+    told: tuple[int, int, int] | None = None,
+    certificates: tuple[bytes, str] = (b"", ""),
 ) -> Hello:
-    """What we say of ourselves, and remember of `peer`, now; `told`: our testimony to a peer that was set back."""
+    """What we say of ourselves, and remember of `peer`, now; `told`: our testimony to a peer that was set back;
+    `certificates`: see Trusts.told."""
     return Hello(
         serial=store.identity.serial,
         nonce=store.identity.nonce,
@@ -44,6 +51,8 @@ def hello_of(
         rolled=peer.set_back_there,
         told=told,
         capabilities=(RECON,),
+        next=certificates[0],
+        trusts=certificates[1],
     )
 
 

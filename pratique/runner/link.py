@@ -406,6 +406,12 @@ class Link:
         self._hello_wanted = True
         self.retry_now()
 
+    def dial_anew(self) -> None:
+        """Hello on a new connection, as soon as what is under way was answered."""
+        if self.session is not None and self.session.answered_by:
+            self.session.finish()
+        self.hello_again()
+
     def hold(self) -> None:
         """A set-back was found: no custody step on the session under way, and hello until it is accepted."""
         self._hello_wanted = True

@@ -38,7 +38,8 @@ class LinkHello:
         self._memory, self._own_inc = Memory(peer.inc, peer.seq), store.identity.inc
         endpoint = settings.announce or f"{settings.address}:{settings.port}"
         told = self._link.testimony(peer)
-        return hello_of(store, peer, services.clock.now_ms(), endpoint=endpoint, told=told)
+        known = self._link.trust.told(peer.serial)
+        return hello_of(store, peer, services.clock.now_ms(), endpoint=endpoint, told=told, certificates=known)
 
     def set_back(self, reply: HelloReply) -> bool:
         """Remember the hello, and whether it showed a set-back on either side. True while one has not recovered."""

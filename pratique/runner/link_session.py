@@ -21,6 +21,7 @@ from pratique.runner.link_hello import SET_BACK_PAUSE, LinkHello
 from pratique.runner.link_items import Ended, Item, instance_of
 from pratique.runner.link_journal import JournalPush
 from pratique.runner.link_parts import LinkOwner, Unit, delayed
+from pratique.runner.next_certificate import heard, shown
 from pratique.runner.reactions import REACTIONS, React
 from pratique.runner.recovery import Questions
 from pratique.runner.refusals import cure_of, tls_cure, told
@@ -120,6 +121,7 @@ class LinkSession:
             self.pump.close()
             return
         self._tls = info
+        shown(self._services, self._link.trust, found, info)
         self._core.tls_started()
 
     def tls_failed(self, reason: str) -> None:
@@ -185,6 +187,7 @@ class LinkSession:
             self._stop(REFUSED_PAUSE)
             return
         self._services.peer_clocks[reply.me.serial] = reply.me.at_ms - self._services.clock.now_ms()
+        heard(self._services, self._link.trust, self._peer, reply.me, then=self._next_known)
         if self._hello.set_back(reply):
             self._link.said_hello(ready=False, held=True)
             return
@@ -200,6 +203,10 @@ class LinkSession:
         if reply.keyword is Keyword.SUSPENDED:
             self._push_journal()
         self._stop(HELLO_PAUSE.get(reply.keyword, REFUSED_PAUSE))
+
+    def _next_known(self, new: bool) -> None:
+        if new:
+            self._link.hello_again()  # which says so to the peer
 
     def _unit_answered(self, event: cpq.UnitAnswered) -> None:
         unit = self._in_flight.popleft()

@@ -201,7 +201,8 @@ class _Question:
         cpq_settings = self._settings
         endpoint = cpq_settings.announce or f"{cpq_settings.address}:{cpq_settings.port}"
         peer = self._services.store.view.peer(self._peer.serial) or self._peer
-        return hello_of(self._services.store, peer, self._services.clock.now_ms(), endpoint=endpoint)
+        now, known = self._services.clock.now_ms(), self._trust.told(peer.serial)
+        return hello_of(self._services.store, peer, now, endpoint=endpoint, certificates=known)
 
     def _greeted(self, reply: HelloReply) -> None:
         if reply.me.serial != self._peer.serial:

@@ -440,6 +440,18 @@ class PutPeer:
 
 
 @value
+class RenewPeer:
+    """The peer proved, by its present certificate, another one and shows it now -> that one is enrolled, and nothing
+    else of it changes. MoveRefused when the present one is another than `before`, or the peer is withdrawn."""
+
+    serial: str
+    before: str  # fingerprints
+    certificate: str  # PEM
+    fingerprint: str
+    audit: tuple[AuditEntry, ...]
+
+
+@value
 class PutQuarantine:
     quarantine: Quarantine
     audit: tuple[AuditEntry, ...]
@@ -504,6 +516,7 @@ Move = (
     | LetGo
     | Forget
     | PutPeer
+    | RenewPeer
     | PutQuarantine
     | DropQuarantine
     | PutUser

@@ -4,6 +4,7 @@ Both directions live here because each side reads what the other writes. Unknown
 that a later version may add some; a key given twice is refused; free text travels as xtext of UTF-8.
 """
 
+import base64
 import re
 
 from pratique.mail.address import decode_xtext, encode_xtext
@@ -11,6 +12,7 @@ from pratique.transfer.grammar import REPLY_LINE_MAX, number
 from pratique.transfer.messages import Hello, HelloReply, Keyword, Limits
 
 VERSION = 1  # what this program speaks
+CERTIFICATE_BYTES_MAX = 480  # of NEXT, in DER: with all other keys it fits a reply line; ours has 340
 REPLY_LINES_MAX = 1_000  # a manager has at most some hundred suspended quarantines
 
 _REQUIRED = ("V", "SERIAL", "NONCE", "INC", "SEQ", "PINC", "PSEQ", "T")
@@ -20,6 +22,7 @@ _NONCE = re.compile(r"[0-9a-f]{32}\Z")
 _CAPABILITIES = re.compile(r"[A-Z0-9]{1,12}(?:,[A-Z0-9]{1,12})*\Z")
 _OLD = re.compile(r"([1-9][0-9]{0,18}|0)\.([1-9][0-9]{0,18}|0)\Z")
 _TOLD = re.compile(r"([1-9][0-9]{0,18}|0)\.([1-9][0-9]{0,18}|0)\.([1-9][0-9]{0,18}|0)\Z")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _HEAD = re.compile(r"[A-Z0-9]{1,12}\Z")
 CODES: dict[Keyword, tuple[int, str]] = {
     Keyword.READY: (250, "2.0.0"),
@@ -84,6 +87,10 @@ def _self_pairs(hello: Hello) -> str:
         text += " ROLLED=1"
     if hello.told is not None:
         text += " TOLD={}.{}.{}".format(*hello.told)
+    if hello.next:
+        text += f" NEXT={base64.b64encode(hello.next).decode()}"
+    if hello.trusts:
+        text += f" TRUSTS={hello.trusts}"
     return text
 
 
@@ -126,7 +133,25 @@ def _hello_of(pairs: dict[str, str]) -> Hello:
         old=_numbers(pairs, "OLD", _OLD),  # type: ignore[arg-type]
         rolled=pairs.get("ROLLED") == "1",
         told=_numbers(pairs, "TOLD", _TOLD),  # type: ignore[arg-type]
+        next=_certificate(pairs.get("NEXT", "")),
+        trusts=_fingerprint(pairs.get("TRUSTS", "")),
     )
+
+
+def _certificate(text: str) -> bytes:
+    """Octets that say they are one; what they hold is not looked at here."""
+    if len(text) > 4 * ((CERTIFICATE_BYTES_MAX + 2) // 3):
+        raise ValueError("NEXT is too long")
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError("NEXT is not base64") from error
+
+
+def _fingerprint(text: str) -> str:
+    if text and _FINGERPRINT.match(text) is None:
+        raise ValueError("TRUSTS is not a fingerprint")
+    return text
 
 
 def _numbers(pairs: dict[str, str], key: str, pattern: re.Pattern[str]) -> tuple[int, ...] | None:

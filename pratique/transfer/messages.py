@@ -61,6 +61,8 @@ class Hello:
     versions: str = "1"  # "1" or "1-2"
     old: tuple[int, int] | None = None  # I was set back to this incarnation and number and have not recovered
     rolled: bool = False  # you were set back, as far as I know, and have not recovered
+    next: bytes = b""  # the certificate (DER) that I will show in place of the present one
+    trusts: str = ""  # fingerprint of the next one of yours that I believe
     told: tuple[int, int, int] | None = None  # what you lost above (inc, seq) is in my rows up to this number
 
 

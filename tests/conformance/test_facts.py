@@ -11,14 +11,16 @@ from pratique.store.moves import (
     DotSent,
     MoveRefused,
     Outcome,
+    PutPeer,
     PutSetting,
     PutUser,
     Record,
+    RenewPeer,
     Settle,
 )
 from pratique.store.records import AuditEntry, User
 from tests.conformance.conftest import Bench
-from tests.conformance.samples import GATEWAY, MANAGER, NOW, delivery, entry, hold
+from tests.conformance.samples import GATEWAY, MANAGER, NOW, OTHER_GATEWAY, delivery, entry, hold
 
 
 async def test_users_read_back_and_are_replaced(manager: Bench) -> None:
@@ -280,3 +282,15 @@ async def test_a_copy_that_no_row_can_hold_is_refused_alone(gateway: Bench, bad:
     assert isinstance(refused, MoveRefused)
     assert done is None
     assert [row.mid for row in gateway.view.audit(0, 9)] == [good.mid]
+
+
+async def test_a_peers_certificate_is_renewed_and_nothing_else_of_it(manager: Bench) -> None:
+    before = await manager.samples.enrolled(fingerprint="aa" * 32, certificate="old")
+    move = RenewPeer(GATEWAY, "aa" * 32, "new", "bb" * 32, (entry("renew-peer-certificate"),))
+    await manager.do(move)
+    assert manager.view.peer(GATEWAY) == replace(before, certificate="new", fingerprint="bb" * 32)
+    await manager.refused(move)  # the present one is another now
+    await manager.do(PutPeer(replace(before, fingerprint="bb" * 32, withdrawn=True), ()))
+    await manager.refused(replace(move, before="bb" * 32))
+    await manager.refused(replace(move, serial=OTHER_GATEWAY))
+    await manager.restart()

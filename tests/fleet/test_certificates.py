@@ -1,14 +1,27 @@
 """Certificates and keys as files: what they say, which belong together, and a crash at every step of a change."""
 
 import datetime
+import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from pratique.fleet import certificates as module
-from pratique.fleet.certificates import BadCertificate, check_pair, read_certificate, replace_web, settle, split_pem
+from pratique.fleet.certificates import (
+    BadCertificate,
+    check_pair,
+    read_certificate,
+    replace_web,
+    settle,
+    split_pem,
+    stage_cpq,
+    staged_cpq,
+    take_cpq,
+)
 from pratique.fleet.identity import Keys, create, make_pair
 from pratique.net.tls import server_context
+from pratique.transfer.handshake import CERTIFICATE_BYTES_MAX
 
 NOW = int(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
 DAY_MS = 86_400_000
@@ -60,6 +73,59 @@ def test_another_pair_is_taken_in_use(tmp_path: Path) -> None:
     assert (keys.web_certificate.read_text(), keys.web_key.read_text()) == pair
     assert keys.web_key.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in keys.directory.iterdir()) == ["cpq.crt", "cpq.key", "web.crt", "web.key"]
+
+
+def test_the_certificate_that_is_staged_is_small_enough_for_a_hello(tmp_path: Path) -> None:
+    keys = _keys(tmp_path)
+    der = ssl.PEM_cert_to_DER_cert(stage_cpq(keys, "564DAAAA00000000MG07"))
+    assert len(der) <= CERTIFICATE_BYTES_MAX
+    assert staged_cpq(keys) and x509.load_der_x509_certificate(der).extensions[0].critical
+    assert keys.cpq_key.with_name("cpq-next.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_crash_while_the_next_one_is_staged_and_taken_leaves_a_working_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps: key written, certificate written, directory synced; then key renamed, certificate renamed."""
+    keys = _keys(tmp_path)
+    before = keys.cpq_certificate.read_text()
+    left = step
+
+    def counted(what):  # type: ignore[no-untyped-def]
+        def call(*args):  # type: ignore[no-untyped-def]
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return what(*args)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_durably", counted(module.write_durably))
+        patch.setattr(module, "_sync", counted(module._sync))
+        with pytest.raises(KeyboardInterrupt):
+            stage_cpq(keys, "564DAAAA00000000MG07")
+            take_cpq(keys)
+    settle(keys)
+    server_context(str(keys.cpq_certificate), str(keys.cpq_key))
+    assert (keys.cpq_certificate.read_text() != before) is (step >= 3)
+    assert bool(staged_cpq(keys)) is (step == 2)
+    if step == 2:
+        take_cpq(keys)
+        server_context(str(keys.cpq_certificate), str(keys.cpq_key))
+        assert keys.cpq_certificate.read_text() != before
+    assert not list(keys.directory.glob("*-next*"))
+
+
+def test_what_was_staged_and_is_torn_is_removed(tmp_path: Path) -> None:
+    keys = _keys(tmp_path)
+    stage_cpq(keys, "564DAAAA00000000MG07")
+    keys.cpq_certificate.with_name("cpq-next.crt").write_text("-----BEGIN CERT")
+    settle(keys)
+    assert staged_cpq(keys) == ""
+    server_context(str(keys.cpq_certificate), str(keys.cpq_key))
 
 
 @pytest.mark.parametrize("step", range(5))

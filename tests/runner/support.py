@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import datetime
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from pratique.net.tasks import Tasks
 from pratique.runner.services import Numbers, Services
 from pratique.store.memory import MemoryStore
 from pratique.store.moves import PutPeer
+from pratique.store.next_certificates import next_of
 from pratique.store.records import Peer
 from pratique.telemetry.events import Event
 from tests.conformance.samples import GATEWAY, MANAGER, SampleClock, Samples
@@ -218,7 +220,13 @@ class Known:
         ).as_peer()
 
     def trust(self) -> Trust:
-        return Trust(self.keys, self.node.store.view.peers)
+        view = self.node.store.view
+        return Trust(self.keys, view.peers, lambda peer: next_of(view, peer), wall_ms)
+
+
+def wall_ms() -> int:
+    """Certificates are made for the real time."""
+    return int(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
 
 
 async def enrol(here: Node, there: Known) -> None:

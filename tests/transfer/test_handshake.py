@@ -62,6 +62,16 @@ def test_the_reply_comes_back_whole() -> None:
     assert handshake.parse_reply_lines(Keyword.SUSPENDED, "transfers", rest) == reply
 
 
+def test_with_the_longest_values_the_line_of_the_server_itself_fits() -> None:
+    top = 2**63 - 1
+    certificate, name = b"\xff" * handshake.CERTIFICATE_BYTES_MAX, "ab" * 32
+    longest = {"inc": top, "seq": top, "peer_inc": top, "peer_seq": top, "old": (top, top), "rolled": True}
+    me = replace(SMA, **longest, capabilities=("RECON",), next=certificate, trusts=name)
+    octets = handshake.encode_hello_reply(HelloReply(Keyword.READY, me))
+    assert max(len(line) for line in octets.splitlines(keepends=True)) <= 1024
+    assert handshake.parse_reply_lines(Keyword.READY, "", texts(octets)[1:]).me == me
+
+
 def test_the_checks_come_back_and_a_cure_is_cut_to_its_line() -> None:
     checks = (("enrolled", "YES", ""), ("space", "NO", "make room: 5 %"), ("clock", "UNKNOWN", "\u00e4" * 900))
     reply = HelloReply(Keyword.READY, SMA, checks=checks)

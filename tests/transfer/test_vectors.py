@@ -1,8 +1,10 @@
 """The conformance vectors of tests/vectors, run against both of our ends, whole and in fragments."""
 
+import base64
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def limits_of(case: dict[str, Any]) -> Limits:
 def reply_of(turn: dict[str, Any], limits: Limits) -> HelloReply:
     return HelloReply(
         Keyword(turn["keyword"]),
-        SMA,
+        replace(SMA, next=base64.b64decode(turn.get("next", "")), trusts=turn.get("trusts", "")),
         limits,
         why=turn.get("why", ""),
         free_bytes=81_230_000_000,
@@ -104,6 +106,7 @@ class ServerRun:
             case events.HelloGiven(hello):
                 fields = {name: getattr(hello, name) for name in Hello.__slots__}
                 lists = {name: list(fields[name] or ()) for name in ("capabilities", "old", "told")}
+                fields["next"] = base64.b64encode(hello.next).decode()
                 return {"server_event": "hello"} | fields | lists
             case events.GroupEnded(unit, group):
                 fields = {name: getattr(group, name) for name in ("xid", "size", "sha256", "seq", "seal")}
@@ -218,6 +221,8 @@ class ClientRun:
                     "serial": reply.me.serial,
                     "window": reply.limits.window,
                     "watermark": reply.watermark,
+                    "next": base64.b64encode(reply.me.next).decode(),
+                    "trusts": reply.me.trusts,
                 }
             case events.UnitAnswered(token, xid, verdict):
                 assert token == xid
@@ -271,7 +276,8 @@ class ClientRun:
 
 def hello_of(turn: dict[str, Any]) -> Hello:
     fields = {name: turn[name] for name in turn if name in Hello.__slots__}
-    return Hello(**(fields | {"capabilities": tuple(turn["capabilities"])}))
+    following = base64.b64decode(turn.get("next", ""))
+    return Hello(**(fields | {"capabilities": tuple(turn["capabilities"]), "next": following}))
 
 
 @pytest.mark.parametrize("how", FRAGMENTS)

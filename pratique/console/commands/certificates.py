@@ -6,7 +6,7 @@ from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import NOT_RUNNING, Certificates, CommandRefused, Desk, Why, audit, command
 from pratique.fleet.certificates import BadCertificate, Certificate, read_certificate, split_pem
 
-__all__ = ["Certificate", "certificates", "install", "renew_web"]
+__all__ = ["Certificate", "certificates", "install", "renew_cpq", "renew_web"]
 
 
 @command("certificates", Permission.SETTINGS)
@@ -27,6 +27,16 @@ async def install(desk: Desk, person: Person, text: str) -> tuple[Certificate, s
 async def renew_web(desk: Desk, person: Person) -> tuple[Certificate, str]:
     """The same with a new pair that the appliance makes and signs itself; from then on it renews that by itself."""
     return await _use(desk, person, _certificates(desk).fresh_web(), "renew-certificate", own=False)
+
+
+@command("renew-quarantine-certificate", Permission.ADMINISTER)
+async def renew_cpq(desk: Desk, person: Person) -> str:
+    """Another one for the quarantine port, shown when every enrolled appliance believes it. Returns for whom it waits,
+    in words; "" = it is shown."""
+    try:
+        return await _certificates(desk).renew_cpq(person.name)
+    except OSError as error:
+        raise CommandRefused(Why.UNAVAILABLE, f"the certificate cannot be stored: {error.strerror}") from error
 
 
 async def _use(desk: Desk, person: Person, pair: tuple[str, str], action: str, *, own: bool) -> tuple[Certificate, str]:

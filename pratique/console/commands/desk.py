@@ -353,8 +353,13 @@ class Certificates(Protocol):
     """The certificates of a running appliance. A change is in force on return, for connections that begin then."""
 
     def listed(self) -> tuple[Certificate, ...]:
-        """Those of the quarantine port (cpq) and of the REST API and the listeners (web). Raises OSError,
-        BadCertificate."""
+        """That of the quarantine port (cpq), that of the REST API and the listeners (web), and the one that waits to
+        be shown at the quarantine port (cpq-next). Raises OSError, BadCertificate."""
+        ...
+
+    async def renew_cpq(self, actor: str) -> str:
+        """Begin to replace that of the quarantine port, or go on. Returns for whom it waits, in words; "" = it is
+        shown. Raises OSError, StoreFailed."""
         ...
 
     def fresh_web(self) -> tuple[str, str]:

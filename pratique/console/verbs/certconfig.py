@@ -13,6 +13,7 @@ MENU = (
     "- IMPORT - A certificate and its key for the web, from a file in the directory of saved configurations.\n"
     "- PASTE - The same, pasted.\n"
     "- NEW - A new certificate for the web that this appliance signs itself.\n"
+    "- RENEW - A new certificate for the quarantine port, shown when the other appliances know it.\n"
     "- EXPORT - A certificate, without its key, into a file of that directory.\n"
     "- PRINT - A certificate, without its key, and what it says."
 )
@@ -21,14 +22,16 @@ MENU = (
 @verb(
     "certconfig",
     Permission.SETTINGS,
-    usage="certconfig [list | import FILE | paste | new | export NAME FILE | print NAME]",
+    usage="certconfig [list | import FILE | paste | new | renew | export NAME FILE | print NAME]",
 )
 async def certconfig(call: Call) -> int | None:
-    """Show the certificates of the appliance; install another one for the web.
+    """Show the certificates of the appliance; install another one for the web, renew that of the quarantine port.
 
-    `cpq` is the certificate of the quarantine port: its peers know the appliance by it. `web` is that of the REST API
-    and, on a gateway, of STARTTLS at the listeners; a change of it is in force at once, without `commit`. A key is
-    never a word of the command: it comes from a file (remove that file afterwards) or is pasted at a prompt.
+    `cpq` is the certificate of the quarantine port: its peers know the appliance by it. It is renewed by itself;
+    `renew` does it now. The new one, `cpq-next`, is shown when every enrolled appliance has confirmed that it knows it.
+    `web` is that of the REST API and, on a gateway, of STARTTLS at the listeners; a change of it is in force at once,
+    without `commit`. A key is never a word of the command: it comes from a file (remove that file afterwards) or is
+    pasted at a prompt.
     """
     act = call.words[0].lower() if call.words else ""
     if not act:
@@ -51,6 +54,9 @@ async def certconfig(call: Call) -> int | None:
             await _said(call, *await certificates.install(call.desk, call.person, await _pasted(call)))
         case "new":
             await _said(call, *await certificates.renew_web(call.desk, call.person))
+        case "renew":
+            waits = await certificates.renew_cpq(call.desk, call.person)
+            call.talk.say(f"For the quarantine port {waits or 'the new certificate is shown from now on'}.")
         case "export":
             found = await _named(call)
             path = await write_file(call.desk, call.person, await call.word(2, "Name of the file:"), found.pem)

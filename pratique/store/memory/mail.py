@@ -27,6 +27,7 @@ from pratique.store.moves import (
     PutSetting,
     PutUser,
     Record,
+    RenewPeer,
     Settle,
     Settled,
 )
@@ -143,6 +144,18 @@ def forget(tx: Tx, move: Forget) -> int:
         tx.rows.deliveries.discard(mid)
     tx.record(move.audit)
     return len(dict.fromkeys(gone))
+
+
+@applies(RenewPeer)
+def renew_peer(tx: Tx, move: RenewPeer) -> None:
+    known = tx.rows.peers.get(move.serial)
+    require(
+        known is not None and not known.withdrawn and known.fingerprint == move.before,
+        f"appliance {move.serial} is not enrolled with the certificate that is renewed",
+    )
+    assert known is not None
+    tx.rows.peers[move.serial] = replace(known, certificate=move.certificate, fingerprint=move.fingerprint)
+    tx.record(move.audit)
 
 
 @applies(PutPeer)

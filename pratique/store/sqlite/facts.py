@@ -1,6 +1,6 @@
 """Moves of the small facts: peers, quarantines, users, settings, and audit rows that belong to no other move."""
 
-from pratique.store.moves import DropQuarantine, PutPeer, PutQuarantine, PutSetting, PutUser, Record
+from pratique.store.moves import DropQuarantine, PutPeer, PutQuarantine, PutSetting, PutUser, Record, RenewPeer
 from pratique.store.sqlite.codec import (
     PEER_COLUMNS,
     QUARANTINE_COLUMNS,
@@ -40,6 +40,19 @@ _USER = Into("user", USER_COLUMNS, or_replace=True)
 def put_peer(tx: Tx, item: Item[PutPeer]) -> None:
     _PEER.put(tx.db, [peer_row(item.move.peer)])
     tx.audits += item.move.audit
+
+
+def renew_peer(tx: Tx, item: Item[RenewPeer]) -> None:
+    move = item.move
+    changed = tx.run(
+        "UPDATE peer SET certificate = ?, fingerprint = ? WHERE serial = ? AND fingerprint = ? AND NOT withdrawn",
+        move.certificate,
+        move.fingerprint,
+        move.serial,
+        move.before,
+    )
+    require(changed == 1, f"appliance {move.serial} is not enrolled with the certificate that is renewed")
+    tx.audits += move.audit
 
 
 def put_quarantine(tx: Tx, item: Item[PutQuarantine]) -> None:

@@ -35,6 +35,7 @@ SINGLES: dict[type, Callable[[Tx, Item[Any]], Any]] = {
     moves.LetGo: mail.let_go,
     moves.MoveHold: holds.move_hold,
     moves.PutPeer: facts.put_peer,
+    moves.RenewPeer: facts.renew_peer,
     moves.PutQuarantine: facts.put_quarantine,
     moves.PutSetting: facts.put_setting,
     moves.PutUser: facts.put_user,

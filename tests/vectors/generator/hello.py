@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.vectors.generator.words import CID, GW1, GW_NONCE, HELLO, HELLO_TOLD, Case, Turn, c, case, s
+from tests.vectors.generator.words import CID, GW1, GW_NONCE, HELLO, HELLO_TOLD, NEXT, SMA_NEXT, Case, Turn, c, case, s
 
 base = HELLO.removesuffix("\r\n")
 bad = "555 5.5.4 XQPARAM -\r\n"
@@ -35,6 +35,20 @@ CASES: list[Case] = [
         start="ehlo",
         ends=["server"],
     ),
+    case(
+        "another-certificate",
+        "the client will show another certificate, and believes the server's next one",
+        [
+            c(f"{base} NEXT={NEXT} TRUSTS={SMA_NEXT}\r\n"),
+            {"server_event": "hello"} | told | {"next": NEXT, "trusts": SMA_NEXT},
+        ],
+        start="ehlo",
+        ends=["server"],
+    ),
+    wrong("next-not-base64", base + " NEXT=MII-"),
+    wrong("next-too-long", base + f" NEXT={'A' * 644}"),
+    wrong("trusts-short", base + " TRUSTS=5c"),
+    wrong("trusts-upper", base + f" TRUSTS={'5C' * 32}"),
     wrong("old-of-three", base + " OLD=1.2.3"),
     wrong("told-of-two", base + " TOLD=1.2"),
     wrong("key-twice", base + " INC=1"),

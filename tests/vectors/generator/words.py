@@ -3,6 +3,7 @@
 Characters stand for octets (ISO 8859-1).
 """
 
+import base64
 import hashlib
 from typing import Any
 
@@ -19,6 +20,8 @@ HELLO = (
 SELF = f"XQSELF V=1 SERIAL={SMA} NONCE={SMA_NONCE} INC=3 SEQ=4410 PINC=1 PSEQ=812 T=1795490000012"
 LIMIT = "XQLIMIT WIN=256 WBYTES=33554432 MAX=104857600 META=65536 RCPT=1000 SESS=8"
 MARK = "XQMARK WM=4380 JIN=790 JOUT=4402 AH=" + "99" * 32
+NEXT = base64.b64encode(b"the next certificate of the client, in DER").decode()
+SMA_NEXT = "3e" * 32  # SHA-256 of the server's next one
 SMALL = {"window": 4, "window_bytes": 4000, "message_bytes": 1000, "metadata_bytes": 200, "recipients": 2}
 
 HELLO_CALL: Turn = {
@@ -142,8 +145,10 @@ def framing(name: str, about: str, octets: str, due: str, why: str, **more: Any)
     return case(name, about, turns, ends=["server"], **more)
 
 
-def hello_reply(first: str, *more: str, code: str = "250", enhanced: str = "2.0.0", limit: str = LIMIT) -> str:
-    lines = [first, SELF, limit, "XQSPACE FREE=81230000000 LEVEL=OK", *more, MARK]
+def hello_reply(
+    first: str, *more: str, code: str = "250", enhanced: str = "2.0.0", limit: str = LIMIT, pairs: str = ""
+) -> str:
+    lines = [first, SELF + pairs, limit, "XQSPACE FREE=81230000000 LEVEL=OK", *more, MARK]
     return "".join(f"{code}{' ' if line == MARK else '-'}{enhanced} {line}\r\n" for line in lines)
 
 
