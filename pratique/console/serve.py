@@ -1,4 +1,4 @@
-"""Serves an appliance's faces: one ASGI application behind one TLS port, inside the loop that also moves mail.
+"""Serves an appliance's REST API: one ASGI application behind one TLS port.
 
 The server takes no signals, writes no log of its own and bounds what a client may cost: header octets, connections,
 and the time until a request is complete (the framework's server waits for ever for the first one).
@@ -95,12 +95,17 @@ class ConsoleServer:
         """Is its listener open?"""
         return self._server.listens
 
-    async def start(self) -> None:
+    def load(self) -> None:
+        """Read certificate and key. Raises OSError."""
         if not self._config.loaded:
             self._config.load()
-        assert self._config.ssl is not None
-        self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._socket = _bound(self._address, self._port)
+            assert self._config.ssl is not None
+            self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    async def start(self, bound: socket.socket | None = None) -> None:
+        """On a socket that is bound already, or on the address."""
+        self.load()
+        self._socket = bound or _bound(self._address, self._port)
         try:
             await self._server.begin(self._socket)
         except BaseException:

@@ -273,6 +273,8 @@ class World:
     def _options(self, appliance: Appliance) -> dict[str, str]:
         address = json.dumps(appliance.address)
         common = {"cpq.address": address, "cpq.source": address, "web.address": address, "web.port": str(WEB_PORT)}
+        if os.environ.get("PRATIQUE_E2E_CONSOLE") == "1":  # the same suite with a console process
+            common["process.console"] = "true"
         common |= {"ssh.address": address, "ssh.port": str(SSH_PORT), "ssh.enabled": "false"}  # its tests enable it
         if appliance.role == "manager":
             return common

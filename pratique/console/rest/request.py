@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pratique.console.access.roles import Person
-from pratique.console.access.signin import SignedIn, SignIn, SignInDelayed, SignInRefused
-from pratique.console.commands.credentials import has_code, take_code
+from pratique.console.access.signin import SignedIn, SignInDelayed, SignInRefused
 from pratique.console.commands.desk import Desk
+from pratique.console.remote.interface import Entry
 from pratique.console.rest.errors import RestError, error_body
 from pratique.console.rest.reading import Query, json_object
 from pratique.console.rest.shapes import render
@@ -48,7 +48,7 @@ class Call:
     address: str
     read_body: Callable[[], Awaitable[bytes]]
     desk: Desk
-    signin: SignIn
+    signin: Entry
     token: str = ""
 
     async def body(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Call:
         token = self.headers.get("jwttoken", "")
         if token:
             try:
-                return self.signin.by_token(token)
+                return await self.signin.by_token(token)
             except SignInRefused as error:
                 if not basic:
                     raise unauthorized() from error

@@ -10,7 +10,8 @@ from typing import Any
 import asyncssh
 
 from pratique.console.commands.desk import Desk
-from pratique.console.ssh.server import SshServer
+from pratique.console.remote.reception import LocalReception
+from pratique.console.ssh.server import SshServer, read_host_keys
 from pratique.console.verbs.verb import load_verbs
 from pratique.fleet.identity import Keys, create_host_keys
 from pratique.net.tasks import Tasks
@@ -77,16 +78,11 @@ async def open_house(directory: Path, host_keys: Path, **desk_fields: Any) -> As
     notes: list[tuple[str, str, str]] = []
     faults: list[str] = []
     tasks = Tasks(lambda name, error: faults.append(f"{name}: {error!r}"))
-    server = SshServer(
-        desk,
-        rest_signin(rest),
-        spawn=tasks.spawn,
-        note=lambda *said: notes.append(said),
-        fault=faults.append,
-    )
-    keys = create_host_keys(Keys(host_keys))
-    await server.start("127.0.0.1", 0, keys)
-    house = House(rest, desk, server, mail_log, keys[0], notes, faults)
+    reception = LocalReception(desk, rest_signin(rest), note=lambda *said: notes.append(said))
+    paths = create_host_keys(Keys(host_keys))
+    server = SshServer(reception, spawn=tasks.spawn, fault=faults.append, monotonic=desk.clock.monotonic)
+    await server.start("127.0.0.1", 0, read_host_keys(paths))
+    house = House(rest, desk, server, mail_log, paths[0], notes, faults)
     try:
         yield house
     finally:
