@@ -44,7 +44,7 @@ class ConsoleProcess:
         reading = tasks.spawn(custody.read(), "custody")
         rest = self._rest(custody) if handed.rest != NONE else None
         host_keys = read_host_keys([Path(name) for name in handed.host_keys]) if handed.ssh != NONE else []
-        lacking = confine(Confines(read=interpreter()))  # while there is one thread, and no octet from outside
+        lacking = confine(confines())  # while there is one thread, and no octet from outside
         _ignore_signals()
         ssh: SshServer | None = None
         if rest is not None:
@@ -70,6 +70,11 @@ class ConsoleProcess:
         server = ConsoleServer(app, address="", port=0, certificate=Path(handed.certificate), key=Path(handed.key))
         server.load()
         return server
+
+
+def confines() -> Confines:
+    """What is left to it: the interpreter's files. No file to write, no port to dial."""
+    return Confines(read=interpreter())
 
 
 def _ignore_signals() -> None:

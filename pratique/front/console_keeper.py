@@ -18,6 +18,7 @@ from pratique.console.remote.reception import LocalReception
 from pratique.fleet.identity import create_host_keys
 from pratique.front.appliance import Appliance
 from pratique.front.console_handed import NONE, Handed
+from pratique.front.options import SshSettings, WebSettings
 from pratique.mail.text import log_text
 from pratique.net.listener import bind
 from pratique.telemetry import events as log
@@ -47,7 +48,7 @@ class ConsoleKeeper:
     async def start(self) -> None:
         """Bind the listeners and start the process. Raises OSError: what does not work, while the rest does."""
         options = self._appliance.options
-        wanted = {"REST API": options.web, "SSH": options.ssh}
+        wanted: dict[str, WebSettings | SshSettings] = {"REST API": options.web, "SSH": options.ssh}
         failures = []
         for name, face in wanted.items():
             try:
@@ -127,6 +128,8 @@ class ConsoleKeeper:
             self._said.add(lacking)
             text = log_text(f"the {COMPONENT} is not shut out of all that it needs not: {lacking}")
             self._appliance.mail_log.emit(log.Trouble(message=text))
+        if not self._listening and "SSH" in self._bound:
+            self._appliance.services.tasks.spawn(self._reception.prepare(), "verbs")
         self._listening = True
 
     async def stop(self) -> None:

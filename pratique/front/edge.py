@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import os
 import signal
 import socket
 import ssl

@@ -168,6 +168,7 @@ class Faces:
         """Its libraries take half a second of processor time and the first host keys as much: in a thread, so that
         mail goes on."""
         module = await asyncio.to_thread(importlib.import_module, "pratique.console.ssh.server")
+        await reception.prepare()
         appliance = self._appliance
         host_keys = module.read_host_keys(await asyncio.to_thread(create_host_keys, appliance.keys))
         services = appliance.services

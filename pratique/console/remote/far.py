@@ -191,7 +191,7 @@ class FarCommands:
 
 
 def far_desk(custody: FarCustody, *, name: str, role: str, version: str, clock: Clock) -> Desk:
-    """The desk of the REST API in a console process: its commands run elsewhere, and it has nothing else to act with."""
+    """The desk of the REST API in a console process: its commands run elsewhere; it has nothing else to act with."""
     nothing = cast(Any, None)
     return Desk(
         name=name,

@@ -25,9 +25,11 @@ from pratique.console.remote.interface import Standing, Step
 from pratique.console.remote.interface import Visit as Visiting
 from pratique.console.remote.reception import LocalReception
 from pratique.console.remote.tickets import CALL_SECONDS, Holder, Use
+from pratique.mail.text import log_text
 
 RUNS_MAX = 64  # commands at once, until the console has their answers; the others wait
-FAULTS_MAX = 100  # of one console process, written to the log; what more it says is dropped
+FAULTS_MAX = 100  # in an hour, written to the log; what more it says is dropped
+FAULTS_SECONDS = 3_600.0
 TOO_MUCH = (Why.UNAVAILABLE.value, "too much is asked at once; try again")
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
@@ -66,7 +68,7 @@ class ConsolePort:
     _tickets: set[str] = field(default_factory=set)  # of connections
     _talks: dict[int, FarTalk] = field(default_factory=dict)
     _visited: int = 0
-    _faults: int = 0
+    _faults: list[float] = field(default_factory=list)  # when those of the last hour came
 
     async def serve(self) -> str:
         """Until the console ends; why it did."""
@@ -74,7 +76,7 @@ class ConsolePort:
             while (octets := await self.stream.next()) is not None:
                 self._hear(wire.to_custody.decode(octets), len(octets))
         except (BadFrame, msgspec.MsgspecError, ValueError) as error:
-            return f"it said what cannot be read ({error})"
+            return log_text(f"it said what cannot be read ({error})")
         finally:
             self._end()
         return "it ended"
@@ -104,13 +106,18 @@ class ConsolePort:
             if (found := self._visits.pop(said.visit, None)) is not None:
                 found[1].close()
         elif isinstance(said, wire.Fault):
-            self._faults += 1
-            if self._faults <= FAULTS_MAX:
-                self.duties.fault(said.text)
+            self._fault(said.text)
         elif isinstance(said, wire.Listening):
             self.duties.listening(said.lacking)
         else:
             self._asked(said, size)
+
+    def _fault(self, text: str) -> None:
+        now = self.duties.desk.clock.monotonic()
+        self._faults = [at for at in self._faults if at > now - FAULTS_SECONDS]
+        if len(self._faults) < FAULTS_MAX:
+            self._faults.append(now)
+            self.duties.fault(text)
 
     def _asked(self, said: wire.Ask, size: int) -> None:
         load = self._load

@@ -4,6 +4,7 @@ What SSH signs in by: pass phrases, keys with their signatures, codes; the keys 
 our cluster. Invariant: a ticket is given for a proof that was checked here, whatever a face says of it.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,12 +33,18 @@ class LocalReception:
     """`note` hears (what, user, address) of each sign-in."""
 
     def __init__(self, desk: Desk, signin: SignIn, *, note: Callable[[str, str, str], None]) -> None:
-        load_verbs()
         self._desk = desk
         self._signin = signin.heard_by(note)
         self._note = note
         self._tickets = Tickets(monotonic=desk.clock.monotonic, random=desk.clock.random)
         self._used: OrderedDict[bytes, None] = OrderedDict()
+        self._prepared = False
+
+    async def prepare(self) -> None:
+        """Load the verbs, in a thread, so that mail goes on; the first session does so else."""
+        if not self._prepared:
+            await asyncio.to_thread(load_verbs)
+            self._prepared = True
 
     @property
     def tickets(self) -> Tickets:
@@ -69,6 +76,7 @@ class LocalReception:
 
     async def key(self, user: str, line: str, proof: KeyProof, address: str) -> Step:
         if not await self.knows_key(user, line) or proof.digest in self._used or not proof.proves(user, line):
+            self._note("sign-in-failed", user, address)  # SSH has checked it before: somebody else says so
             raise SignInRefused
         self._used[proof.digest] = None
         while len(self._used) > PROOFS_MAX:
@@ -101,6 +109,7 @@ class LocalReception:
         holder = self._tickets.holder(ticket, Use.LINES)
         if holder.visits >= VISITS_MAX:
             raise SignInRefused
+        await self.prepare()
         holder.visits += 1
         visit = LocalVisit(self._desk.for_session(), holder)
         if greeted:

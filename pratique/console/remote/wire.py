@@ -35,7 +35,7 @@ class _Frame(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkn
     pass
 
 
-class SignIn(_Frame, tag="sign in"):
+class SignIn(_Frame, tag="sign in", frozen=True):
     """REST: a pass phrase. Answered with Signed. `token`: one is wanted for the calls to come."""
 
     number: Number
@@ -45,20 +45,20 @@ class SignIn(_Frame, tag="sign in"):
     token: bool
 
 
-class ByToken(_Frame, tag="token"):
+class ByToken(_Frame, tag="token", frozen=True):
     """REST. Answered with Signed."""
 
     number: Number
     token: Secret
 
 
-class State(_Frame, tag="state"):
+class State(_Frame, tag="state", frozen=True):
     """REST, of nobody: the bare state of the appliance. Answered with a text."""
 
     number: Number
 
 
-class Run(_Frame, tag="run"):
+class Run(_Frame, tag="run", frozen=True):
     """REST: a command of calls.OFFERED, its arguments in order. Answered with what it returns."""
 
     number: Number
@@ -67,7 +67,7 @@ class Run(_Frame, tag="run"):
     arguments: bytes
 
 
-class Passphrase(_Frame, tag="pass phrase"):
+class Passphrase(_Frame, tag="pass phrase", frozen=True):
     """SSH. Answered with Stepped."""
 
     number: Number
@@ -76,7 +76,7 @@ class Passphrase(_Frame, tag="pass phrase"):
     address: Address
 
 
-class Code(_Frame, tag="code"):
+class Code(_Frame, tag="code", frozen=True):
     """SSH. Answered with Stepped."""
 
     number: Number
@@ -84,7 +84,7 @@ class Code(_Frame, tag="code"):
     text: Name
 
 
-class KnowsKey(_Frame, tag="knows key"):
+class KnowsKey(_Frame, tag="knows key", frozen=True):
     """SSH. Answered with a bool."""
 
     number: Number
@@ -92,7 +92,7 @@ class KnowsKey(_Frame, tag="knows key"):
     line: Key
 
 
-class ByKey(_Frame, tag="key"):
+class ByKey(_Frame, tag="key", frozen=True):
     """SSH: what the owner of a key signed. Answered with Stepped."""
 
     number: Number
@@ -103,20 +103,20 @@ class ByKey(_Frame, tag="key"):
     address: Address
 
 
-class Enter(_Frame, tag="enter"):
+class Enter(_Frame, tag="enter", frozen=True):
     """SSH: the connection of this ticket is made. Answered with nothing."""
 
     number: Number
     ticket: Ticket
 
 
-class Leave(_Frame, tag="leave"):
+class Leave(_Frame, tag="leave", frozen=True):
     """SSH: it has ended."""
 
     ticket: Ticket
 
 
-class Visit(_Frame, tag="visit"):
+class Visit(_Frame, tag="visit", frozen=True):
     """SSH: a session. Answered with Visited."""
 
     number: Number
@@ -124,7 +124,7 @@ class Visit(_Frame, tag="visit"):
     greeted: bool
 
 
-class DoLine(_Frame, tag="line"):
+class DoLine(_Frame, tag="line", frozen=True):
     """SSH: do a line. Said, Asked and Paused with this number come before the answer, a LineDone."""
 
     number: Number
@@ -133,20 +133,20 @@ class DoLine(_Frame, tag="line"):
     width: Annotated[int, Meta(ge=1, le=1_000)]
 
 
-class Told(_Frame, tag="told"):
-    """SSH: to Asked or Paused. `text`: the answer. `how`: "" = it is one, or go on; "none" = nobody answers; "stop" = the
-    listener wants no more."""
+class Told(_Frame, tag="told", frozen=True):
+    """SSH: to Asked or Paused. `text`: the answer. `how`: "" = it is one, or go on; "none" = nobody answers; "stop" =
+    the listener wants no more."""
 
     number: Number
     text: Secret
     how: Annotated[str, Meta(max_length=8)]
 
 
-class EndVisit(_Frame, tag="end visit"):
+class EndVisit(_Frame, tag="end visit", frozen=True):
     visit: Number
 
 
-class Exchange(_Frame, tag="exchange"):
+class Exchange(_Frame, tag="exchange", frozen=True):
     """SSH: of a member of our cluster. Answered with a text."""
 
     number: Number
@@ -155,19 +155,19 @@ class Exchange(_Frame, tag="exchange"):
     sent: str
 
 
-class Fault(_Frame, tag="fault"):
+class Fault(_Frame, tag="fault", frozen=True):
     """Something went wrong in the console process."""
 
     text: Annotated[str, Meta(max_length=4_096)]
 
 
-class Listening(_Frame, tag="listening"):
+class Listening(_Frame, tag="listening", frozen=True):
     """The faces take connections. `lacking`: what the process could not be shut out of, and why."""
 
     lacking: Annotated[str, Meta(max_length=1_024)]
 
 
-class Answered(_Frame, tag="answered"):
+class Answered(_Frame, tag="answered", frozen=True):
     """`failure`: "" = `octets` end the answer; "refused" (why, text), "sign-in", "delayed" (seconds), "cluster" (text),
     "defect" (text)."""
 
@@ -176,38 +176,38 @@ class Answered(_Frame, tag="answered"):
     octets: bytes
 
 
-class Piece(_Frame, tag="piece"):
+class Piece(_Frame, tag="piece", frozen=True):
     """Of a long answer."""
 
     number: int
     octets: bytes
 
 
-class Said(_Frame, tag="said"):
+class Said(_Frame, tag="said", frozen=True):
     """`lines`: (is it a complaint, text)."""
 
     number: int
     lines: list[tuple[bool, str]]
 
 
-class Asked(_Frame, tag="asked"):
+class Asked(_Frame, tag="asked", frozen=True):
     number: int
     question: str
     default: str
     secret: bool
 
 
-class Paused(_Frame, tag="paused"):
+class Paused(_Frame, tag="paused", frozen=True):
     number: int
     seconds: float
 
 
-class Stop(_Frame, tag="stop"):
+class Stop(_Frame, tag="stop", frozen=True):
     """End: take no new connection, close those that there are."""
 
 
-class Signed(_Frame):
-    """Answer: who it is, as a face may know it, and the ticket for what he asks. `token`: to be handed to the client."""
+class Signed(_Frame, frozen=True):
+    """Answer: who it is, as a face may know it, and the ticket for what he asks. `token`: for the client to keep."""
 
     ticket: str
     name: str
@@ -218,41 +218,30 @@ class Signed(_Frame):
     token: str
 
 
-class Stepped(_Frame):
+class Stepped(_Frame, frozen=True):
     ticket: str
     code: bool
 
 
-class Standing(_Frame):
+class Standing(_Frame, frozen=True):
     prompt: str
     names: tuple[str, ...]
 
 
-class Visited(_Frame):
+class Visited(_Frame, frozen=True):
     visit: int
     greeting: str
     standing: Standing
 
 
-class LineEnded(_Frame):
+class LineEnded(_Frame, frozen=True):
     status: int
     ended: bool
     standing: Standing
 
 
 Ask = (
-    SignIn
-    | ByToken
-    | State
-    | Run
-    | Passphrase
-    | Code
-    | KnowsKey
-    | ByKey
-    | Enter
-    | Visit
-    | DoLine
-    | Exchange
+    SignIn | ByToken | State | Run | Passphrase | Code | KnowsKey | ByKey | Enter | Visit | DoLine | Exchange
 )  # each has a number and is answered
 ToCustody = Ask | Told | Leave | EndVisit | Fault | Listening
 ToConsole = Answered | Piece | Said | Asked | Paused | Stop

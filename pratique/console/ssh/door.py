@@ -177,7 +177,7 @@ class Door(asyncssh.SSHServer):
                 self._signed = line, KeyProof(signed, signature)
             return right
 
-        key.verify = verify  # type: ignore[method-assign]
+        key.verify = verify  # type: ignore[method-assign, assignment]
 
     def auth_completed(self) -> None:
         """Sessions may be asked for from here on; they wait until the reception has let the user in."""

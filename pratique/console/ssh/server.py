@@ -41,7 +41,9 @@ class SshServer:
         quiet.addHandler(logging.NullHandler())
         quiet.propagate = False
         asyncssh.set_log_level(logging.CRITICAL)
-        place: dict[str, Any] = {"host": address, "port": port, "reuse_address": True} if bound is None else {"sock": bound}
+        place: dict[str, Any] = (
+            {"host": address, "port": port, "reuse_address": True} if bound is None else {"sock": bound}
+        )
         self._acceptor = await asyncssh.listen(
             **place,
             server_factory=lambda: Door(self._hall),
