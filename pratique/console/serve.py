@@ -7,6 +7,7 @@ and the time until a request is complete (the framework's server waits for ever 
 import asyncio
 import json
 import logging
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -116,6 +117,19 @@ class ConsoleServer:
         """Connections that begin from now on see what the files hold. Raises OSError."""
         if self._config.loaded and self._config.ssl is not None:
             self._config.ssl.load_cert_chain(str(self._config.ssl_certfile), str(self._config.ssl_keyfile))
+
+    def use_certificate(self, certificate: bytes, key: bytes) -> None:
+        """As renew_certificate, where no file can be reached: the library takes names, so they are those of memory.
+        Raises OSError."""
+        assert self._config.ssl is not None
+        opened = [os.memfd_create(name) for name in ("certificate", "key")]
+        try:
+            for descriptor, octets in zip(opened, (certificate, key), strict=True):
+                os.write(descriptor, octets)
+            self._config.ssl.load_cert_chain(*[f"/proc/self/fd/{descriptor}" for descriptor in opened])
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
 
     async def stop(self) -> None:
         if self._server.started:

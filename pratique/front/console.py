@@ -69,6 +69,7 @@ class ConsoleProcess:
         app: Any = make_app(desk, FarEntry(custody), fault=custody.fault)
         server = ConsoleServer(app, address="", port=0, certificate=Path(handed.certificate), key=Path(handed.key))
         server.load()
+        custody.renew_certificate = server.use_certificate
         return server
 
 

@@ -9,9 +9,9 @@ import os
 import socket
 import sys
 
-from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Desk
 from pratique.console.remote import wire
+from pratique.console.remote.entry import LocalEntry
 from pratique.console.remote.frames import frame_stream
 from pratique.console.remote.port import ConsolePort, Duties
 from pratique.console.remote.reception import LocalReception
@@ -30,12 +30,12 @@ COMPONENT = "console process"
 
 
 class ConsoleKeeper:
-    """`signin`: of the REST API; `reception`: of SSH."""
+    """`entry`: of the REST API; `reception`: of SSH."""
 
-    def __init__(self, appliance: Appliance, desk: Desk, signin: SignIn, reception: LocalReception) -> None:
+    def __init__(self, appliance: Appliance, desk: Desk, entry: LocalEntry, reception: LocalReception) -> None:
         self._appliance = appliance
         self._desk = desk
-        self._signin = signin
+        self._entry = entry
         self._reception = reception
         self._bound: dict[str, socket.socket] = {}
         self._listening = False
@@ -112,7 +112,7 @@ class ConsoleKeeper:
     def _duties(self) -> Duties:
         return Duties(
             desk=self._desk,
-            signin=self._signin,
+            entry=self._entry,
             reception=self._reception,
             spawn=self._appliance.services.tasks.spawn,
             fault=self._fault,
@@ -131,6 +131,12 @@ class ConsoleKeeper:
         if not self._listening and "SSH" in self._bound:
             self._appliance.services.tasks.spawn(self._reception.prepare(), "verbs")
         self._listening = True
+
+    def renew_certificate(self) -> None:
+        """Connections that begin from now on see what the files hold. Raises OSError."""
+        keys = self._appliance.keys
+        if self._port is not None:
+            self._port.renew_certificate(keys.web_certificate.read_bytes(), keys.web_key.read_bytes())
 
     async def stop(self) -> None:
         """It takes nothing new, and ends; sessions are told."""

@@ -76,7 +76,7 @@ class Faces:
         if self._server is not None:
             self._server.renew_certificate()
         if self._keeper is not None:
-            self._keeper.begin_anew()
+            self._keeper.renew_certificate()
 
     async def _start_here(self, desk: "Desk", signin: "SignIn") -> list[str]:
         """What does not work."""
@@ -93,9 +93,11 @@ class Faces:
         return failures
 
     async def _start_process(self, desk: "Desk", signin: "SignIn") -> list[str]:
+        from pratique.console.remote.entry import LocalEntry
         from pratique.front.console_keeper import ConsoleKeeper
 
-        self._keeper = ConsoleKeeper(self._appliance, desk, signin, self._reception(desk, signin))
+        entry, reception = LocalEntry(desk, signin), self._reception(desk, signin)
+        self._keeper = ConsoleKeeper(self._appliance, desk, entry, reception)
         try:
             await self._keeper.start()
         except OSError as error:
@@ -153,11 +155,12 @@ class Faces:
             await server.stop()
 
     async def _start_rest(self, desk: "Desk", signin: "SignIn") -> None:
+        from pratique.console.remote.entry import LocalEntry
         from pratique.console.rest.app import make_app
         from pratique.console.serve import ConsoleServer
 
         web, keys = self._appliance.options.web, self._appliance.keys
-        app = make_app(desk, signin, fault=self._fault)
+        app = make_app(desk, LocalEntry(desk, signin), fault=self._fault)
         server = ConsoleServer(
             app, address=web.address, port=web.port, certificate=keys.web_certificate, key=keys.web_key
         )

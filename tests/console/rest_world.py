@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pratique.console.access.sessions import Sessions
 from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Desk, LinkState
+from pratique.console.remote.entry import LocalEntry
 from pratique.console.remote.far import FarEntry, far_desk
 from pratique.console.remote.interface import Entry
 from pratique.console.remote.reception import LocalReception
@@ -206,7 +207,7 @@ async def open_world(directory: Path, *, far: bool = False) -> RestWorld:
     )
     ends = AsyncExitStack()
     served = desk
-    entry: Entry = signin
+    entry: Entry = LocalEntry(desk, signin)
     if far:
         reception = LocalReception(desk, signin, note=lambda *said: None)
         custody = (await ends.enter_async_context(wired(desk, signin, reception))).custody

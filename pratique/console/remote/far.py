@@ -19,7 +19,7 @@ from pratique.console.remote import wire
 from pratique.console.remote.calls import shape_of
 from pratique.console.remote.far_talk import NOBODY, STOPPED
 from pratique.console.remote.frames import BadFrame, FrameStream
-from pratique.console.remote.interface import LineDone, Standing, Step
+from pratique.console.remote.interface import CodeNeeded, LineDone, Standing, Step
 from pratique.console.verbs.verb import NoAnswer, Talk, Withdrawn
 from pratique.store.interface import Store
 from pratique.telemetry.interface import Telemetry
@@ -57,6 +57,7 @@ class FarCustody:
         self._spawn = spawn
         self._waiting: dict[int, _Waiting] = {}
         self._last = 0
+        self.renew_certificate: Callable[[bytes, bytes], None] = lambda certificate, key: None  # in PEM
 
     async def read(self) -> None:
         """Until custody says stop, or is gone."""
@@ -65,7 +66,9 @@ class FarCustody:
                 said = wire.to_console.decode(octets)
                 if isinstance(said, wire.Stop):
                     return
-                if (waiting := self._waiting.get(said.number)) is not None:
+                if isinstance(said, wire.Certificate):
+                    self.renew_certificate(said.certificate, said.key)
+                elif (waiting := self._waiting.get(said.number)) is not None:
                     self._hear(said, waiting)
         except (BadFrame, msgspec.MsgspecError):
             return
@@ -140,6 +143,8 @@ def _settle(future: "asyncio.Future[bytes]", said: wire.Answered, octets: bytes)
             error = CommandRefused(Why(why), text)
         case "sign-in":
             error = SignInRefused()
+        case "code":
+            error = CodeNeeded(*decode(octets, type=tuple[str, str]))
         case "delayed":
             error = SignInDelayed(decode(octets, type=float))
         case "cluster":
@@ -156,14 +161,14 @@ class FarEntry:
     custody: FarCustody
 
     async def by_password(self, name: str, password: str, address: str) -> SignedIn:
-        return await self._by_password(name, password, address, token=False)
+        return await self._by_password(name, password, address, code="", token=False)
 
-    async def log_in(self, name: str, password: str, address: str) -> SignedIn:
-        return await self._by_password(name, password, address, token=True)
+    async def log_in(self, name: str, password: str, address: str, *, code: str = "") -> SignedIn:
+        return await self._by_password(name, password, address, code=code, token=True)
 
-    async def _by_password(self, name: str, password: str, address: str, *, token: bool) -> SignedIn:
-        _fits((name, wire.NAME_CHARS_MAX), (password, wire.SECRET_CHARS_MAX))
-        return await self._signed(lambda number: wire.SignIn(number, name, password, _place(address), token))
+    async def _by_password(self, name: str, password: str, address: str, *, code: str, token: bool) -> SignedIn:
+        _fits((name, wire.NAME_CHARS_MAX), (password, wire.SECRET_CHARS_MAX), (code, wire.NAME_CHARS_MAX))
+        return await self._signed(lambda number: wire.SignIn(number, name, password, code, _place(address), token))
 
     async def by_token(self, token: str) -> SignedIn:
         _fits((token, wire.SECRET_CHARS_MAX))

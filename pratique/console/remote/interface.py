@@ -4,7 +4,6 @@ Two forms: `reception`, in the process that has the store, and `far`, in a conso
 apart. Nobody acts without a ticket, and a ticket is given for credentials alone.
 """
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,11 +85,25 @@ class Reception(Protocol):
         ...
 
 
+class CodeNeeded(Exception):
+    """The pass phrase is right, and this user has a second factor, without which nobody gets in."""
+
+    def __init__(self, name: str, role: str) -> None:
+        super().__init__(name)
+        self.name = name
+        self.role = role
+
+
 class Entry(Protocol):
-    """Of the REST API: as access.signin has it."""
+    """Of the REST API. Raises SignInRefused, SignInDelayed."""
 
-    def by_password(self, name: str, password: str, address: str) -> Awaitable[SignedIn]: ...
+    async def by_password(self, name: str, password: str, address: str) -> SignedIn:
+        """Raises CodeNeeded, too."""
+        ...
 
-    def log_in(self, name: str, password: str, address: str) -> Awaitable[SignedIn]: ...
+    async def log_in(self, name: str, password: str, address: str, *, code: str = "") -> SignedIn:
+        """With a token for the calls to come. `code`: of a second factor, used up on return. Raises CodeNeeded when it
+        is missing."""
+        ...
 
-    def by_token(self, token: str) -> Awaitable[SignedIn]: ...
+    async def by_token(self, token: str) -> SignedIn: ...

@@ -13,15 +13,16 @@ from typing import Any
 import msgspec
 
 from pratique.console.access.key_proof import KeyProof
-from pratique.console.access.signin import SignedIn, SignIn, SignInDelayed, SignInRefused
+from pratique.console.access.signin import SignedIn, SignInDelayed, SignInRefused
 from pratique.console.commands.cluster import ClusterRefused
 from pratique.console.commands.desk import COMMANDS, CommandRefused, Desk, Why
 from pratique.console.commands.status import bare_state
 from pratique.console.remote import wire
 from pratique.console.remote.calls import BadCall, shape_of
+from pratique.console.remote.entry import LocalEntry
 from pratique.console.remote.far_talk import FarTalk
 from pratique.console.remote.frames import BadFrame, FrameStream
-from pratique.console.remote.interface import Standing, Step
+from pratique.console.remote.interface import CodeNeeded, Standing, Step
 from pratique.console.remote.interface import Visit as Visiting
 from pratique.console.remote.reception import LocalReception
 from pratique.console.remote.tickets import CALL_SECONDS, Holder, Use
@@ -37,11 +38,11 @@ Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What the appliance does for a console. `signin`: of the REST API. `fault` hears what the console says went wrong,
+    """What the appliance does for a console. `entry`: of the REST API. `fault` hears what the console says went wrong,
     `listening` that its faces are open, and what it could not be shut out of."""
 
     desk: Desk
-    signin: SignIn
+    entry: LocalEntry
     reception: LocalReception
     spawn: Spawn
     fault: Callable[[str], None]
@@ -80,6 +81,9 @@ class ConsolePort:
         finally:
             self._end()
         return "it ended"
+
+    def renew_certificate(self, certificate: bytes, key: bytes) -> None:
+        self.stream.put(wire.Certificate(certificate, key))
 
     def stop(self) -> None:
         self.stream.put(wire.Stop())
@@ -154,6 +158,8 @@ class ConsolePort:
             return "", await _DOES[type(said)](self, said)
         except SignInRefused:
             return "sign-in", b""
+        except CodeNeeded as needed:
+            return "code", wire.encode((needed.name, needed.role))
         except SignInDelayed as delayed:
             return "delayed", wire.encode(delayed.seconds)
         except CommandRefused as refused:
@@ -168,15 +174,18 @@ class ConsolePort:
 
     # --- REST
     async def _sign_in(self, said: wire.SignIn) -> bytes:
-        signin = self.duties.signin
-        check = signin.log_in if said.token else signin.by_password
-        return self._signed(await check(said.name, said.password, said.address), said.address)
+        entry = self.duties.entry
+        if said.token:
+            signed = await entry.log_in(said.name, said.password, said.address, code=said.code)
+        else:
+            signed = await entry.by_password(said.name, said.password, said.address)
+        return self._signed(signed, said.address)
 
     async def _by_token(self, said: wire.ByToken) -> bytes:
-        return self._signed(await self.duties.signin.by_token(said.token), "")
+        return self._signed(await self.duties.entry.by_token(said.token), "")
 
     def _signed(self, signed: SignedIn, address: str) -> bytes:
-        signin, person = self.duties.signin, signed.person
+        signin, person = self.duties.entry.signin, signed.person
         standing = signin.standing(person.name, person.authn, person.session)
         holder = Holder(Use.COMMANDS, person.name, address, lambda: signin.still(standing))
         ticket = self.duties.reception.tickets.give(holder, CALL_SECONDS)

@@ -1,7 +1,6 @@
-"""Tickets: what a face shows for somebody who has proved who he is. Known to the appliance alone, of one use each.
+"""Tickets: what a face shows for somebody who has proved who he is. Each is for one use.
 
-A ticket of the REST API is for commands and ends with its call; one of SSH is for lines and ends with its connection,
-for SSH asks for a second factor where REST does not.
+A ticket of the REST API is for commands and ends with its call; one of SSH is for lines and ends with its connection.
 """
 
 from collections.abc import Callable

@@ -36,11 +36,13 @@ class _Frame(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkn
 
 
 class SignIn(_Frame, tag="sign in", frozen=True):
-    """REST: a pass phrase. Answered with Signed. `token`: one is wanted for the calls to come."""
+    """REST: a pass phrase, and the code of a second factor. Answered with Signed. `token`: one is wanted for the calls
+    to come; codes are taken only then."""
 
     number: Number
     name: Name
     password: Secret
+    code: Name
     address: Address
     token: bool
 
@@ -168,8 +170,8 @@ class Listening(_Frame, tag="listening", frozen=True):
 
 
 class Answered(_Frame, tag="answered", frozen=True):
-    """`failure`: "" = `octets` end the answer; "refused" (why, text), "sign-in", "delayed" (seconds), "cluster" (text),
-    "defect" (text)."""
+    """`failure`: "" = `octets` end the answer; "refused" (why, text), "sign-in", "code" (name, role), "delayed"
+    (seconds), "cluster" (text), "defect" (text)."""
 
     number: int
     failure: str
@@ -200,6 +202,13 @@ class Asked(_Frame, tag="asked", frozen=True):
 class Paused(_Frame, tag="paused", frozen=True):
     number: int
     seconds: float
+
+
+class Certificate(_Frame, tag="certificate", frozen=True):
+    """Another pair for the REST API from now on, in PEM."""
+
+    certificate: bytes
+    key: bytes
 
 
 class Stop(_Frame, tag="stop", frozen=True):
@@ -244,7 +253,7 @@ Ask = (
     SignIn | ByToken | State | Run | Passphrase | Code | KnowsKey | ByKey | Enter | Visit | DoLine | Exchange
 )  # each has a number and is answered
 ToCustody = Ask | Told | Leave | EndVisit | Fault | Listening
-ToConsole = Answered | Piece | Said | Asked | Paused | Stop
+ToConsole = Answered | Piece | Said | Asked | Paused | Certificate | Stop
 to_custody = msgspec.msgpack.Decoder(ToCustody)
 to_console = msgspec.msgpack.Decoder(ToConsole)
 encode = msgspec.msgpack.Encoder().encode

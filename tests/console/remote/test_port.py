@@ -52,7 +52,7 @@ class Captured:
         return msgspec.msgpack.decode(octets, type=kind)
 
     async def rest_ticket(self, user: str = "administrator") -> str:
-        found = await self.asked(wire.Signed, lambda n: wire.SignIn(n, user, PASSWORD, AT, False))
+        found = await self.asked(wire.Signed, lambda n: wire.SignIn(n, user, PASSWORD, "", AT, False))
         return str(found.ticket)
 
     async def ssh_ticket(self, user: str = "administrator") -> str:
@@ -134,7 +134,7 @@ async def test_without_a_ticket_nobody_acts(captured: Captured, ticket: str) -> 
 
 
 async def test_a_ticket_of_one_face_is_none_of_the_other(captured: Captured) -> None:
-    """REST asks for no second factor: what it gave must not open the command line."""
+    """A session lasts longer than a call."""
     rest, ssh = await captured.rest_ticket(), await captured.ssh_ticket()
     assert (await captured.ask(health(rest)))[0] == ""
     assert (await captured.ask(health(ssh)))[0] == "sign-in"
@@ -188,7 +188,7 @@ async def test_a_key_is_proved_by_a_signature_and_by_each_one_once(captured: Cap
 
 
 async def test_guesses_wait_whoever_passes_them_on(captured: Captured) -> None:
-    ends = [(await captured.ask(lambda n: wire.SignIn(n, "operator", "wrong", AT, False)))[0] for _ in range(6)]
+    ends = [(await captured.ask(lambda n: wire.SignIn(n, "operator", "wrong", "", AT, False)))[0] for _ in range(6)]
     assert ends[0] == "sign-in" and ends[-1] == "delayed"
     assert (await captured.ask(lambda n: wire.Passphrase(n, "operator", PASSWORD, AT)))[0] == "delayed"
 
@@ -200,7 +200,7 @@ async def test_guesses_wait_whoever_passes_them_on(captured: Captured) -> None:
         msgspec.msgpack.encode(["no such frame", 1]),
         msgspec.msgpack.encode(["state", "1"]),
         msgspec.msgpack.encode(["state", 1, "more"]),
-        msgspec.msgpack.encode(["sign in", 1, "operator", "x" * 70_000, AT, False]),
+        msgspec.msgpack.encode(["sign in", 1, "operator", "x" * 70_000, "", AT, False]),
         msgspec.msgpack.encode(["line", 1, 1, "version", 100_000]),
         msgspec.msgpack.encode(["run", 1, "t", "health", "a text"]),
         msgspec.msgpack.encode({"state": 1}),

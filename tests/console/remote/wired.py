@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Desk
 from pratique.console.remote import wire
+from pratique.console.remote.entry import LocalEntry
 from pratique.console.remote.far import FarCustody
 from pratique.console.remote.frames import FrameStream, frame_stream
 from pratique.console.remote.port import ConsolePort, Duties
@@ -35,7 +36,7 @@ async def wired(desk: Desk, signin: SignIn, reception: LocalReception, *, read: 
     heard: list[str] = []
     tasks = Tasks(lambda name, error: faults.append(f"{name}: {error!r}"))
     here, there = socket.socketpair()
-    duties = Duties(desk, signin, reception, tasks.spawn, faults.append, heard.append)
+    duties = Duties(desk, LocalEntry(desk, signin), reception, tasks.spawn, faults.append, heard.append)
     port = ConsolePort(duties, await frame_stream(here, bytes_max=wire.TO_CUSTODY_BYTES_MAX))
     raw = await frame_stream(there, bytes_max=1 << 30)
     custody = FarCustody(raw, tasks.spawn)
