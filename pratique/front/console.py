@@ -36,32 +36,41 @@ class ConsoleProcess:
 
     async def run(self) -> int:
         """Until custody says stop, or is gone. The exit code. Raises OSError."""
-        handed = self._handed
-        stream = await frame_stream(socket.socket(fileno=handed.stream), bytes_max=CUSTODY_BYTES_MAX)
+        stream = await frame_stream(socket.socket(fileno=self._handed.stream), bytes_max=CUSTODY_BYTES_MAX)
         tasks = Tasks(lambda name, error: custody.fault(f"{name}: {type(error).__name__}: {error}"))
         custody = FarCustody(stream, tasks.spawn)
         tasks.watch_loop()
         reading = tasks.spawn(custody.read(), "custody")
+        faces: list[ConsoleServer | SshServer] = []
+        try:
+            lacking = await self._start(custody, tasks, faces)
+        except OSError as error:
+            await stream.send(wire.Fault(f"it cannot start: {error}"))
+            return 1
+        settle_memory()
+        custody.tell(wire.Listening(lacking))
+        await reading
+        for face in faces:
+            await face.stop()
+        await tasks.close()
+        return 0
+
+    async def _start(self, custody: FarCustody, tasks: Tasks, faces: list[ConsoleServer | SshServer]) -> str:
+        """What this process could not be shut out of, and why. Raises OSError."""
+        handed = self._handed
         rest = self._rest(custody) if handed.rest != NONE else None
         host_keys = read_host_keys([Path(name) for name in handed.host_keys]) if handed.ssh != NONE else []
         lacking = confine(confines())  # while there is one thread, and no octet from outside
         _ignore_signals()
-        ssh: SshServer | None = None
+        if handed.ssh != NONE:
+            reception, monotonic = FarReception(custody), self._clock.monotonic
+            ssh = SshServer(reception, spawn=tasks.spawn, fault=custody.fault, monotonic=monotonic)
+            await ssh.start("", 0, host_keys, bound=socket.socket(fileno=handed.ssh))
+            faces.append(ssh)
         if rest is not None:
             await rest.start(socket.socket(fileno=handed.rest))
-        if handed.ssh != NONE:
-            ssh = SshServer(
-                FarReception(custody), spawn=tasks.spawn, fault=custody.fault, monotonic=self._clock.monotonic
-            )
-            await ssh.start("", 0, host_keys, bound=socket.socket(fileno=handed.ssh))
-        settle_memory()
-        custody.tell(wire.Listening(lacking))
-        await reading
-        for face in (ssh, rest):
-            if face is not None:
-                await face.stop()
-        await tasks.close()
-        return 0
+            faces.append(rest)
+        return lacking
 
     def _rest(self, custody: FarCustody) -> ConsoleServer:
         handed = self._handed

@@ -65,14 +65,13 @@ class ConsoleKeeper:
         """One life of the process. Raises OSError at its end, unless we stop."""
         mine, theirs = socket.socketpair()
         stream = await frame_stream(mine, bytes_max=wire.TO_CUSTODY_BYTES_MAX)
-        with theirs:
-            handed = await self._handed(theirs)
-            self._process = process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pratique.front.console", handed.text(), str(os.getpid())),
-                pass_fds=handed.descriptors(),
-                stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # custody decides when it ends, not a terminal's Ctrl-C
-            )
+        try:
+            self._process = process = await self._spawned(theirs)
+        except BaseException:
+            stream.close()
+            raise
+        finally:
+            theirs.close()
         self._listening = False
         self._port = port = ConsolePort(self._duties(), stream)
         late = asyncio.get_running_loop().call_later(START_SECONDS, self._look, process)
@@ -87,6 +86,15 @@ class ConsoleKeeper:
                 process.kill()
         if not self._stopping:
             raise OSError(f"status {code}; {why}")
+
+    async def _spawned(self, theirs: socket.socket) -> asyncio.subprocess.Process:
+        handed = await self._handed(theirs)
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pratique.front.console", handed.text(), str(os.getpid())),
+            pass_fds=handed.descriptors(),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # custody decides when it ends, not a terminal's Ctrl-C
+        )
 
     def _look(self, process: asyncio.subprocess.Process) -> None:
         if not self._listening and process.returncode is None:
