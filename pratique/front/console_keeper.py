@@ -56,6 +56,8 @@ class ConsoleKeeper:
                     self._bound[name] = bind(face.address, face.port, shared=False)
             except OSError as error:
                 failures.append(f"{name}: {error}")
+        if "SSH" in self._bound:
+            await asyncio.to_thread(create_host_keys, self._appliance.keys)  # half a second, the first time
         if self._bound:
             self._kept = self._appliance.services.supervisor.keep(COMPONENT, self._run)
         if failures:
@@ -103,7 +105,6 @@ class ConsoleKeeper:
     async def _handed(self, theirs: socket.socket) -> Handed:
         keys = self._appliance.keys
         ssh = self._bound.get("SSH")
-        # the first host keys take half a second of processor time
         host_keys = await asyncio.to_thread(create_host_keys, keys) if ssh is not None else []
         rest = self._bound.get("REST API")
         return Handed(
@@ -152,6 +153,8 @@ class ConsoleKeeper:
         if self._port is not None:
             self._port.stop()
         if self._process is not None and self._process.returncode is None:
+            if not self._listening:  # it still loads its libraries, and has nobody to tell
+                self._process.kill()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await self._process.wait()
