@@ -57,9 +57,12 @@ class Confines:
 
 
 def interpreter() -> tuple[str, ...]:
-    """What Python itself reads: its libraries, ours, and the system's."""
+    """What Python itself reads: its libraries, ours, and the system's. Not the working directory, which `python -m`
+    puts in front of its path: under systemd it is the appliance's own."""
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *SYSTEM_FILES}
-    places |= {place for place in sys.path if place and Path(place).exists()}
+    wanted = {os.path.abspath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place}
+    here = {os.getcwd(), os.path.realpath(os.getcwd())} - wanted
+    places |= {place for place in sys.path if place and place not in here and Path(place).exists()}
     places.add(str(Path(__file__).resolve().parents[1]))
     return tuple(sorted(places))
 

@@ -1,4 +1,4 @@
-"""Serves an appliance's faces: one ASGI application behind one TLS port, inside the loop that also moves mail.
+"""Serves an appliance's REST API: one ASGI application behind one TLS port.
 
 The server takes no signals, writes no log of its own and bounds what a client may cost: header octets, connections,
 and the time until a request is complete (the framework's server waits for ever for the first one).
@@ -7,6 +7,7 @@ and the time until a request is complete (the framework's server waits for ever 
 import asyncio
 import json
 import logging
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -95,12 +96,17 @@ class ConsoleServer:
         """Is its listener open?"""
         return self._server.listens
 
-    async def start(self) -> None:
+    def load(self) -> None:
+        """Read certificate and key. Raises OSError."""
         if not self._config.loaded:
             self._config.load()
-        assert self._config.ssl is not None
-        self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._socket = _bound(self._address, self._port)
+            assert self._config.ssl is not None
+            self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    async def start(self, bound: socket.socket | None = None) -> None:
+        """On a socket that is bound already, or on the address."""
+        self.load()
+        self._socket = bound or _bound(self._address, self._port)
         try:
             await self._server.begin(self._socket)
         except BaseException:
@@ -111,6 +117,19 @@ class ConsoleServer:
         """Connections that begin from now on see what the files hold. Raises OSError."""
         if self._config.loaded and self._config.ssl is not None:
             self._config.ssl.load_cert_chain(str(self._config.ssl_certfile), str(self._config.ssl_keyfile))
+
+    def use_certificate(self, certificate: bytes, key: bytes) -> None:
+        """As renew_certificate, where no file can be reached: the library takes names, so they are those of memory.
+        Raises OSError."""
+        assert self._config.ssl is not None
+        opened = [os.memfd_create(name) for name in ("certificate", "key")]
+        try:
+            for descriptor, octets in zip(opened, (certificate, key), strict=True):
+                os.write(descriptor, octets)
+            self._config.ssl.load_cert_chain(*[f"/proc/self/fd/{descriptor}" for descriptor in opened])
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
 
     async def stop(self) -> None:
         if self._server.started:

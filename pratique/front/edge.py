@@ -1,9 +1,7 @@
 """An edge process of a gateway: `python -m pratique.front.edge DIR HANDED PARENT`, started by `pratique run` alone."""
 
 import asyncio
-import ctypes
 import functools
-import os
 import signal
 import socket
 import ssl
@@ -20,6 +18,7 @@ from pratique.checks.room import WorkerRoom
 from pratique.confine.landlock import Confines, confine, interpreter
 from pratique.fleet.identity import Keys
 from pratique.front.appliance import mail_log_of, virus_engines
+from pratique.front.child import die_with_custody
 from pratique.front.files import BadConfiguration, compile_program, gateway_options, program_of, read_options
 from pratique.front.loop import run_loop
 from pratique.front.memory import settle_memory
@@ -44,7 +43,6 @@ from pratique.telemetry.sink import DIRECTORY_MODE
 
 DNS_PORT = 53
 TICK_SECONDS = 0.2  # custody writes its lines 0.4 s late, so that one message's lines stand in their order
-_PR_SET_PDEATHSIG = 1
 
 
 class EdgeProcess:
@@ -196,15 +194,6 @@ def _options(directory: Path) -> GatewayOptions:
     return options
 
 
-def _die_with_custody(parent: int) -> None:
-    """An edge without its custody can accept nothing and must write nothing (store/remote/fence.py)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
-
-
 def _tell(custody: Custody, batch: Iterable[tuple[log.Event, int]]) -> None:
     """Custody raises the alerts of all processes."""
     for event, _ in batch:
@@ -213,7 +202,7 @@ def _tell(custody: Custody, batch: Iterable[tuple[log.Event, int]]) -> None:
 
 
 async def run_edge(directory: Path, handed: str, parent: int) -> int:
-    _die_with_custody(parent)
+    die_with_custody(parent)  # without it, it can accept nothing and must write nothing (store/remote/fence.py)
     try:
         return await EdgeProcess(directory, Handed.of(handed)).run()
     except (BadConfiguration, OSError, StoreFailed, ValueError) as error:  # StoreFailed: custody is gone

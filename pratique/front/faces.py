@@ -2,6 +2,7 @@
 machine's own commands.
 
 Started after the listeners: mail never waits for the console, whose libraries are the slowest import of the program.
+REST and SSH are served here, or by a console process (`process.console`); the socket is always here.
 """
 
 import asyncio
@@ -26,10 +27,12 @@ from pratique.telemetry import events as log
 if TYPE_CHECKING:
     from pratique.console.access.signin import SignIn
     from pratique.console.commands.desk import Desk
+    from pratique.console.remote.reception import LocalReception
     from pratique.console.serve import ConsoleServer
     from pratique.console.ssh.server import SshServer
     from pratique.front.certificates import RunningCertificates
     from pratique.front.clusters import RunningClusters
+    from pratique.front.console_keeper import ConsoleKeeper
     from pratique.front.control import Control
 
 SECRET_FILE = "session.key"  # noqa: S105 - a file's name
@@ -43,6 +46,7 @@ class Faces:
         self._server: ConsoleServer | None = None
         self._ssh: SshServer | None = None
         self._control: Control | None = None
+        self._keeper: ConsoleKeeper | None = None
         self._kept: list[asyncio.Task[Any]] = []
         self._running_clusters: RunningClusters | None = None
         appliance.web_users.append(self._renew_certificate)
@@ -64,14 +68,8 @@ class Faces:
         options = self._appliance.options
         if options.web.enabled or options.ssh.enabled:
             signin = self._sign_in()  # one for both: guesses count together
-            wanted = {"REST API": self._start_rest} if options.web.enabled else {}
-            wanted |= {"SSH": self._start_ssh} if options.ssh.enabled else {}
-            for name, start in wanted.items():
-                try:
-                    await start(desk, signin)
-                except OSError as error:
-                    failures.append(f"{name}: {error}")
-                self._keep(name, functools.partial(start, desk, signin))
+            serve = self._start_process if options.process.console else self._start_here
+            failures += await serve(desk, signin)
         keep = self._appliance.services.supervisor.keep
         keep("renewal of certificates", renewal.run)
         keep("renewal of the quarantine certificate", renewal.cpq.run)
@@ -81,6 +79,39 @@ class Faces:
     def _renew_certificate(self) -> None:
         if self._server is not None:
             self._server.renew_certificate()
+        if self._keeper is not None:
+            self._keeper.renew_certificate()
+
+    async def _start_here(self, desk: "Desk", signin: "SignIn") -> list[str]:
+        """What does not work."""
+        options, failures = self._appliance.options, []
+        wanted = {"REST API": functools.partial(self._start_rest, desk, signin)} if options.web.enabled else {}
+        if options.ssh.enabled:
+            wanted["SSH"] = functools.partial(self._start_ssh, self._reception(desk, signin))
+        for name, start in wanted.items():
+            try:
+                await start()
+            except OSError as error:
+                failures.append(f"{name}: {error}")
+            self._keep(name, start)
+        return failures
+
+    async def _start_process(self, desk: "Desk", signin: "SignIn") -> list[str]:
+        from pratique.console.remote.entry import LocalEntry
+        from pratique.front.console_keeper import ConsoleKeeper
+
+        entry, reception = LocalEntry(desk, signin), self._reception(desk, signin)
+        self._keeper = ConsoleKeeper(self._appliance, desk, entry, reception)
+        try:
+            await self._keeper.start()
+        except OSError as error:
+            return [str(error)]
+        return []
+
+    def _reception(self, desk: "Desk", signin: "SignIn") -> "LocalReception":
+        from pratique.console.remote.reception import LocalReception
+
+        return LocalReception(desk, signin, note=functools.partial(self._note, "ssh"))
 
     def _keep(self, name: str, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """A face whose listener has gone, or could not be had, is started again and again."""
@@ -128,29 +159,28 @@ class Faces:
             await server.stop()
 
     async def _start_rest(self, desk: "Desk", signin: "SignIn") -> None:
+        from pratique.console.remote.entry import LocalEntry
         from pratique.console.rest.app import make_app
         from pratique.console.serve import ConsoleServer
 
         web, keys = self._appliance.options.web, self._appliance.keys
-        app = make_app(desk, signin, fault=self._fault)
+        app = make_app(desk, LocalEntry(desk, signin), fault=self._fault)
         server = ConsoleServer(
             app, address=web.address, port=web.port, certificate=keys.web_certificate, key=keys.web_key
         )
         await server.start()
         self._server = server
 
-    async def _start_ssh(self, desk: "Desk", signin: "SignIn") -> None:
+    async def _start_ssh(self, reception: "LocalReception") -> None:
         """Its libraries take half a second of processor time and the first host keys as much: in a thread, so that
         mail goes on."""
         module = await asyncio.to_thread(importlib.import_module, "pratique.console.ssh.server")
+        await reception.prepare()
         appliance = self._appliance
-        host_keys = await asyncio.to_thread(create_host_keys, appliance.keys)
+        host_keys = module.read_host_keys(await asyncio.to_thread(create_host_keys, appliance.keys))
+        services = appliance.services
         server: SshServer = module.SshServer(
-            desk,
-            signin,
-            spawn=appliance.services.tasks.spawn,
-            note=functools.partial(self._note, "ssh"),
-            fault=self._fault,
+            reception, spawn=services.tasks.spawn, fault=self._fault, monotonic=services.clock.monotonic
         )
         await server.start(appliance.options.ssh.address, appliance.options.ssh.port, host_keys)
         self._ssh = server
@@ -163,6 +193,8 @@ class Faces:
             await self._ssh.stop()
         if self._server is not None:
             await self._server.stop()
+        if self._keeper is not None:
+            await self._keeper.stop()
         if self._control is not None:
             await self._control.stop()
 

@@ -41,6 +41,7 @@ MACHINE_ONLY: tuple[Name, ...] = (
     ("interfaces",),
     ("web",),
     ("ssh",),
+    ("process",),
     ("store",),
     ("gateway", "edges"),
     ("cpq", "address"),

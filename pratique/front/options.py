@@ -39,6 +39,13 @@ class SshSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """Which parts of the appliance have a process of their own; `gateway.edges` has those that take mail."""
+
+    console: bool = option(False, "REST API and command line over SSH in a process that reaches no key, row or spool.")
+
+
+@dataclass(frozen=True, slots=True)
 class ApplianceSettings:
     role: str = option("", "gateway or manager.", choices=("gateway", "manager"))
     name: str = option("", "Host name: greetings, Received lines, logs.")
@@ -69,6 +76,7 @@ class GatewayOptions:
     delivery: DeliverySettings = options(DeliverySettings, "Delivery to next hops.")
     web: WebSettings = options(WebSettings, "The REST API.")
     ssh: SshSettings = options(SshSettings, "The operators' command line over SSH.")
+    process: ProcessSettings = options(ProcessSettings, "Processes.")
     store: StoreSettings = options(StoreSettings, "Where mail is kept.")
     log: LogSettings = options(LogSettings, "The mail log.")
     alerts: AlertSettings = options(AlertSettings, "Alerts by mail.")
@@ -82,6 +90,7 @@ class ManagerOptions:
     cpq: CpqSettings = options(CpqSettings, "The quarantine port: gateways hand mail over on it.")
     web: WebSettings = options(WebSettings, "The REST API.")
     ssh: SshSettings = options(SshSettings, "The operators' command line over SSH.")
+    process: ProcessSettings = options(ProcessSettings, "Processes.")
     store: StoreSettings = options(StoreSettings, "Where mail is kept.")
     log: LogSettings = options(LogSettings, "The mail log.")
     alerts: ManagerAlertSettings = options(ManagerAlertSettings, "Alerts by mail.")

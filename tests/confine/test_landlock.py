@@ -101,3 +101,25 @@ def test_a_kernel_without_it_is_said_and_the_process_goes_on() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.startswith("the kernel has no Landlock")
     assert done.stdout.endswith("Name:\n")
+
+
+HERE = """
+import sys
+from pratique.confine.landlock import Confines, confine, interpreter
+confine(Confines(read=interpreter()))
+import html.parser, json.tool
+try:
+    print(open("secret").read())
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@needs_landlock
+def test_the_working_directory_is_none_of_the_interpreters_places(tmp_path: Path) -> None:
+    """`python -m` looks for modules there first; a service starts in the directory that holds the keys."""
+    (tmp_path / "secret").write_text("key")
+    (tmp_path / "probe.py").write_text(HERE)
+    words = [sys.executable, "-m", "probe"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "Permission denied\n"

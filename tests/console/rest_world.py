@@ -3,6 +3,7 @@
 import base64
 import functools
 import json
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pratique.console.access.sessions import Sessions
 from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Desk, LinkState
+from pratique.console.remote.entry import LocalEntry
+from pratique.console.remote.far import FarEntry, far_desk
+from pratique.console.remote.interface import Entry
+from pratique.console.remote.reception import LocalReception
 from pratique.console.rest.app import make_app
 from pratique.mail.headers import decode_value, read_headers
 from pratique.manager.attachments import list_attachments
@@ -29,6 +34,7 @@ from pratique.store.sqlite.store import SqliteStore
 from pratique.telemetry.counters import Counters
 from pratique.transfer.metadata import encode
 from tests.conformance.samples import MANAGER, NOW, SampleClock, Samples, hold
+from tests.console.remote.wired import wired
 from tests.transfer.test_metadata import example
 
 PASSWORD = "correct horse"
@@ -103,6 +109,7 @@ class RestWorld:
     signin: SignIn
     faults: list[str] = field(default_factory=list)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
+    ends: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def call(
         self,
@@ -158,6 +165,7 @@ class RestWorld:
 
     async def close(self) -> None:
         await self.client.aclose()
+        await self.ends.aclose()
         await self.store.close()
 
 
@@ -170,7 +178,8 @@ class Silent:
         return
 
 
-async def open_world(directory: Path) -> RestWorld:
+async def open_world(directory: Path, *, far: bool = False) -> RestWorld:
+    """`far`: the API is served as in a console process, over a stream."""
     clock = SampleClock(salt="rest")
     spool = FileSpool(directory / "spool", monotonic=clock.monotonic, reserve_bytes=0, segment_bytes=1 << 22)
     store = await SqliteStore.open(directory, spool=spool, role="manager", serial=MANAGER, clock=clock)
@@ -196,10 +205,18 @@ async def open_world(directory: Path) -> RestWorld:
         secret=b"k" * 32,
         note=lambda what, user, address: notes.append((what, user, address)),
     )
-    app = make_app(desk, signin, fault=faults.append)
+    ends = AsyncExitStack()
+    served = desk
+    entry: Entry = LocalEntry(desk, signin)
+    if far:
+        reception = LocalReception(desk, signin, note=lambda *said: None)
+        custody = (await ends.enter_async_context(wired(desk, signin, reception))).custody
+        served = far_desk(custody, name=desk.name, role=desk.role, version=desk.version, clock=clock)
+        entry = FarEntry(custody)
+    app = make_app(served, entry, fault=faults.append)
     transport = httpx.ASGITransport(app=app, client=("192.0.2.77", 4711))
     client = httpx.AsyncClient(transport=transport, base_url="https://sma.example:8443")
-    return RestWorld(store, desk, clock, Samples(store), app, acts, client, signin, faults, notes)
+    return RestWorld(store, desk, clock, Samples(store), app, acts, client, signin, faults, notes, ends)
 
 
 def holds(*names: str, **fields: Any) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class SignIn:
         self._note("sign-in", user.name, address)
         return SignedIn(found.person, self._sessions.issue(user.name, user.password))
 
-    def by_token(self, token: str) -> SignedIn:
+    async def by_token(self, token: str) -> SignedIn:
         """A token past half its life comes back renewed. Raises SignInRefused."""
         session = self._sessions.read(token)
         user = self._find(session.user) if session is not None else None

@@ -6,11 +6,12 @@ or JSON lines, and never render: the faces do.
 """
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from pratique.config.level import Kind
 from pratique.console.access.roles import Permission, Person, may, visible
@@ -48,6 +49,7 @@ __all__ = [
     "CommandRefused",
     "Desk",
     "Disk",
+    "Elsewhere",
     "Examined",
     "Fleet",
     "Gauges",
@@ -375,9 +377,21 @@ class Certificates(Protocol):
 Trace = Callable[[Probe], Awaitable[tuple[Stage, ...]]]  # gateway.tracing.trace of a running gateway
 
 
+class Elsewhere(Protocol):
+    """The appliance, where commands are called in another process than its own (console.remote)."""
+
+    async def run(self, name: str, person: Person, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the command returns there. Raises CommandRefused."""
+        ...
+
+    async def state(self) -> str:
+        """As commands.status.bare_state."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One per appliance."""
+    """One per appliance. Where commands run `elsewhere`, only name, role, version and clock are here as well."""
 
     name: str
     role: str  # gateway, manager
@@ -397,6 +411,7 @@ class Desk:
     fleet: Fleet | None = None  # None: the appliance does not run
     trace: Trace | None = None  # None: no gateway, or it does not run
     clusters: Clusters | None = None  # None: no gateway, or it does not run
+    elsewhere: Elsewhere | None = None  # None: commands run here
     mode: Mode = field(default_factory=Mode)  # of one session
     certificates: Certificates | None = None  # None: the appliance does not run
     changing_users: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time
@@ -460,6 +475,7 @@ class Command:
     name: str
     permission: Permission
     doc: str
+    run: Callable[..., Coroutine[Any, Any, Any]]  # behind its permission; __wrapped__ has its types
 
 
 COMMANDS: dict[str, Command] = {}
@@ -478,9 +494,11 @@ def command(
     ) -> Callable[Concatenate[Desk, Person, P], Coroutine[Any, Any, T]]:
         assert name not in COMMANDS, f"two commands are called {name}"
         assert run.__doc__, f"the command {name} has no description"
-        COMMANDS[name] = Command(name, permission, run.__doc__)
 
+        @functools.wraps(run)
         async def guarded(desk: Desk, person: Person, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            if desk.elsewhere is not None:  # which asks for the permission where the person is known
+                return cast(T, await desk.elsewhere.run(name, person, args, kwargs))
             if not may(person, permission):
                 raise CommandRefused(Why.FORBIDDEN, f"the role {person.role} may not do this")
             try:
@@ -489,8 +507,8 @@ def command(
                 desk.telemetry.emit(log.Fault(error=f"{name} by {person.name}: the store failed: {error}"))
                 raise CommandRefused(Why.UNAVAILABLE, "the store refused; the log says why") from error
 
-        guarded.__doc__ = run.__doc__
         guarded.__name__ = name
+        COMMANDS[name] = Command(name, permission, run.__doc__, guarded)
         return guarded
 
     return enter

@@ -56,8 +56,10 @@ class Queue:
     complete: bool  # false: there are more than the listing looked at
 
 
-def bare_state(desk: Desk) -> str:
+async def bare_state(desk: Desk) -> str:
     """For whoever asks, signed in or not: no name, no number."""
+    if desk.elsewhere is not None:
+        return await desk.elsewhere.state()
     return "ok" if desk.store.spool.free_bytes() > 0 else "failed"
 
 

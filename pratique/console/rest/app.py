@@ -12,8 +12,8 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from pratique.console.access.signin import SignIn
 from pratique.console.commands.desk import Clock, CommandRefused, Desk, Why
+from pratique.console.remote.interface import Entry
 from pratique.console.rest.accept import takes_json
 from pratique.console.rest.description import PATH, describe
 from pratique.console.rest.errors import RestError
@@ -33,7 +33,7 @@ STATUS_OF = {
 SHORT_TEXTS = {404: "Not found.", 405: "Method not allowed.", 413: "The body is too large."}
 
 
-def make_app(desk: Desk, signin: SignIn, *, fault: Callable[[str], None]) -> Litestar:
+def make_app(desk: Desk, signin: Entry, *, fault: Callable[[str], None]) -> Litestar:
     """`fault` gets the full text of what went wrong inside."""
     base = BASES[desk.role]
     described = render(describe(desk.role, desk.version))
@@ -56,7 +56,7 @@ def make_app(desk: Desk, signin: SignIn, *, fault: Callable[[str], None]) -> Lit
     )
 
 
-def _handler(base: str, route: Route, desk: Desk, signin: SignIn) -> HTTPRouteHandler:
+def _handler(base: str, route: Route, desk: Desk, signin: Entry) -> HTTPRouteHandler:
     async def handle(request: AnyRequest) -> Response[Any]:
         _check_uri(request)
         headers = _headers(request)

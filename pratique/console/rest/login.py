@@ -1,8 +1,8 @@
 """/login: credentials in, a token out (docs/rest.md, "Sign-in")."""
 
-from pratique.console.commands.credentials import has_code
+from pratique.console.remote.interface import CodeNeeded
 from pratique.console.rest.errors import RestError
-from pratique.console.rest.request import Answer, Call, answer, from_base64, with_code, with_password
+from pratique.console.rest.request import Answer, Call, answer, from_base64, refusals_told
 
 TITLES = {
     "administrator": "Administrator",
@@ -26,11 +26,14 @@ async def post(call: Call) -> Answer:
     if not isinstance(name, str) or not isinstance(passphrase, str) or not isinstance(passcode, str | None):
         raise RestError(400, "userName and passphrase must be given, in base64, and passcode where it is needed.")
     credential = from_base64(name), from_base64(passphrase)
-    person = (await with_password(call.signin.by_password, *credential, call.address)).person
-    needed = has_code(call.desk, person.name)
-    if needed and passcode:
-        await with_code(call, person.name, from_base64(passcode))
-        needed = False
-    token = "" if needed else (await with_password(call.signin.log_in, *credential, call.address)).token
-    shown = {"userName": person.name, "role": TITLES.get(person.role, person.role), "is2FactorRequired": needed}
+    code = from_base64(passcode) if passcode else ""
+    try:
+        signed = await refusals_told(call.signin.log_in(*credential, call.address, code=code))
+    except CodeNeeded as needed:
+        return _shown(needed.name, needed.role, "")
+    return _shown(signed.person.name, signed.person.role, signed.token)
+
+
+def _shown(name: str, role: str, token: str) -> Answer:
+    shown = {"userName": name, "role": TITLES.get(role, role), "is2FactorRequired": not token}
     return answer({"data": shown | ({"jwtToken": token} if token else {})})

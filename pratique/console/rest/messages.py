@@ -67,11 +67,11 @@ def _attachment_sizes(query: Query) -> tuple[int, int]:
                 raise RestError(400, "attachmentSizeFilterBy=range needs attachmentSizeToValue.")
             if high < low:
                 raise RestError(400, "attachmentSizeToValue is below attachmentSizeFromValue.")
-            return low * KIB, min(high * KIB, UNBOUNDED)
+            return min(low * KIB, UNBOUNDED), min(high * KIB, UNBOUNDED)
         case "less_than":
-            return 0, max(0, (high or low) * KIB - 1)
+            return 0, max(0, min((high or low) * KIB, UNBOUNDED) - 1)
         case "more_than":
-            return (low or high) * KIB + 1, UNBOUNDED
+            return min((low or high) * KIB, UNBOUNDED) + 1, UNBOUNDED
     return 0, UNBOUNDED
 
 

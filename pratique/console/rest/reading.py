@@ -19,6 +19,7 @@ URI_BYTES_MAX = 16_384  # 500 quarantine names fit
 QUERY_FIELDS_MAX = 100
 VALUE_CHARS_MAX = 4_000
 LIST_MAX = 10_000
+NUMBER_BEYOND = 1 << 63
 
 _NUMBER = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 _DATE = re.compile(
@@ -140,7 +141,7 @@ def need_mids(body: dict[str, Any]) -> tuple[int, ...]:
 
 def _mid(entry: object) -> int:
     if isinstance(entry, int) and not isinstance(entry, bool):
-        return entry
+        return entry if abs(entry) < NUMBER_BEYOND else 0  # no message has either
     if isinstance(entry, str) and _NUMBER.match(entry):
         return int(entry)
     raise RestError(400, "mids must be a list of numbers.")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pratique.console.access.roles import Person
-from pratique.console.access.signin import SignedIn, SignIn, SignInDelayed, SignInRefused
-from pratique.console.commands.credentials import has_code, take_code
+from pratique.console.access.signin import SignedIn, SignInDelayed, SignInRefused
 from pratique.console.commands.desk import Desk
+from pratique.console.remote.interface import CodeNeeded, Entry
 from pratique.console.rest.errors import RestError, error_body
 from pratique.console.rest.reading import Query, json_object
 from pratique.console.rest.shapes import render
@@ -48,7 +48,7 @@ class Call:
     address: str
     read_body: Callable[[], Awaitable[bytes]]
     desk: Desk
-    signin: SignIn
+    signin: Entry
     token: str = ""
 
     async def body(self) -> dict[str, Any]:
@@ -74,19 +74,19 @@ class Call:
         token = self.headers.get("jwttoken", "")
         if token:
             try:
-                return self.signin.by_token(token)
+                return await self.signin.by_token(token)
             except SignInRefused as error:
                 if not basic:
                     raise unauthorized() from error
         if not basic:
             return None
         name, password = basic_credential(basic)
-        signed = await with_password(self.signin.by_password, name, password, self.address)
-        if has_code(self.desk, name):
+        try:
+            return await refusals_told(self.signin.by_password(name, password, self.address))
+        except CodeNeeded as error:
             raise RestError(
                 401, "This user has a second factor: get a token from /login with a passcode, and send that."
-            )
-        return signed
+            ) from error
 
 
 def basic_credential(header: str) -> tuple[str, str]:
@@ -108,18 +108,8 @@ def from_base64(text: str) -> str:
         raise unauthorized() from error
 
 
-async def with_password(
-    check: Callable[[str, str, str], Awaitable[SignedIn]], name: str, password: str, address: str
-) -> SignedIn:
-    return await _refusals_told(check(name, password, address))
-
-
-async def with_code(call: Call, name: str, code: str) -> None:
-    """The second factor of somebody whose pass phrase was right; it is used up on return. Raises RestError 401, 429."""
-    await _refusals_told(call.signin.by_code(name, call.address, lambda: take_code(call.desk, name, code)))
-
-
-async def _refusals_told(check: Awaitable[T]) -> T:
+async def refusals_told(check: Awaitable[T]) -> T:
+    """What a sign-in gives. Raises RestError 401, 429."""
     try:
         return await check
     except SignInRefused as error:

@@ -15,7 +15,7 @@ async def get_health(call: Call) -> Answer:
     person = await call.person_if_any()
     call.query.done()
     if person is None:
-        state = commands.bare_state(call.desk)
+        state = await commands.bare_state(call.desk)
         return Answer(200 if state == "ok" else 503, render({"data": {"status": state}}))
     return answer({"data": described(call, await commands.health(call.desk, person))})
 

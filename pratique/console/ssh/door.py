@@ -1,22 +1,22 @@
 """Who gets in over SSH: connections counted, pass phrases, keys and second factors proved, everything else refused.
 
-One Door is one connection; the Hall is what all of them share. A pass phrase is proved by console.access.signin, so
-guesses over SSH and over REST are slowed down together. A user with a second factor gives it behind the pass phrase,
-by the keyboard-interactive method; a key needs none, it is something that one has. RFC 4252.
+One Door is one connection; the Hall is what all of them share. Every proof goes to the reception, which decides and
+gives a ticket for it, so guesses over SSH and over REST are slowed down together. A user with a second factor gives it
+behind the pass phrase, by the keyboard-interactive method; a key needs none, it is something that one has. RFC 4252.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import asyncssh
 
-from pratique.console.access.roles import Person
-from pratique.console.access.signin import SignIn, SignInDelayed, SignInRefused
-from pratique.console.commands import credentials
-from pratique.console.commands.cluster import ACCOUNT
-from pratique.console.commands.desk import Desk
-from pratique.console.commands.peer_signin import MACHINE_USER, machine_of, machine_person
+from pratique.console.access.key_proof import KeyProof
+from pratique.console.access.signin import SignInDelayed, SignInRefused
+from pratique.console.commands.cluster import ACCOUNT, ClusterRefused
+from pratique.console.commands.peer_signin import MACHINE_USER
+from pratique.console.remote.interface import Reception, Step
 from pratique.console.ssh.exchange import Exchange
 from pratique.console.ssh.limits import (
     CONNECTIONS_MAX,
@@ -36,12 +36,10 @@ Challenge = tuple[str, str, str, list[tuple[str, bool]]]
 
 @dataclass(slots=True, kw_only=True)
 class Hall:
-    """`note` hears (what, user, address) of each sign-in, `fault` of defects."""
+    """`fault` hears of defects."""
 
-    desk: Desk
-    signin: SignIn
+    reception: Reception
     spawn: Spawn
-    note: Callable[[str, str, str], None]
     fault: Callable[[str], None]
     pace: Pace
     waiting: dict["Door", None] = field(default_factory=dict)  # not signed in yet, the oldest first
@@ -83,14 +81,14 @@ class Hall:
 class Door(asyncssh.SSHServer):
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
-        self._proved: dict[str, str] = {}  # user -> how, set when everything that is asked of him was right
-        self._half: str = ""  # the user whose pass phrase was right and whose code is missing
+        self._proved: dict[str, str] = {}  # user -> ticket, when everything that is asked of him was right
+        self._half: tuple[str, str] = ("", "")  # the user whose pass phrase was right, and the ticket for his code
+        self._signed: tuple[str, KeyProof] | None = None  # the public key that was used last, and its signature
         self._failures = 0
         self._keys_offered = 0
         self._sessions = 0
-        self._member = ""  # public key of a member of our cluster, shown last
-        self._machine = ""  # serial of the appliance whose key was shown last
-        self._guest: Guest | None = None  # set when somebody is in
+        self._entering: asyncio.Task[str] | None = None  # the ticket of whoever is in; "" = he was refused after all
+        self._lost = False
         self.address = ""
 
     # --- the connection
@@ -101,6 +99,9 @@ class Door(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hall.leave(self)
+        self._lost = True
+        if self._entering is not None and self._entering.done() and not self._entering.cancelled():
+            self._hall.reception.leave(self._entering.result())
         if exc is not None and not isinstance(exc, CLIENTS_FAULTS):
             self._hall.fault(f"ssh: {type(exc).__name__}: {exc}")
 
@@ -125,101 +126,96 @@ class Door(asyncssh.SSHServer):
         return True
 
     async def validate_password(self, username: str, password: str) -> bool:
-        if not await self._is_passphrase(username, password):
-            return False
-        if credentials.has_code(self._hall.desk, username):
-            return self._failed()  # there is no place for the code in this method
-        self._proved[username] = "password"
+        step = await self._passphrase(username, password)
+        if step is None or step.code:  # there is no place for the code in this method
+            return self._failed()
+        self._proved[username] = step.ticket
         return True
 
     def change_password(self, username: str, old_password: str, new_password: str) -> bool:
         return self._failed()
 
     def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Challenge:
-        self._half = ""
+        self._half = "", ""
         return _asked(PASSPHRASE)
 
     async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool | Challenge:
         if len(responses) != 1:
             return self._failed()
-        if self._half == username:
-            self._half = ""
-            return await self._is_code(username, responses[0])
-        if not await self._is_passphrase(username, responses[0]):
-            return False
-        if credentials.has_code(self._hall.desk, username):
-            self._half = username
+        half, self._half = self._half, ("", "")
+        if half[0] == username and half[1]:
+            step = await self._step(self._hall.reception.code(half[1], responses[0]))
+        else:
+            step = await self._passphrase(username, responses[0])
+        if step is None:
+            return self._failed()
+        if step.code:
+            self._half = username, step.ticket
             return _asked(CODE)
-        self._proved[username] = "password"
+        self._proved[username] = step.ticket
         return True
 
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Whether it is one of the user's; asyncssh checks the signature."""
+    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether it is one of the user's; asyncssh checks the signature, and the reception does so again."""
         self._keys_offered += 1
         if self._keys_offered > KEYS_OFFERED_MAX:
             self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many keys were offered")
             return False
         line = key.export_public_key("openssh").decode("ascii", "replace")
-        if username == ACCOUNT:
-            self._member = " ".join(line.split()[:2])
-            clusters = self._hall.desk.clusters
-            return clusters is not None and clusters.knows(self._member)
-        if username == MACHINE_USER:
-            self._machine = machine_of(self._hall.desk, line)
-            return bool(self._machine)
-        return credentials.is_key(self._hall.desk, username, line)
+        if not await self._hall.reception.knows_key(username, line):
+            return False
+        self._keep_signature(key, line)
+        return True
+
+    def _keep_signature(self, key: asyncssh.SSHKey, line: str) -> None:
+        """The library has no other place where what the client signs can be had."""
+        check = key.verify
+
+        def verify(signed: bytes, signature: bytes) -> bool:
+            right = check(signed, signature)
+            if right:
+                self._signed = line, KeyProof(signed, signature)
+            return right
+
+        key.verify = verify  # type: ignore[method-assign, assignment]
 
     def auth_completed(self) -> None:
+        """Sessions may be asked for from here on; they wait until the reception has let the user in."""
         name = str(self._conn.get_extra_info("username"))
-        if name == ACCOUNT:  # every half a minute from every member: no row of the audit
+        if name == ACCOUNT:  # every half a minute from every member
             self._hall.waiting.pop(self, None)
             self._hall.inside.add(self)
-            return
-        try:
-            who = self._find(name)
-            person = who()
-        except SignInRefused:
-            self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Permission denied")
-            return
-        if not self._hall.signed_in(self):
+        elif not self._hall.signed_in(self):
             self._conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, "Too many operators are signed in")
             return
-        self._guest = Guest(self._hall.desk, who, self._hall.spawn, machine=name == MACHINE_USER)
-        self._hall.note("sign-in", person.name, self.address)
+        self._entering = self._hall.spawn(self._enter(name), "ssh sign-in")
 
-    def _find(self, name: str) -> Callable[[], Person]:
-        """Who signed in, to be asked anew before each command. Raises SignInRefused."""
-        desk, signin, machine = self._hall.desk, self._hall.signin, self._machine
-        if name == MACHINE_USER:
-            return lambda: machine_person(desk, machine)
-        standing = signin.standing(name, self._proved.get(name, "key"), "")
-        return lambda: signin.still(standing)
-
-    async def _is_passphrase(self, username: str, text: str) -> bool:
-        if username in (MACHINE_USER, ACCOUNT):  # appliances have keys only, also where somebody once was called so
-            return self._failed()
+    async def _enter(self, name: str) -> str:
+        reception = self._hall.reception
+        ticket = self._proved.get(name, "")
         try:
-            await self._hall.signin.by_password(username, text, self.address)
+            if not ticket and self._signed is not None:
+                ticket = (await reception.key(name, *self._signed, self.address)).ticket
+            await reception.enter(ticket)
         except SignInRefused:
-            return self._failed()
-        except SignInDelayed as delayed:
-            return self._delayed(delayed)
-        return True
+            self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Permission denied")
+            return ""
+        if self._lost:
+            reception.leave(ticket)
+        return ticket
 
-    async def _is_code(self, username: str, text: str) -> bool:
-        desk = self._hall.desk
+    async def _passphrase(self, username: str, text: str) -> Step | None:
+        return await self._step(self._hall.reception.passphrase(username, text, self.address))
+
+    async def _step(self, proving: Awaitable[Step]) -> Step | None:
+        """None: refused, or to be tried again later, which the client is told."""
         try:
-            await self._hall.signin.by_code(username, self.address, lambda: credentials.take_code(desk, username, text))
+            return await proving
         except SignInRefused:
-            return self._failed()
+            return None
         except SignInDelayed as delayed:
-            return self._delayed(delayed)
-        self._proved[username] = "password+code"
-        return True
-
-    def _delayed(self, delayed: SignInDelayed) -> bool:
-        self._conn.send_auth_banner(f"Too many failed sign-ins; try again in {delayed.seconds:.0f} s.\n")
-        return self._failed()
+            self._conn.send_auth_banner(f"Too many failed sign-ins; try again in {delayed.seconds:.0f} s.\n")
+            return None
 
     def _failed(self) -> bool:
         self._failures += 1
@@ -229,17 +225,25 @@ class Door(asyncssh.SSHServer):
 
     # --- what a client may open: sessions, and nothing else (the base class refuses every forwarding)
     def session_requested(self) -> Session | Exchange | bool:
-        clusters = self._hall.desk.clusters
-        if clusters is not None and self._conn.get_extra_info("username") == ACCOUNT:
+        entering, name = self._entering, str(self._conn.get_extra_info("username"))
+        if entering is None:
+            return False
+        if name == ACCOUNT:
             self._sessions += 1
-            key = self._member
-            return Exchange(
-                lambda command, sent: clusters.answer(key, command, sent), self._hall.spawn, gone=self._closed
-            )
-        if self._guest is None or self._sessions >= SESSIONS_MAX:
+            return Exchange(self._exchange, self._hall.spawn, gone=self._closed)
+        if self._sessions >= SESSIONS_MAX:
             return False
         self._sessions += 1
-        return Session(self._guest, gone=self._closed)
+        guest = Guest(self._hall.reception, entering, self._hall.spawn, machine=name == MACHINE_USER)
+        return Session(guest, gone=self._closed)
+
+    async def _exchange(self, command: str, sent: str) -> str:
+        """Raises ClusterRefused, OSError."""
+        assert self._entering is not None
+        try:
+            return await self._hall.reception.exchange(await self._entering, command, sent)
+        except SignInRefused as error:
+            raise ClusterRefused("the sign-in is no longer valid") from error
 
     def _closed(self) -> None:
         self._sessions -= 1

@@ -1,62 +1,55 @@
-"""The SSH face: one listener, its host keys, and what it negotiates. Runs in the loop that also moves mail."""
+"""The SSH face: one listener, its host keys, and what it negotiates."""
 
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
-from pratique.console.access.signin import SignIn
-from pratique.console.commands.desk import Desk
+from pratique.console.remote.interface import Reception
 from pratique.console.ssh import limits
 from pratique.console.ssh.door import Door, Hall
 from pratique.console.ssh.pace import Pace
 from pratique.console.ssh.session import Spawn
 from pratique.console.verbs.line import LINE_CHARS_MAX
-from pratique.console.verbs.verb import load_verbs
 
 BACKLOG = 32
 STOPPING = "The appliance stops"
 
 
 class SshServer:
-    """`spawn` owns the sessions' tasks; `note` hears of sign-ins, `fault` of defects."""
+    """`spawn` owns the sessions' tasks; `fault` hears of defects."""
 
     def __init__(
         self,
-        desk: Desk,
-        signin: SignIn,
+        reception: Reception,
         *,
         spawn: Spawn,
-        note: Callable[[str, str, str], None],
         fault: Callable[[str], None],
+        monotonic: Callable[[], float],
     ) -> None:
-        self._hall = Hall(
-            desk=desk,
-            signin=signin.heard_by(note),
-            spawn=spawn,
-            note=note,
-            fault=fault,
-            pace=Pace(desk.clock.monotonic),
-        )
+        self._hall = Hall(reception=reception, spawn=spawn, fault=fault, pace=Pace(monotonic))
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
-    async def start(self, address: str, port: int, host_keys: Sequence[Path]) -> None:
-        """Raises OSError when the address cannot be bound or a key not be read."""
-        load_verbs()
+    async def start(
+        self, address: str, port: int, host_keys: Sequence[asyncssh.SSHKeyPair], *, bound: socket.socket | None = None
+    ) -> None:
+        """On a socket that is bound already, or on this address. Raises OSError when it cannot be bound."""
         quiet = logging.getLogger("asyncssh")  # it would else write to standard error, commands among it
         quiet.addHandler(logging.NullHandler())
         quiet.propagate = False
         asyncssh.set_log_level(logging.CRITICAL)
-        keys = _key_pairs(host_keys)
+        place: dict[str, Any] = (
+            {"host": address, "port": port, "reuse_address": True} if bound is None else {"sock": bound}
+        )
         self._acceptor = await asyncssh.listen(
-            address,
-            port,
+            **place,
             server_factory=lambda: Door(self._hall),
-            server_host_keys=keys,
+            server_host_keys=list(host_keys),
             server_version="Pratique",
             backlog=BACKLOG,
-            reuse_address=True,
             login_timeout=limits.LOGIN_SECONDS,
             keepalive_interval=limits.KEEPALIVE_SECONDS,
             kex_algs=_known(limits.KEX),
@@ -95,8 +88,9 @@ class SshServer:
         await self._acceptor.wait_closed()
 
 
-def _key_pairs(paths: Sequence[Path]) -> list[asyncssh.SSHKeyPair]:
-    """Host keys that sign by the algorithms of `limits` only: the library would offer an RSA key with SHA-1 as well."""
+def read_host_keys(paths: Sequence[Path]) -> list[asyncssh.SSHKeyPair]:
+    """Host keys that sign by the algorithms of `limits` only: the library would offer an RSA key with SHA-1 as well.
+    Raises OSError when one cannot be read."""
     try:
         pairs = list(asyncssh.load_keypairs([str(path) for path in paths]))
     except (asyncssh.KeyImportError, ValueError) as error:

@@ -7,19 +7,18 @@ looked at.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
 
-from pratique.console.access.roles import Person
 from pratique.console.access.signin import SignInRefused
-from pratique.console.commands.desk import Desk
+from pratique.console.remote.interface import Reception, Visit
 from pratique.console.ssh.keyboard import Interrupted, Keyboard
 from pratique.console.ssh.limits import IDLE_SECONDS, LINES_AHEAD_MAX
 from pratique.console.ssh.talk import SshTalk, within
-from pratique.console.verbs.line import reminder, run_line
-from pratique.console.verbs.verb import FAILED, usable
+from pratique.console.verbs.line import SIGN_IN_OVER
+from pratique.console.verbs.verb import FAILED
 from pratique.mail.text import screen_text
 
 Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
@@ -27,11 +26,11 @@ Spawn = Callable[[Coroutine[Any, Any, Any], str], "asyncio.Task[Any]"]
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Who is served: `who` gives the person as of now, or raises SignInRefused. `machine`: another appliance, which has
-    one command and no prompt."""
+    """Who is served: `entering` gives his ticket, "" when he was refused after all. `machine`: another appliance, which
+    has one command and no prompt."""
 
-    desk: Desk
-    who: Callable[[], Person]
+    reception: Reception
+    entering: "asyncio.Task[str]"
     spawn: Spawn
     machine: bool = False
 
@@ -42,7 +41,8 @@ class Session(asyncssh.SSHServerSession[str]):
     _chan: asyncssh.SSHServerChannel[str]
 
     def __init__(self, guest: Guest, *, gone: Callable[[], None]) -> None:
-        self._guest = replace(guest, desk=guest.desk.for_session())
+        self._guest = guest
+        self._names: tuple[str, ...] = ()
         self._gone = gone
         self._command: str | None = None
         self._terminal = False
@@ -109,38 +109,49 @@ class Session(asyncssh.SSHServerSession[str]):
     async def _serve(self) -> None:
         status = FAILED
         try:
-            status = await (self._one_command() if self._command is not None else self._command_line())
+            status = await self._visit()
+        except SignInRefused:
+            self.write(f"{SIGN_IN_OVER}\n", error=True)
         finally:
             if not self._left:
                 self._chan.exit(status)
 
-    async def _one_command(self) -> int:
-        talk = SshTalk(self, self._keyboard, terminal=self._terminal, paged=False)
-        outcome = await run_line(self._guest.desk, self._guest.who, self._command or "", talk)
-        await talk.let_out()
-        return outcome.status
+    async def _visit(self) -> int:
+        """Raises SignInRefused."""
+        greeted = self._terminal and self._command is None
+        ticket = await asyncio.shield(self._guest.entering)
+        visit = await self._guest.reception.visit(ticket, greeted=greeted)
+        try:
+            return await (self._one_command(visit) if self._command is not None else self._command_line(visit))
+        finally:
+            visit.close()
 
-    async def _command_line(self) -> int:
+    async def _one_command(self, visit: Visit) -> int:
+        talk = SshTalk(self, self._keyboard, terminal=self._terminal, paged=False)
+        done = await visit.run(self._command or "", talk)
+        await talk.let_out()
+        return done.status
+
+    async def _command_line(self, visit: Visit) -> int:
         """Without a terminal: lines from a file, no prompt, and the status of the first that failed."""
         talk = SshTalk(self, self._keyboard, terminal=self._terminal, paged=self._terminal)
-        desk, status = self._guest.desk, 0
-        if self._terminal:
-            self.write(f"Pratique {desk.role} {desk.version}. `help` lists the commands, `exit` ends.\n")
-            if told := await reminder(desk, self._guest.who):
-                self.write(f"{told}\n")
+        standing, status = visit.standing, 0
+        self.write(visit.greeting)
         while not self._left:
+            self._names = standing.names
             try:
-                line = await self._prompted(desk.prompt)
+                line = await self._prompted(standing.prompt)
             except TimeoutError:
                 self.write(f"\nSigned out after {IDLE_SECONDS / 60:.0f} minutes without a command.\n")
                 return status
             if line is None:
                 break
             talk.begin()
-            outcome = await run_line(desk, self._guest.who, line, talk)
+            done = await visit.run(line, talk)
             await talk.let_out()
-            status = status or outcome.status
-            if outcome.ended:
+            standing = done.standing
+            status = status or done.status
+            if done.ended:
                 break
         return 0 if self._terminal else status
 
@@ -160,7 +171,7 @@ class Session(asyncssh.SSHServerSession[str]):
         begun = line[:position].lower()
         if " " in begun:
             return False
-        found = _names(self._guest, begun)
+        found = [name for name in self._names if name.startswith(begun)]
         if not found:
             return False
         shared = found[0] if len(found) > 1 else found[0] + " "
@@ -175,7 +186,7 @@ class Session(asyncssh.SSHServerSession[str]):
         return columns, rows
 
     def write(self, text: str, *, error: bool = False) -> None:
-        if self._left:
+        if self._left or not text:
             return
         try:
             if error:
@@ -202,11 +213,3 @@ class Session(asyncssh.SSHServerSession[str]):
 
     def _go_on(self) -> None:
         self._chan.resume_reading()
-
-
-def _names(guest: Guest, begun: str) -> list[str]:
-    try:
-        person = guest.who()
-    except SignInRefused:
-        return []
-    return [name for name in usable(guest.desk, person) if name.startswith(begun)]

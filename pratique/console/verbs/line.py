@@ -13,6 +13,7 @@ from pratique.console.verbs.verb import FAILED, MISUSED, NoAnswer, Talk, Usage, 
 from pratique.telemetry import events as log
 
 ENDING = ("exit", "quit")
+SIGN_IN_OVER = "Your sign-in is no longer valid; sign in again."
 REMINDER = "You have changes that are not committed; `showchanges` shows them."
 UNCOMMITTED = """You have changes that are not committed; they stay staged for you, and are not in force.
 Are you sure you want to exit?"""
@@ -45,7 +46,7 @@ async def run_line(desk: Desk, who: Callable[[], Person], line: str, talk: Talk)
         try:
             done = await _one(desk, who(), words, talk)
         except SignInRefused:
-            talk.complain("Your sign-in is no longer valid; sign in again.")
+            talk.complain(SIGN_IN_OVER)
             return Outcome(status or FAILED, ended=True)
         status = status or done
     return Outcome(status)

@@ -1,4 +1,4 @@
-"""The SSH face of a manager; host keys are made once."""
+"""The SSH face of a manager, in both of its forms; host keys are made once."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +13,7 @@ def host_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("keys")
 
 
-@pytest.fixture
-async def house(tmp_path: Path, host_keys: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, host_keys) as made:
+@pytest.fixture(params=["one process", "console process"])
+async def house(tmp_path: Path, host_keys: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    async with open_house(tmp_path, host_keys, far=request.param == "console process") as made:
         yield made

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,17 @@ from typing import Any
 import asyncssh
 
 from pratique.console.commands.desk import Desk
-from pratique.console.ssh.server import SshServer
+from pratique.console.remote.far import FarReception
+from pratique.console.remote.interface import Reception
+from pratique.console.remote.reception import LocalReception
+from pratique.console.ssh.server import SshServer, read_host_keys
 from pratique.console.verbs.verb import load_verbs
 from pratique.fleet.identity import Keys, create_host_keys
 from pratique.net.tasks import Tasks
 from pratique.store.moves import PutUser
 from pratique.telemetry import events as log
 from pratique.telemetry.mail_log import MailLog
+from tests.console.remote.wired import wired
 from tests.console.rest_world import PASSWORD, RestWorld, open_world
 
 load_verbs()  # before a fixture remembers the registry
@@ -68,7 +72,10 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(directory: Path, host_keys: Path, **desk_fields: Any) -> AsyncIterator[House]:
+async def open_house(
+    directory: Path, host_keys: Path, *, far: bool = False, **desk_fields: Any
+) -> AsyncIterator[House]:
+    """`far`: SSH is served as in a console process, over a stream."""
     rest = await open_world(directory)
     mail_log = MailLog(
         directory / "log", version="0.1.0-001", serial=SERIAL, clock=rest.clock.now_ms, host="sma.example"
@@ -77,21 +84,22 @@ async def open_house(directory: Path, host_keys: Path, **desk_fields: Any) -> As
     notes: list[tuple[str, str, str]] = []
     faults: list[str] = []
     tasks = Tasks(lambda name, error: faults.append(f"{name}: {error!r}"))
-    server = SshServer(
-        desk,
-        rest_signin(rest),
-        spawn=tasks.spawn,
-        note=lambda *said: notes.append(said),
-        fault=faults.append,
-    )
-    keys = create_host_keys(Keys(host_keys))
-    await server.start("127.0.0.1", 0, keys)
-    house = House(rest, desk, server, mail_log, keys[0], notes, faults)
+    ends = AsyncExitStack()
+    signin = rest_signin(rest)
+    reception: Reception = LocalReception(desk, signin, note=lambda *said: notes.append(said))
+    if far:
+        assert isinstance(reception, LocalReception)
+        reception = FarReception((await ends.enter_async_context(wired(desk, signin, reception))).custody)
+    paths = create_host_keys(Keys(host_keys))
+    server = SshServer(reception, spawn=tasks.spawn, fault=faults.append, monotonic=desk.clock.monotonic)
+    await server.start("127.0.0.1", 0, read_host_keys(paths))
+    house = House(rest, desk, server, mail_log, paths[0], notes, faults)
     try:
         yield house
     finally:
         await server.stop()
         await tasks.close(1.0)
+        await ends.aclose()
         mail_log.close()
         await rest.close()
     assert faults == []
