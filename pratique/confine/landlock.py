@@ -61,6 +61,7 @@ def interpreter() -> tuple[str, ...]:
     puts in front of its path: under systemd it is the appliance's own."""
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *SYSTEM_FILES}
     wanted = {os.path.abspath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place}
+    wanted.add(str(Path(__file__).resolve().parents[2]))  # where our own package is found: a clone that runs in place
     here = {os.getcwd(), os.path.realpath(os.getcwd())} - wanted
     places |= {place for place in sys.path if place and place not in here and Path(place).exists()}
     places.add(str(Path(__file__).resolve().parents[1]))
