@@ -21,7 +21,7 @@ from pratique.policy.facts import Message
 SCAN_BYTES_MAX = 8_388_608  # of one message; policy's scan_bytes_max is handed in
 NOW_BYTES_MAX = 65_536  # text of any kind that is read in this process
 # ASCII that is not encoded is read here up to this: twice the octets for less time than other text of NOW_BYTES_MAX,
-# while the way to a worker and back costs four times as much as the reading
+# while the way to a worker and back costs more than the reading (docs/performance.md)
 NOW_PLAIN_BYTES_MAX = 131_072
 HEAD_BYTES = HEADER_BLOCK_BYTES_MAX + 4  # enough to hold every header that is read
 TASK_SECONDS_MAX = 6.0  # then the task's worker is killed; the CPU cap ends a message's work before
