@@ -6,6 +6,7 @@ spoke whose link is down.
 """
 
 import ctypes
+import itertools
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 
 CLONE_NEWNET = 0x40000000  # setns(2)
 PROGRAMS = ("ip", "ss")
+_COUNT = itertools.count(1)
 _OURS = re.compile(r"pratique-(\d+)-\w+")
 
 
@@ -55,7 +57,7 @@ class Network:
 
     def __init__(self, places: tuple[str, ...]) -> None:
         self._numbers = {place: number for number, place in enumerate(places, 1)}
-        self._prefix = f"pratique-{os.getpid()}-"
+        self._prefix = f"pratique-{os.getpid()}-{next(_COUNT)}"  # a test process may have several
         self._hub = self._prefix + "hub"
 
     def address(self, place: str) -> str:

@@ -27,7 +27,7 @@ def test_every_option_is_documented(kind: type) -> None:
 
 def test_the_roles_share_what_is_common() -> None:
     shared = {f.name for f in fields(GatewayOptions)} & {f.name for f in fields(ManagerOptions)}
-    assert shared == {"appliance", "interfaces", "cpq", "web", "ssh", "store", "log", "alerts"}
+    assert shared == {"appliance", "interfaces", "cpq", "web", "ssh", "process", "store", "log", "alerts"}
 
 
 @pytest.mark.parametrize("kind", [GatewayOptions, ManagerOptions])
