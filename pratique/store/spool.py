@@ -204,6 +204,7 @@ class FileSpool:
             try:
                 os.rename(old_path, path)
             except OSError as error:
+                _remove(old_path)  # nobody else knows it
                 raise failure("cannot take an empty segment into use", error) from error
         else:
             handle = self._create(path)

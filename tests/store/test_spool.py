@@ -431,6 +431,7 @@ def test_a_spare_that_cannot_be_taken_refuses_the_body(spool: FileSpool, monkeyp
     Broken(monkeypatch, "rename", 5)
     with pytest.raises(StoreFailed, match="into use"):
         put(spool, bytes(SEGMENT))
+    assert sorted(os.listdir(spool.directory)) == ["00000001.seg"], "a spare that nobody knows is not left behind"
 
 
 def test_a_changed_octet_is_seen(spool: FileSpool) -> None:
