@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def hunt(mutant: str, seconds: float) -> dict[str, Any]:
     broken = mutants.CRASH[mutant]
     counted = _count(mutant, seconds, real=False)
     every = [p for p in points.choose(counted, 1_000_000) if p.fault == broken.fault and p.site.endswith(broken.sites)]
-    tasks = [asdict(point) for point in every[:HUNTED_MAX]]
+    # Again and again: threads fall in otherwise each time, and a point that hit nothing may hit the next time.
+    tasks = [asdict(point) for point in islice(cycle(every), HUNTED_MAX)]
     tried = 0
     for outcome in spread(tasks, _work(mutant), workers=WORKERS, seconds=seconds):
         tried += 1
