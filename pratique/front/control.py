@@ -24,7 +24,7 @@ from pratique.console.commands.desk import CommandRefused, Desk
 from pratique.fleet.identity import Keys
 from pratique.front.appliance import Appliance
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench
-from pratique.front.shell_talk import UNASKED, serve_line
+from pratique.front.shell_talk import UNASKED, send, serve_line
 from pratique.gateway.app import Gateway
 from pratique.telemetry import events as log
 
@@ -95,7 +95,7 @@ class Control:
                     answer = await self._verb(desk, person, asked.get("arguments"), reader=reader, writer=writer)
                 else:
                     answer = await self._answer(person, asked)
-                writer.write(json.dumps(answer).encode() + b"\n")
+                send(writer, answer)
                 await writer.drain()
         except (OSError, ValueError):
             pass  # the other side left, or its line is beyond LINE_BYTES_MAX

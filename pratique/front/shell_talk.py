@@ -80,7 +80,14 @@ class SocketTalk:
                 self._send({kind: whole[at : at + PIECE_CHARS]})
 
     def _send(self, told: dict[str, Any]) -> None:
-        self._writer.write(json.dumps(told).encode() + b"\n")
+        send(self._writer, told)
+
+
+def send(writer: asyncio.StreamWriter, told: dict[str, Any]) -> None:
+    """Raises ConnectionError where uvloop would say RuntimeError: the client has left."""
+    if writer.is_closing():
+        raise ConnectionResetError("the client has left")
+    writer.write(json.dumps(told).encode() + b"\n")
 
 
 async def serve_line(
