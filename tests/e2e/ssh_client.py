@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -66,6 +67,7 @@ class Terminal:
     def __init__(self, words: list[str], *, rows: int = 0, columns: int = 0) -> None:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in the background of a script
             termios.tcsetwinsize(0, (rows, columns))
             os.execvp(words[0], words)
         self.seen = ""
