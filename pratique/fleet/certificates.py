@@ -14,7 +14,6 @@ so that a start always finds `NAME.crt` and `NAME.key` that belong together.
 """
 
 import datetime
-import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from pratique.config.keeping import sync_directory
 from pratique.fleet.identity import Keys, fingerprint, fingerprint_of_pem, make_pair, write_durably
 from pratique.net.tls import server_context
 
@@ -131,7 +131,7 @@ def replace_web(keys: Keys, certificate: str, key: str) -> None:
         for path in following:
             path.unlink(missing_ok=True)
         raise BadCertificate(f"TLS cannot use it ({error.reason}); is its key large enough?") from error
-    _sync(keys.directory)
+    sync_directory(keys.directory)
     _take(keys.web_certificate, keys.web_key)
 
 
@@ -143,7 +143,7 @@ def stage_cpq(keys: Keys, serial: str) -> str:
     try:
         write_durably(following[0], key.encode(), 0o600)
         write_durably(following[1], certificate.encode(), 0o644)
-        _sync(keys.directory)
+        sync_directory(keys.directory)
     except OSError:
         for path in following:
             path.unlink(missing_ok=True)
@@ -203,9 +203,9 @@ def check_renewal(der: bytes, serial: str, now_ms: int) -> str:
 def _take(certificate: Path, key: Path) -> None:
     if (following := _following(key)).exists():
         following.replace(key)
-        _sync(key.parent)
+        sync_directory(key.parent)
     _following(certificate).replace(certificate)
-    _sync(certificate.parent)
+    sync_directory(certificate.parent)
 
 
 def _belong(certificate: Path, key: Path) -> bool:
@@ -220,14 +220,6 @@ def _belong(certificate: Path, key: Path) -> bool:
 
 def _following(path: Path) -> Path:
     return path.with_name(f"{path.stem}-next{path.suffix}")
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _public_of(key: object) -> bytes:

@@ -1,14 +1,13 @@
 """The short form of `make chaos`: fifteen seconds of kill -9, partitions and lost replies, and the ledger."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chaos import network
+from tests.chaos.needed import need_namespaces
 
 ROOT = Path(__file__).parents[2]
 SECONDS, MAILS = "15", "300"
@@ -16,7 +15,7 @@ SECONDS, MAILS = "15", "300"
 
 @pytest.mark.timeout(300)  # half a minute on a quiet machine
 def test_nothing_is_lost_doubled_or_altered() -> None:
-    _need_namespaces()
+    need_namespaces()
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos", "--seconds", SECONDS, "--mails", MAILS],
         cwd=ROOT,
@@ -30,13 +29,3 @@ def test_nothing_is_lost_doubled_or_altered() -> None:
     assert figures["ledger_differences"] == figures["inner_duplicates"] == figures["wrong"] == 0
     assert figures["accepted"] > 30
     assert sum(figures["kills"].values()) >= 6
-
-
-def _need_namespaces() -> None:
-    """In CI their absence is a failure, elsewhere a reason to skip."""
-    try:
-        network.check()
-    except network.CannotRun as why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(why))
-        pytest.skip(str(why))

@@ -5,7 +5,6 @@ They are spoken to by `pratique shell` on their own machine, which needs no netw
 
 import asyncio
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pratique.fleet import cluster_file
 from pratique.front.enroll import enrol_stopped, own_enrolment
 from pratique.front.init import initialise
 from pratique.front.shell import shell
-from tests.chaos import network
+from tests.chaos.needed import need_namespaces
 from tests.chaos.network import Network
 from tests.chaos.site import Housed
 from tests.e2e.shell_talk import Typist
@@ -159,12 +156,7 @@ async def _enrol(one: Member, other: Member) -> None:
 @contextmanager
 def built(base: Path) -> Iterator[Site]:
     """A site that runs, its gateways one cluster; skipped where this machine makes no network namespaces."""
-    try:
-        network.check()
-    except network.CannotRun as why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(why))
-        pytest.skip(str(why))
+    need_namespaces()
     found = Site(base)
     try:
         found.build()

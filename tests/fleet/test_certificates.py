@@ -2,7 +2,10 @@
 
 import datetime
 import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -83,17 +86,13 @@ def test_the_certificate_that_is_staged_is_small_enough_for_a_hello(tmp_path: Pa
     assert keys.cpq_key.with_name("cpq-next.key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("step", range(5))
-def test_a_crash_while_the_next_one_is_staged_and_taken_leaves_a_working_pair(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    """Steps: key written, certificate written, directory synced; then key renamed, certificate renamed."""
-    keys = _keys(tmp_path)
-    before = keys.cpq_certificate.read_text()
+@contextmanager
+def _crash(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
+    """What is done inside ends at the durable step of that number, from 0."""
     left = step
 
-    def counted(what):  # type: ignore[no-untyped-def]
-        def call(*args):  # type: ignore[no-untyped-def]
+    def counted(what: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
             nonlocal left
             if left == 0:
                 raise KeyboardInterrupt
@@ -103,11 +102,22 @@ def test_a_crash_while_the_next_one_is_staged_and_taken_leaves_a_working_pair(
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_durably", counted(module.write_durably))
-        patch.setattr(module, "_sync", counted(module._sync))
+        for name in ("write_durably", "sync_directory"):
+            patch.setattr(module, name, counted(getattr(module, name)))
         with pytest.raises(KeyboardInterrupt):
-            stage_cpq(keys, "564DAAAA00000000MG07")
-            take_cpq(keys)
+            yield
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_crash_while_the_next_one_is_staged_and_taken_leaves_a_working_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps: key written, certificate written, directory synced; then key renamed, certificate renamed."""
+    keys = _keys(tmp_path)
+    before = keys.cpq_certificate.read_text()
+    with _crash(monkeypatch, step):
+        stage_cpq(keys, "564DAAAA00000000MG07")
+        take_cpq(keys)
     settle(keys)
     server_context(str(keys.cpq_certificate), str(keys.cpq_key))
     assert (keys.cpq_certificate.read_text() != before) is (step >= 3)
@@ -136,23 +146,8 @@ def test_a_crash_at_any_step_leaves_a_pair_that_belongs_together(
     keys = _keys(tmp_path)
     before = _fingerprint(keys)
     certificate, key = make_pair(common_name="new.example", names=())
-    left = step
-
-    def counted(what):  # type: ignore[no-untyped-def]
-        def call(*args):  # type: ignore[no-untyped-def]
-            nonlocal left
-            if left == 0:
-                raise KeyboardInterrupt
-            left -= 1
-            return what(*args)
-
-        return call
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "write_durably", counted(module.write_durably))
-        patch.setattr(module, "_sync", counted(module._sync))
-        with pytest.raises(KeyboardInterrupt):
-            replace_web(keys, certificate, key)
+    with _crash(monkeypatch, step):
+        replace_web(keys, certificate, key)
     settle(keys)
     server_context(str(keys.web_certificate), str(keys.web_key))  # raises when they do not belong together
     assert (_fingerprint(keys) != before) is (step >= 3)

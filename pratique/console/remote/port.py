@@ -167,10 +167,11 @@ class ConsolePort:
         except ClusterRefused as refused:
             return "cluster", wire.encode(str(refused))
         except BadCall as error:
-            self.duties.fault(f"the console process asked for what it may not: {error}")
+            self._fault(f"asked for what it may not: {error}")
             return "defect", wire.encode("the call was refused")
-        except Exception as error:  # noqa: BLE001 - as the faces do where they run here: said to whom it may concern
-            return "defect", wire.encode(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - said here, for the console may be gone by now, or lie
+            self._fault(f"{type(said).__name__}: {type(error).__name__}: {error}")
+            return "defect", wire.encode("custody failed; its log says why")
 
     # --- REST
     async def _sign_in(self, said: wire.SignIn) -> bytes:

@@ -113,6 +113,27 @@ async def test_arguments_of_other_types_reach_no_command(captured: Captured, arg
     assert captured.rest.custody(copy.mid) == "HELD"
 
 
+async def test_what_it_asks_for_wrongly_does_not_fill_the_log(captured: Captured) -> None:
+    ticket = await captured.rest_ticket()
+    for _ in range(module.FAULTS_MAX + 20):
+        assert (await captured.ask(lambda n: wire.Run(n, ticket, "add-user", b"\x90")))[0] == "defect"
+    assert len(captured.wired.faults) == module.FAULTS_MAX
+
+
+async def test_a_defect_of_a_command_is_said_by_custody_and_not_shown_to_the_console(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*words: Any) -> None:
+        raise KeyError("a secret of custody")
+
+    ticket = await captured.rest_ticket()
+    asked = health(ticket)(0).arguments  # the shape of the true one
+    monkeypatch.setitem(COMMANDS, "health", replace(COMMANDS["health"], run=broken))
+    failure, octets = await captured.ask(lambda n: wire.Run(n, ticket, "health", asked))
+    assert failure == "defect" and b"secret" not in octets
+    assert "KeyError: 'a secret of custody'" in captured.wired.faults[0]
+
+
 # --- tickets
 @pytest.mark.parametrize("ticket", ["", "0" * 32, "administrator"])
 async def test_without_a_ticket_nobody_acts(captured: Captured, ticket: str) -> None:

@@ -1,4 +1,4 @@
-"""A manager's desk with a mail log."""
+"""A manager's desk with a mail log, and a gateway whose configuration can be changed."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ import pytest
 from pratique.console.commands.desk import Desk
 from pratique.telemetry.mail_log import MailLog
 from tests.console.rest_world import RestWorld, open_world
+from tests.console.verbs.configured import Configured, configured, make_gateway
 
 
 @dataclass
@@ -31,3 +32,14 @@ async def logged(tmp_path: Path) -> AsyncIterator[Logged]:
     yield Logged(rest, replace(rest.desk, logs=mail_log), mail_log)
     mail_log.close()
     await rest.close()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_gateway(tmp_path_factory.mktemp("made") / "gw")
+
+
+@pytest.fixture
+async def gw(made: Path, tmp_path: Path) -> AsyncIterator[Configured]:
+    async with configured(made, tmp_path) as world:
+        yield world

@@ -4,27 +4,14 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from pratique.config import describe
 from pratique.front.configuration import KeptConfiguration
 from pratique.front.options import GatewayOptions, ManagerOptions
-from tests.console.verbs.configured import ADMIN, ANNA, MAIL, READER, Configured, configured, make_gateway
+from tests.console.verbs.configured import ADMIN, ANNA, MAIL, READER, Configured
 from tests.console.verbs.hearing import hear
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_gateway(tmp_path_factory.mktemp("made") / "gw")
-
-
-@pytest.fixture
-async def gw(made: Path, tmp_path: Path) -> AsyncIterator[Configured]:
-    async with configured(made, tmp_path) as world:
-        yield world
 
 
 async def test_nothing_is_live_before_commit_and_the_dialogue_is_that_of_the_reference(gw: Configured) -> None:

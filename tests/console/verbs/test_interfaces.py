@@ -1,12 +1,10 @@
 """interfaceconfig and listenerconfig: dialogues in the shape of the reference, and the same by words."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.console.verbs.configured import READER, Configured, configured, make_gateway
+from tests.console.verbs.configured import READER, Configured
 
 STAGED = 'Staged; "commit" puts it in force.'
 INTERFACES = """\
@@ -19,17 +17,6 @@ Choose the operation you want to perform:
 - EDIT - Modify an interface.
 - DELETE - Remove an interface.
 []>"""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_gateway(tmp_path_factory.mktemp("made") / "gw")
-
-
-@pytest.fixture
-async def gw(made: Path, tmp_path: Path) -> AsyncIterator[Configured]:
-    async with configured(made, tmp_path) as world:
-        yield world
 
 
 async def test_interfaces_are_made_in_a_dialogue_and_by_words(gw: Configured) -> None:

@@ -1,25 +1,12 @@
 """get, set, unset, add: any option by its key, staged."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.console.verbs.configured import Configured, configured, make_gateway
+from tests.console.verbs.configured import Configured
 
 STAGED = 'Staged; "commit" puts it in force.'
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_gateway(tmp_path_factory.mktemp("made") / "gw")
-
-
-@pytest.fixture
-async def gw(made: Path, tmp_path: Path) -> AsyncIterator[Configured]:
-    async with configured(made, tmp_path) as world:
-        yield world
 
 
 async def test_get_shows_what_is_staged_and_defaults(gw: Configured) -> None:
