@@ -1,11 +1,11 @@
 """What the operators' commands ask of a role: of a running gateway or manager, or of the store of a stopped one.
 
-Only adapters: each gives a role the shape of console.commands.desk.Acts, no rule is made here.
+Only adapters: each gives a role the shape of console.commands.parts.Acts, no rule is made here.
 """
 
 from dataclasses import dataclass, replace
 
-from pratique.console.commands.desk import HostCounts, LinkState
+from pratique.console.commands.parts import HostCounts, LinkState
 from pratique.delivery.bounce import Hard
 from pratique.gateway.app import Gateway
 from pratique.manager.app import Manager

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from pratique.console.access.roles import Person, local_person
-from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.console.commands.desk import Desk
+from pratique.console.commands.parts import CommandRefused
 from pratique.fleet.identity import Keys
 from pratique.front.appliance import Appliance
 from pratique.front.local_acts import LOCAL_ACTS, BadArguments, Bench

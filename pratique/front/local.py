@@ -12,7 +12,8 @@ from typing import Any
 
 from pratique import __version__
 from pratique.console.access.passwords import hash_password
-from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.console.commands.desk import Desk
+from pratique.console.commands.parts import CommandRefused
 from pratique.fleet.identity import Keys, load_signing_key
 from pratique.front.acts import StoppedActs
 from pratique.front.appliance import BUILD

@@ -11,7 +11,8 @@ from typing import Any
 
 from pratique.console.access.roles import Person
 from pratique.console.commands import decide, details, doubt, readiness, search, status, users
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit
+from pratique.console.commands.desk import Desk, audit
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.rest import contents, shapes
 from pratique.fleet.enrolment import EnrolmentError, read_enrolment
 from pratique.fleet.peers import ACTIONS, EnrolRefused, add_peer, change_peer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pratique.console.commands.desk import Disk, Examined
+from pratique.console.commands.parts import Disk, Examined
 from pratique.front.appliance import Appliance
 
 

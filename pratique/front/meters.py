@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from pratique.console.commands.desk import Gauges
+from pratique.console.commands.parts import Gauges
 from pratique.gateway.app import Gateway
 from pratique.manager.app import Manager
 from pratique.runner.link_items import Health

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pratique.console.access.sessions import Sessions
 from pratique.console.access.signin import SignIn
-from pratique.console.commands.desk import Desk, LinkState
+from pratique.console.commands.desk import Desk
+from pratique.console.commands.parts import LinkState
 from pratique.console.remote.entry import LocalEntry
 from pratique.console.remote.far import FarEntry, far_desk
 from pratique.console.remote.interface import Entry

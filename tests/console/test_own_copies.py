@@ -2,7 +2,7 @@
 
 import pytest
 
-from pratique.console.commands.desk import CommandRefused
+from pratique.console.commands.parts import CommandRefused
 from pratique.console.commands.status import deliver_own, give_up_own
 from pratique.delivery.custody import Event
 from pratique.store.moves import Acknowledged, TransfersAnswered

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pratique.console.access.roles import ROLES as PERMISSIONS
 from pratique.console.access.roles import Permission
-from pratique.console.commands.desk import LinkState
+from pratique.console.commands.parts import LinkState
 from pratique.console.rest.app import make_app
 from pratique.console.rest.metrics import COUNTED
 from pratique.runner.supervisor import Component, Life

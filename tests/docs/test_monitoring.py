@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pratique.console.commands.desk import LinkState
 from pratique.console.commands.metrics import Measured
+from pratique.console.commands.parts import LinkState
 from pratique.console.commands.status import Health
 from pratique.console.rest.metrics import Numbers
 from pratique.fleet.place import Place

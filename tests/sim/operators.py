@@ -7,7 +7,8 @@ from typing import Any
 
 from pratique.console.access.roles import Person
 from pratique.console.commands import decide, status
-from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.console.commands.desk import Desk
+from pratique.console.commands.parts import CommandRefused
 from pratique.manager.release import Actor
 from pratique.store.moves import StoreFailed
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands import pairing
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.fleet.enrolment import HOST, Enrolment
 from pratique.fleet.peers import EnrolRefused, add_peer
 from pratique.fleet.ssh_faults import SshFault

@@ -3,7 +3,8 @@
 import json
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import NOT_RUNNING, Certificates, CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import NOT_RUNNING, Certificates, CommandRefused, Why
 from pratique.fleet.certificates import BadCertificate, Certificate, read_certificate, split_pem
 
 __all__ = ["Certificate", "certificates", "install", "renew_cpq", "renew_web"]

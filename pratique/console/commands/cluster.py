@@ -18,7 +18,8 @@ from pratique.config.levels import CLUSTER, compose, present, without
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands import configuration
 from pratique.console.commands.credentials import has_code
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.commands.staging import NotConfigured
 from pratique.fleet.cluster import (
     MEMBERS_WARNED,

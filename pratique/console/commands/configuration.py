@@ -19,7 +19,8 @@ from pratique.config.level import MACHINE, Level
 from pratique.config.merging import changes, difference
 from pratique.config.reading import Problem
 from pratique.console.access.roles import Permission, Person, may
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.commands.staging import Change, Done, NotConfigured, Version
 from pratique.mail.text import log_text
 from pratique.store.moves import Record

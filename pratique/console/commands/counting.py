@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Gauges, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
 from pratique.console.commands.hosts import OWN_HOST, PEER_ROLE
+from pratique.console.commands.parts import CommandRefused, Gauges, Why
 from pratique.runner.supervisor import Component
 from pratique.runner.suspension import Suspension, suspended, system_status
 from pratique.store.interface import View

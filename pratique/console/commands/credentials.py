@@ -13,7 +13,8 @@ from pratique.console.access.codes import CodeSecret
 from pratique.console.access.keys import BadKey, UserKey
 from pratique.console.access.passwords import check_password, hash_password
 from pratique.console.access.roles import LOCAL, Permission, Person, may
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.store.moves import PutSetting, PutUser
 from pratique.store.records import AuditEntry, User
 

@@ -10,7 +10,8 @@ import json
 from collections.abc import Awaitable, Callable
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, actor_of, audit, command
+from pratique.console.commands.desk import Desk, actor_of, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.commands.search import named
 from pratique.mail.envelope import Envelope
 from pratique.manager.copies import BadAddress, envelope_of

@@ -18,7 +18,8 @@ from typing import TypeVar
 import nh3
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.mail.body import PIECE_BYTES
 from pratique.mail.decoding import decode_octets
 from pratique.mail.headers import read_headers

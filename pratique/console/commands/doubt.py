@@ -3,7 +3,8 @@
 import json
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, actor_of, audit, command
+from pratique.console.commands.desk import Desk, actor_of, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.mail.address import domain_of
 from pratique.store.moves import EndDoubt, MoveRefused
 from pratique.store.records import NewDelivery

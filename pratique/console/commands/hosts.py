@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass, replace
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, HostCounts, LinkState, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, HostCounts, LinkState, Why
 from pratique.delivery.routes import CANARY_HOST, CPQ_HOST, RELEASE_HOST
 from pratique.runner.suspension import suspended
 from pratique.store.interface import View

@@ -14,7 +14,8 @@ from typing import Any
 import re2
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Logs, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Logs, Why
 from pratique.store.moves import Record
 from pratique.telemetry.event import Event
 from pratique.telemetry.reading import as_text, log_files, read_event

@@ -3,17 +3,8 @@
 import asyncio
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import (
-    NOT_RUNNING,
-    CommandRefused,
-    Desk,
-    Disk,
-    Examined,
-    Machine,
-    Why,
-    audit,
-    command,
-)
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import NOT_RUNNING, CommandRefused, Disk, Examined, Machine, Why
 from pratique.store.moves import Record
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pratique.console.access.roles import SEE_ALL, Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.mail.mbox import mbox
 from pratique.store.interface import View
 from pratique.store.moves import Record

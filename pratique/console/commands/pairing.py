@@ -5,7 +5,8 @@ what still waits. What is done with peers is fleet/peers.py.
 from dataclasses import dataclass
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, command
+from pratique.console.commands.desk import Desk, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.fleet.enrolment import Enrolment, EnrolmentError, read_enrolment
 from pratique.fleet.peers import EnrolRefused, add_peer, change_peer, check_new
 from pratique.store.interface import Search, View

@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass, replace
 
 from pratique.console.access.roles import SEE_ALL, Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, actor_of, audit, command
+from pratique.console.commands.desk import Desk, actor_of, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.quarantine.kinds import SYSTEM_MADE, DefaultAction, Kind
 from pratique.quarantine.lifecycle import Cause
 from pratique.quarantine.retention import RETENTION_S_MAX, RETENTION_S_MIN, SUBJECT_ACTIONS, mark_of

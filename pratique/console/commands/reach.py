@@ -9,7 +9,8 @@ import socket
 from dataclasses import dataclass
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, command
+from pratique.console.commands.desk import Desk, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.net.ping import PingFailed, ping
 from pratique.net.probe import ProbeFailed, banner, hello
 from pratique.net.resolver import LookupFailed, NoSuchDomain, Resolver

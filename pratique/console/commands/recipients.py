@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pratique.console.access.roles import SEE_ALL, Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
 from pratique.console.commands.hosts import NEEDING_MAX, OWN_HOST
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.delivery.routes import Hop, RouteError, parse_hop
 from pratique.runner.redirects import Redirect, put, redirects
 from pratique.store.interface import View

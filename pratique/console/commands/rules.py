@@ -10,7 +10,8 @@ from itertools import islice
 
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands import decide
-from pratique.console.commands.desk import CommandRefused, Desk, Why, command
+from pratique.console.commands.desk import Desk, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.commands.search import LIMIT_MAX, ORDERS, Row, Rows, row_of
 from pratique.quarantine.kinds import Kind
 from pratique.store.interface import Search, View

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass, replace
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, command
+from pratique.console.commands.desk import Desk, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.quarantine.lifecycle import Mark
 from pratique.store.interface import Found, Search, TextTest, View
 from pratique.store.records import Copy, Hold

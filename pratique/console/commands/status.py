@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass, replace
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, LinkState, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, LinkState, Why
 from pratique.mail.address import domain_of
 from pratique.runner.supervisor import Component, Life
 from pratique.runner.suspension import suspended

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.runner.suspension import CPQ_LISTENER, Suspension, suspended, system_status
 
 SECONDS = 30  # how long what is under way may go on, when nobody says

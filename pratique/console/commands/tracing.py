@@ -1,7 +1,8 @@
 """What would a message meet on this gateway? Nothing is accepted, stored or sent."""
 
 from pratique.console.access.roles import Permission, Person
-from pratique.console.commands.desk import NOT_RUNNING, CommandRefused, Desk, Why, command
+from pratique.console.commands.desk import Desk, command
+from pratique.console.commands.parts import NOT_RUNNING, CommandRefused, Why
 from pratique.gateway.traced import NoListener, Probe, Stage
 
 __all__ = ["OCTETS_MAX", "Probe", "Stage", "trace"]

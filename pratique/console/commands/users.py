@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pratique.console.access.passwords import hash_password
 from pratique.console.access.roles import ROLES, SEE_ALL, Permission, Person
 from pratique.console.commands import credentials
-from pratique.console.commands.desk import CommandRefused, Desk, Why, audit, command
+from pratique.console.commands.desk import Desk, audit, command
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.fleet.cluster_link import ACCOUNT as CLUSTER_ACCOUNT
 from pratique.fleet.place import MACHINE_USER
 from pratique.store.moves import PutUser

@@ -14,7 +14,8 @@ from pratique.console.access.key_proof import PROOF_BYTES_MAX, KeyProof
 from pratique.console.access.roles import Person
 from pratique.console.access.signin import SignedIn, SignInDelayed, SignInRefused
 from pratique.console.commands.cluster import ClusterRefused
-from pratique.console.commands.desk import Clock, CommandRefused, Desk, Why
+from pratique.console.commands.desk import Clock, Desk
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.remote import wire
 from pratique.console.remote.calls import shape_of
 from pratique.console.remote.far_talk import NOBODY, STOPPED
@@ -182,7 +183,7 @@ class FarEntry:
 
 @dataclass(frozen=True, slots=True)
 class FarCommands:
-    """As commands.desk.Elsewhere."""
+    """As commands.parts.Elsewhere."""
 
     custody: FarCustody
 

@@ -15,7 +15,8 @@ import msgspec
 from pratique.console.access.key_proof import KeyProof
 from pratique.console.access.signin import SignedIn, SignInDelayed, SignInRefused
 from pratique.console.commands.cluster import ClusterRefused
-from pratique.console.commands.desk import COMMANDS, CommandRefused, Desk, Why
+from pratique.console.commands.desk import COMMANDS, Desk
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.commands.status import bare_state
 from pratique.console.remote import wire
 from pratique.console.remote.calls import BadCall, shape_of

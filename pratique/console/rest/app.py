@@ -12,7 +12,8 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from pratique.console.commands.desk import Clock, CommandRefused, Desk, Why
+from pratique.console.commands.desk import Clock, Desk
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.remote.interface import Entry
 from pratique.console.rest.accept import takes_json
 from pratique.console.rest.description import PATH, describe

@@ -13,8 +13,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from pratique.console.commands import metrics as commands
-from pratique.console.commands.desk import Desk, LinkState
+from pratique.console.commands.desk import Desk
 from pratique.console.commands.metrics import Measured
+from pratique.console.commands.parts import LinkState
 from pratique.console.rest.request import Answer, Call
 
 COUNTED = {  # counter -> HELP

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pratique.console.commands import status as commands
-from pratique.console.commands.desk import LinkState
+from pratique.console.commands.parts import LinkState
 from pratique.console.commands.status import Health
 from pratique.console.rest import shapes
 from pratique.console.rest.request import Answer, Call, answer

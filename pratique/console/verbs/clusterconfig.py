@@ -7,7 +7,7 @@ from typing import Any
 from pratique.console.access.roles import Permission
 from pratique.console.commands import cluster as commands
 from pratique.console.commands.cluster import MEMBERS_WARNED, ClusterRefused, host_key_fingerprint
-from pratique.console.commands.desk import CommandRefused, Why
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.verbs.smaconfig import agreed
 from pratique.console.verbs.verb import FAILED, GATEWAY, Call, Usage, verb
 from pratique.mail.text import log_text

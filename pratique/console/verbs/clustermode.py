@@ -7,7 +7,7 @@ from pratique.config.level import Kind, Level
 from pratique.console.access.roles import Permission
 from pratique.console.commands import cluster as commands
 from pratique.console.commands.cluster import CLUSTER, ClusterRefused, Finding
-from pratique.console.commands.desk import CommandRefused, Why
+from pratique.console.commands.parts import CommandRefused, Why
 from pratique.console.verbs.verb import FAILED, GATEWAY, Call, Usage, verb
 from pratique.mail.text import log_text
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pratique.console.access.roles import Person
 from pratique.console.access.signin import SignInRefused
 from pratique.console.commands.configuration import has_changes
-from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.console.commands.desk import Desk
+from pratique.console.commands.parts import CommandRefused
 from pratique.console.verbs.verb import FAILED, MISUSED, NoAnswer, Talk, Usage, Withdrawn, commands_of, perform
 from pratique.telemetry import events as log
 

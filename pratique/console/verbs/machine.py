@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from pratique.console.access.roles import Permission
 from pratique.console.commands import machine, reach
-from pratique.console.commands.desk import Disk
+from pratique.console.commands.parts import Disk
 from pratique.console.verbs.verb import Call, Usage, verb
 from pratique.mail.text import log_text
 

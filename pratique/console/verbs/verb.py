@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from pratique.config.level import MACHINE, Kind, Level
 from pratique.console.access.roles import APPLIANCE, Permission, Person, may
-from pratique.console.commands.desk import CommandRefused, Desk
+from pratique.console.commands.desk import Desk
+from pratique.console.commands.parts import CommandRefused
 from pratique.console.verbs.inheritance import inheritance_note
 
 __all__ = [

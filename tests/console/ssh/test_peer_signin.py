@@ -10,7 +10,7 @@ import pytest
 
 from pratique.console.access.roles import APPLIANCE, ROLES, local_person
 from pratique.console.commands import users
-from pratique.console.commands.desk import CommandRefused
+from pratique.console.commands.parts import CommandRefused
 from pratique.console.verbs.verb import FAILED, MISUSED, VERBS
 from pratique.fleet.command_client import ask_place
 from pratique.fleet.identity import Keys, create_client_key, public_ssh_key

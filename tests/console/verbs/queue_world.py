@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pratique.console.access.roles import Person
-from pratique.console.commands.desk import Desk, Gauges, LinkState
+from pratique.console.commands.desk import Desk
+from pratique.console.commands.parts import Gauges, LinkState
 from pratique.console.verbs.verb import NoAnswer, commands_of, load_verbs, perform
 from pratique.runner.giving_up import Ended
 from pratique.runner.suspension import Suspension

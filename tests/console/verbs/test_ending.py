@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from pratique.console.commands.desk import NoQueues
+from pratique.console.commands.parts import NoQueues
 from pratique.runner.giving_up import Ended
 from tests.console.verbs.queue_world import OPERATOR, World
 from tests.console.verbs.test_recipients import gateway, manager

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pratique.console.commands.desk import HostCounts, LinkState
+from pratique.console.commands.parts import HostCounts, LinkState
 from pratique.store.moves import Outcome, Settle, TransferStuck
 from tests.conformance.samples import GATEWAY, MANAGER, NOW, OTHER_GATEWAY, delivery
 from tests.console.verbs.queue_world import OPERATOR, World

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pratique.console.commands import reach
-from pratique.console.commands.desk import Disk, Examined
+from pratique.console.commands.parts import Disk, Examined
 from pratique.console.verbs import alerts, machine
 from pratique.console.verbs.verb import VERBS
 from pratique.net.ping import PingFailed

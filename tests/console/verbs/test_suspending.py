@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from pratique.console.commands.desk import NoQueues
+from pratique.console.commands.parts import NoQueues
 from pratique.console.commands.status import health
 from pratique.runner.suspension import Suspension, suspended
 from tests.console.verbs.queue_world import ADMIN, World
