@@ -211,7 +211,7 @@ async def open_world(directory: Path, *, far: bool = False) -> RestWorld:
     entry: Entry = LocalEntry(desk, signin)
     if far:
         reception = LocalReception(desk, signin, note=lambda *said: None)
-        custody = (await ends.enter_async_context(wired(desk, signin, reception))).custody
+        custody = (await ends.enter_async_context(wired(desk, signin, reception, faults=faults))).custody
         served = far_desk(custody, name=desk.name, role=desk.role, version=desk.version, clock=clock)
         entry = FarEntry(custody)
     app = make_app(served, entry, fault=faults.append)

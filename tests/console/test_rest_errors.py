@@ -102,8 +102,12 @@ async def test_a_defect_is_told_to_the_log_and_not_to_the_client(
     answer = await rest.call("GET", "/quarantine/messages")
     assert is_error(answer, 500)
     assert "secret" not in answer.text
-    (fault,) = rest.faults
-    assert fault.replace("Defect: ", "") == "REST GET /sma/api/v2.0/quarantine/messages: RuntimeError: secret detail"
+    path = "REST GET /sma/api/v2.0/quarantine/messages"
+    assert rest.faults in (
+        [f"{path}: RuntimeError: secret detail"],
+        # where a console process serves the API custody names what happened, and the console for whom
+        ["search: RuntimeError: secret detail", f"{path}: Defect: custody failed; its log says why"],
+    )
 
 
 async def test_a_store_that_fails_is_a_503(rest: RestWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,8 @@ class ConsolePort:
             self._fault(f"asked for what it may not: {error}")
             return "defect", wire.encode("the call was refused")
         except Exception as error:  # noqa: BLE001 - said here, for the console may be gone by now, or lie
-            self._fault(f"{type(said).__name__}: {type(error).__name__}: {error}")
+            what = said.command if isinstance(said, wire.Run) else type(said).__name__
+            self._fault(f"{what}: {type(error).__name__}: {error}")
             return "defect", wire.encode("custody failed; its log says why")
 
     # --- REST

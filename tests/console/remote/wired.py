@@ -30,9 +30,11 @@ class Wired:
 
 
 @asynccontextmanager
-async def wired(desk: Desk, signin: SignIn, reception: LocalReception, *, read: bool = True) -> AsyncIterator[Wired]:
-    """`read` False: what custody says is for the test."""
-    faults: list[str] = []
+async def wired(
+    desk: Desk, signin: SignIn, reception: LocalReception, *, read: bool = True, faults: list[str] | None = None
+) -> AsyncIterator[Wired]:
+    """`read` False: what custody says is for the test. `faults` gathers what custody says to its log."""
+    faults = [] if faults is None else faults
     heard: list[str] = []
     tasks = Tasks(lambda name, error: faults.append(f"{name}: {error!r}"))
     here, there = socket.socketpair()
