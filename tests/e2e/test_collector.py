@@ -5,12 +5,15 @@ published patterns; nothing of ours is made easy for it.
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.ssh_client import Client, Terminal, let_in, make_key
-from tests.e2e.world import PASSWORD, Appliance, World
+from pratique.console.ssh.limits import KEX
+from tests.e2e.ssh_client import SSH_PORT, Client, Terminal, let_in, make_key
+from tests.e2e.world import PASSWORD, Appliance, World, lacks, need
 
 PROMPT = r"^\r*([(][\w. ]+[)][#>]\s+)$"  # of a member of a cluster
 QUESTION = r"\[\S+\]>\s"
@@ -91,6 +94,23 @@ def test_a_member_of_a_cluster_as_it_comes(site: World, *, key: bool) -> None:
     assert collector.cmd("showconfig") == lines_of(site.gateway)
     assert collector.answers[0] == "3\n" and set(collector.answers[1:]) == {" "}, "one question, then pages"
     assert collector.leave() == 0
+
+
+def test_the_library_of_the_collector_as_it_is_shipped(site: World) -> None:
+    """Debian's net-ssh knows no X25519 and no Ed25519."""
+    ruby = need("ruby", "ruby")
+    if subprocess.run([ruby, "-e", "require 'net/ssh'"], check=False, capture_output=True).returncode:
+        lacks("Ruby's net-ssh is missing: install Debian's ruby-net-ssh")
+    words = [ruby, str(Path(__file__).with_name("collect.rb")), site.gateway.address, str(SSH_PORT), "admin"]
+    done = subprocess.run(
+        [*words, "version", "showconfig"], input=PASSWORD, check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    assert f"Name: {site.gateway.name}" in answers["version"]
+    shown = [line.strip() for line in re.split(r"[\r\n]+", answers["showconfig"]) if line.strip()]
+    assert [line for line in shown if line not in CHOICES][1:-1] == lines_of(site.gateway)
+    assert answers["kex"] in KEX
 
 
 def test_a_manager_with_the_prompt_of_one_machine(site: World) -> None:

@@ -21,7 +21,7 @@ import tomllib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import pytest
@@ -60,9 +60,10 @@ def until(probe: Callable[[], T], seconds: float = 15.0, what: str = "") -> T:
 def need(program: str, package: str) -> str:
     """The path of a program that a test drives; in CI its absence is a failure, elsewhere a reason to skip."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
-    if found:
-        return found
-    why = f"{program} is missing: install Debian's {package}"
+    return found or lacks(f"{program} is missing: install Debian's {package}")
+
+
+def lacks(why: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(why)
     pytest.skip(why)

@@ -15,8 +15,16 @@ LINES_AHEAD_MAX = 200  # typed or piped in and not yet done; the sender waits be
 HISTORY_LINES = 200
 TERMINAL_COLUMNS_MAX = 1_000  # a wider one is a client's joke, and padding costs octets
 
-# Without SHA-1, CBC, NIST curves and MACs over plain text; the first is safe against a later quantum computer.
-KEX = ("mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org")
+# Without SHA-1, CBC, NIST curves and MACs over plain text; the first is safe against a later quantum computer. The last
+# two are for libraries without X25519, such as Debian's net-ssh, on which collectors of configurations stand (RFC 9142,
+# section 4: group14-sha256 MUST, group16-sha512 SHOULD).
+KEX = (
+    "mlkem768x25519-sha256",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group14-sha256",
+)
 CIPHERS = ("chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr")
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 SIGNATURES = (

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,7 @@ class SshServer:
         self, address: str, port: int, host_keys: Sequence[asyncssh.SSHKeyPair], *, bound: socket.socket | None = None
     ) -> None:
         """On a socket that is bound already, or on this address. Raises OSError when it cannot be bound."""
-        quiet = logging.getLogger("asyncssh")  # it would else write to standard error, commands among it
-        quiet.addHandler(logging.NullHandler())
-        quiet.propagate = False
-        asyncssh.set_log_level(logging.CRITICAL)
+        _hush()
         place: dict[str, Any] = (
             {"host": address, "port": port, "reuse_address": True} if bound is None else {"sock": bound}
         )
@@ -98,6 +96,16 @@ def read_host_keys(paths: Sequence[Path]) -> list[asyncssh.SSHKeyPair]:
     for pair in pairs:
         pair.host_key_algorithms = [name for name in pair.host_key_algorithms if name.decode() in limits.SIGNATURES]
     return pairs
+
+
+def _hush() -> None:
+    """Nothing of the library goes to standard error: not what it logs, commands among it, and not its warning, when an
+    old client comes, that Diffie-Hellman will end with a later version of a library."""
+    quiet = logging.getLogger("asyncssh")
+    quiet.addHandler(logging.NullHandler())
+    quiet.propagate = False
+    asyncssh.set_log_level(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "Diffie-Hellman over finite fields", module=r"asyncssh\.")
 
 
 def _known(algorithms: Sequence[str]) -> list[str]:
