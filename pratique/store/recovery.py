@@ -129,7 +129,7 @@ def reconcile(ledger: Ledger, unsure: frozenset[str]) -> Outcome:
         by_cid.setdefault(row.cid, []).append(row)
     decided: set[int] = set()
     for cid, rows in by_cid.items():
-        copies = ledger.copies_of(cid)
+        copies = [one for one in ledger.copies_of(cid) if one.hop % 2]  # our own alerts came by no hop
         _bury_what_came(ledger, cid, rows, unsure)
         for place, copy in enumerate(copies):
             above = copies[place + 1].hop if place + 1 < len(copies) else 1 << 30

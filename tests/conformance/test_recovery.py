@@ -93,6 +93,19 @@ async def test_what_a_gateway_tells_decides_about_a_held_copy(
     await manager.restart()
 
 
+@pytest.mark.parametrize(("state", "hop"), [("ACC", 2), ("DEL", 1), ("LOC", 1), ("CANC", 2)])
+@pytest.mark.parametrize("custody", ["ACTIVE", "SETTLED"])
+async def test_what_a_gateway_tells_changes_nothing_of_a_manager_s_own_alert(
+    manager: Bench, custody: str, state: str, hop: int
+) -> None:
+    await manager.samples.enrolled()
+    alert = await manager.samples.accepted(custody)
+    await old_manager(manager)
+    await has_testified(manager, GATEWAY, (state, alert.cid, hop, "{}"))
+    await manager.do(Reconcile(()))
+    assert manager.view.copy(alert.mid).custody == custody
+
+
 async def test_a_copy_that_was_lost_altogether_is_not_taken_a_second_time(manager: Bench) -> None:
     await manager.samples.enrolled()
     await manager.samples.enrolled(OTHER_GATEWAY)

@@ -91,6 +91,7 @@ class Twins(RuleBasedStateMachine):
         # Memory where there is some: what a sync costs is not the matter here.
         self.directory = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self.broken)
         serial = MANAGER if role == "manager" else GATEWAY
         harnesses = (MemoryHarness(self.directory), SqliteHarness(self.directory))
         self.stores: list[Any] = [self.loop.run_until_complete(one.open(role, serial)) for one in harnesses]
@@ -120,6 +121,11 @@ class Twins(RuleBasedStateMachine):
         )
         for (move, _), one, other in zip(moves, ours, theirs, strict=True):
             assert one == other, move
+
+    def broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A store that fails behind the loop never answers: end the wait for it, and say why."""
+        loop.default_exception_handler(context)
+        loop.stop()
 
     async def _outcomes(self, store: Any, moves: list[Any]) -> list[Any]:
         futures = [store.submit(move) for move in moves]
