@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+import sys
 from pathlib import Path
 
 
@@ -41,4 +42,6 @@ def written_octets(pids: list[int]) -> int:
 
 
 def described() -> str:
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    whose = " of the system" if sys.base_prefix == "/usr" else ""
+    python = f"Python {platform.python_version()}{whose}"
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {python}"
