@@ -4,13 +4,12 @@ Without declared changes to the subject or attachments, the tail equals the acce
 (docs/cpq.md, byte-exactness). The digest is proved before the first octet leaves; a mismatch is OSError: held, alarmed.
 """
 
-import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 
 from pratique.gateway import context as stored
 from pratique.gateway.strip import STRIP_BYTES_MAX, CannotStrip, strip_attachments
-from pratique.mail.body import Body
+from pratique.mail.body import Body, DigestDiffers, proved
 from pratique.mail.headers import read_headers
 from pratique.mail.received import received_line, rfc5322_date
 from pratique.runner.jobs import Job, Outgoing
@@ -31,8 +30,10 @@ def compose(copy: Copy, job: Job, spool: Spool) -> Outgoing:
     """Raises UnreadableBody or CannotStrip, both OSErrors."""
     if copy.extent is None:
         raise UnreadableBody("the body has been let go")
-    body = spool.open(copy.extent, copy.sha256)
-    _prove(body, copy)
+    try:
+        body = proved(spool.open(copy.extent, copy.sha256))
+    except DigestDiffers as error:
+        raise UnreadableBody(f"CORRUPT: {error}") from error
     context = stored.decode(copy.context)
     prefix = _trace_headers(context, possible_duplicate=job.doubtful or context.may_duplicate)
     if not context.changes:
@@ -56,14 +57,6 @@ def _stripped(body: Body) -> bytes:
         return strip_attachments(b"".join(body.pieces()))
     except CannotStrip as error:
         raise CannotStrip(f"its attachments shall be removed, and that cannot be done safely: {error}") from error
-
-
-def _prove(body: Body, copy: Copy) -> None:
-    digest = hashlib.sha256()
-    for piece in body.pieces():
-        digest.update(piece)
-    if digest.hexdigest() != copy.sha256:
-        raise UnreadableBody("CORRUPT: the stored body does not match its digest")
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,13 +6,13 @@ The durable queue is the store's open transfers; the list in memory is a bounded
 """
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
 from pratique.delivery.custody import Event
 from pratique.delivery.retry import dial_delay_ms, refusal_delay_ms
 from pratique.delivery.settings import RetrySettings
+from pratique.mail.body import proved
 from pratique.mail.ids import make_xid
 from pratique.net.listener import dial
 from pratique.runner.cpq_parts import Trusts
@@ -23,7 +23,7 @@ from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
 from pratique.store.interface import Submitted, View
 from pratique.store.moves import Acknowledged, Intend, TransfersAnswered
-from pratique.store.records import Copy, Peer, Transfer
+from pratique.store.records import Peer, Transfer
 from pratique.telemetry import events as log
 from pratique.transfer.messages import HelloReply, SealedGroup
 
@@ -222,16 +222,7 @@ class Link:
         copy = view.copy(item.mid)
         if copy is None or copy.extent is None:
             raise OSError("the body is gone")
-        self._prove(copy)
-        yield from self.services.store.spool.open(copy.extent, copy.sha256).pieces()
-
-    def _prove(self, copy: Copy) -> None:
-        assert copy.extent is not None
-        digest = hashlib.sha256()
-        for piece in self.services.store.spool.open(copy.extent, copy.sha256).pieces():
-            digest.update(piece)
-        if digest.hexdigest() != copy.sha256:
-            raise OSError("the stored body does not match its digest")
+        yield from proved(self.services.store.spool.open(copy.extent, copy.sha256)).pieces()
 
     # --- custody
     def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[bool], None]) -> None:

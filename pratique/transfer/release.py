@@ -62,8 +62,8 @@ def sign_release(
 def verify_release(cert: Certificate, *, public_key: str, xid: str, sha256: str, to: str) -> dict[str, object]:
     """The fields of `signed`. ValueError, with the reason, when the certificate does not let this transfer go.
     `public_key` is the one of the manager's enrolment: base64 of the 32 raw octets."""
-    key = _public_key(public_key)
-    if cert.key != key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex():
+    key, name = _public_key(public_key)
+    if cert.key != name:
         raise ValueError("it is signed with a key that is not the enrolled one")
     signed = cert.signed.encode("utf-8")
     try:
@@ -116,8 +116,10 @@ def _read(signed: bytes) -> dict[str, object]:
 
 
 @lru_cache(maxsize=16)
-def _public_key(text: str) -> Ed25519PublicKey:
+def _public_key(text: str) -> tuple[Ed25519PublicKey, str]:
+    """It, and its name."""
     try:
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
+        octets = base64.b64decode(text, validate=True)
+        return Ed25519PublicKey.from_public_bytes(octets), octets.hex()
     except (binascii.Error, ValueError):
         raise ValueError("no release-signing key is enrolled for the manager") from None

@@ -4,10 +4,9 @@ store, with routes of its own (decision 0025).
 Its queue holds nothing but alerts: no other move of a manager makes deliveries.
 """
 
-import hashlib
-
 from pratique.delivery.bounce import Notices
 from pratique.delivery.routes import Routes
+from pratique.mail.body import DigestDiffers, proved
 from pratique.net.resolver import Resolver
 from pratique.runner.alerts.alerts import Alerts
 from pratique.runner.alerts.settings import ManagerAlertSettings
@@ -52,10 +51,11 @@ class AlertPost:
         """The letter as it was written. Raises OSError when the spool has another."""
         if copy.extent is None:
             raise OSError("the body has been let go")
-        octets = self._services.store.spool.read(copy.extent, 0, copy.extent.length)
-        if hashlib.sha256(octets).hexdigest() != copy.sha256:
-            raise OSError("CORRUPT: the stored body does not match its digest")
-        return Outgoing(copy.envelope, len(octets), iter((octets,)))
+        try:
+            body = proved(self._services.store.spool.open(copy.extent, copy.sha256))
+        except DigestDiffers as error:
+            raise OSError(f"CORRUPT: {error}") from error
+        return Outgoing(copy.envelope, body.size, body.pieces())
 
     def notice(self, copy: Copy, answers: tuple[Answered, ...], notices: Notices) -> tuple[NewCopy, ...]:
         return ()  # the sender of an alert is null
