@@ -83,8 +83,9 @@ def test_a_gateway_that_was_away_confirms_when_it_is_back(world: World) -> None:
     listed = world.run("shell", str(manager.directory), "certconfig list").stdout
     assert "cpq-next" in listed
     manager.stop()  # what is staged lives on
-    world.start(manager, gateway)
+    world.start(manager)
     assert own(manager) == before
+    world.start(gateway)
     gateway.send("a@partner.example", ["b@demo.example"], message("one"))
     until(lambda: own(manager) != before, what="the manager shows its new certificate", seconds=90)
     until(lambda: enrolled(gateway) == own(manager), what="and the gateway knows it", seconds=90)
