@@ -21,7 +21,7 @@ from pratique.runner.link_session import LinkSession
 from pratique.runner.recovery import GatewayRecovery
 from pratique.runner.services import Services
 from pratique.runner.settings import CpqSettings
-from pratique.store.interface import Submitted, View
+from pratique.store.interface import Submitted
 from pratique.store.moves import Acknowledged, Intend, TransfersAnswered
 from pratique.store.records import Peer, Transfer
 from pratique.telemetry import events as log
@@ -218,11 +218,10 @@ class Link:
         if item.octets is not None:
             yield item.octets
             return
-        view: View = self.services.store.view
-        copy = view.copy(item.mid)
-        if copy is None or copy.extent is None:
+        found = self.services.store.view.body(item.mid)
+        if found is None:
             raise OSError("the body is gone")
-        yield from proved(self.services.store.spool.open(copy.extent, copy.sha256)).pieces()
+        yield from proved(self.services.store.spool.open(*found)).pieces()
 
     # --- custody
     def answered(self, answers: list[tuple[Item, Event, int, int]], dcid: int, done: Callable[[bool], None]) -> None:

@@ -224,6 +224,10 @@ class View(Protocol):
         peer ("transfer.<serial>")."""
         ...
 
+    def body(self, mid: int) -> tuple[Extent, str] | None:
+        """(extent, sha256) of the copy's body; None when it has been let go. What a sender needs of a copy."""
+        ...
+
     def newest_bodies(self, after_mid: int, limit: int) -> Sequence[tuple[int, Extent, str]]:
         """(mid, extent, sha256) of bodies of copies with mid > after_mid, the newest first."""
         ...

@@ -22,6 +22,9 @@ def snapshot(store: Store, samples: Samples, *, extents: bool = True) -> dict[st
     found = view.search(Search(quarantines=names, limit=ALL))
     return {
         "copies": {mid: copy and (replace(copy, extent=None), place(copy.extent)) for mid, copy in copies.items()},
+        "body": {
+            mid: view.body(mid) == (copy and copy.extent and (copy.extent, copy.sha256)) for mid, copy in copies.items()
+        },
         "by hop": {mid: copy and view.copy_of_hop(copy.cid, copy.hop) == copy for mid, copy in copies.items()},
         "holds": {mid: sorted(view.holds(mid), key=lambda hold: hold.quarantine) for mid in copies},
         "deliveries": {mid: view.deliveries(mid) for mid in copies},

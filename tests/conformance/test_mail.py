@@ -261,10 +261,12 @@ async def test_a_body_goes_only_when_nothing_needs_it(gateway: Bench) -> None:
     await gateway.do(Settle(copy.mid, (Outcome(0, "DELIVERED", ""),), ()))
     assert list(gateway.view.disposable(0, 10)) == [copy.mid]
     assert list(gateway.view.live_bodies()) == [(copy.mid, copy.extent, copy.sha256)]
+    assert gateway.view.body(copy.mid) == (copy.extent, copy.sha256)
     assert tuple(await gateway.do(LetGo((copy.mid,)))) == (copy.extent,)
     assert gateway.view.copy(copy.mid).extent is None
     assert gateway.view.copy(copy.mid).size == copy.extent.length
     assert list(gateway.view.live_bodies()) == []
+    assert gateway.view.body(copy.mid) is None
     assert list(gateway.view.disposable(1 << 60, 10)) == []
     assert tuple(await gateway.do(LetGo((copy.mid,)))) == ()
     await gateway.restart()

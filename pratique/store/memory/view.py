@@ -271,6 +271,10 @@ class MemoryView:
         found = [body for body in self.live_bodies() if body[0] > after_mid]
         return sorted(found, reverse=True)[:limit]
 
+    def body(self, mid: int) -> tuple[Extent, str] | None:
+        copy = self._rows.copies.get(mid)
+        return None if copy is None or copy.extent is None else (copy.extent, copy.sha256)
+
     def live_bodies(self) -> Iterator[tuple[int, Extent, str]]:
         for copy in list(self._rows.copies.values()):
             if copy.extent is not None:

@@ -129,6 +129,11 @@ class SqliteView:
         old = [row for row in rows if row[1]]
         return tuple(mid for mid, _, over in old if over), old[-1][0] if old else 0
 
+    def body(self, mid: int) -> tuple[Extent, str] | None:
+        sql = "SELECT segment, offset, length, sha256 FROM copy WHERE mid = ? AND segment IS NOT NULL"
+        row = self._one(sql, mid)
+        return None if row is None else (Extent(*row[:3]), row[3].hex())
+
     def newest_bodies(self, after_mid: int, limit: int) -> Sequence[tuple[int, Extent, str]]:
         rows = self._all(
             "SELECT mid, segment, offset, length, sha256 FROM copy WHERE mid > ? AND segment IS NOT NULL "
