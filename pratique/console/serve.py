@@ -52,8 +52,12 @@ class _Protocol(H11Protocol):
         self._tick = self.loop.call_later(REQUEST_SECONDS, self._check)
 
     def send_400_response(self, msg: str) -> None:
-        body = json.dumps(error_body(400, "The request cannot be read.")).encode()
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        unread, _ = self.conn.trailing_data
+        long_line = len(unread) > HEADER_BYTES_MAX and b"\n" not in unread
+        status, reason = (414, "URI Too Long") if long_line else (400, "Bad Request")
+        text = "The URI is too long." if long_line else "The request cannot be read."
+        body = json.dumps(error_body(status, text)).encode()
+        head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
         self.transport.close()
 
