@@ -112,6 +112,13 @@ async def test_a_template_of_paths_finds_each_item(rest: RestWorld) -> None:
         assert len(root.findall(f"./gauges/gauge[@name='{name}']")) == 1
 
 
+async def test_a_script_that_cuts_lines_at_quotes_finds_one_line_for_each_gauge(rest: RestWorld) -> None:
+    lines = (await page(rest, "status")).splitlines()
+    for name, value in (("total_utilization", "41"), ("ram_utilization", "6"), ("conn_in", "3"), ('"attempted', "0")):
+        assert [line.split('"')[3] for line in lines if name in line] == [value]
+    assert all(line.count("<") == 1 for line in lines)
+
+
 async def test_a_script_that_answers_to_one_realm_alone_is_challenged_by_it(rest: RestWorld) -> None:
     for name in ("status", "dnsstatus"):
         answer = await asked(rest, "", path=f"/xml/{name}")
