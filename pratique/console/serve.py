@@ -68,8 +68,10 @@ class ConsoleServer:
     def __init__(self, app: Any, *, address: str, port: int, certificate: Path, key: Path) -> None:
         self._address = address
         self._port = port
+        self._app = app
         self._config = uvicorn.Config(
-            app,
+            self._bounded,
+            interface="asgi3",
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -78,7 +80,6 @@ class ConsoleServer:
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
             ssl_certfile=certificate,
@@ -89,6 +90,17 @@ class ConsoleServer:
         quiet.propagate = False
         self._server = _Server(self._config)
         self._socket: socket.socket | None = None
+
+    async def _bounded(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application, or 503 beyond CONNECTIONS_MAX: the framework's own limit does not answer in JSON."""
+        if len(self._server.server_state.connections) <= CONNECTIONS_MAX:
+            await self._app(scope, receive, send)
+            return
+        body = json.dumps(error_body(503, "Too many connections. Try again later.")).encode()
+        fields = (("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close"))
+        headers = [(name.encode(), value.encode()) for name, value in fields]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     @property
     def port(self) -> int:
