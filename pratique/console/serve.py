@@ -52,8 +52,12 @@ class _Protocol(H11Protocol):
         self._tick = self.loop.call_later(REQUEST_SECONDS, self._check)
 
     def send_400_response(self, msg: str) -> None:
-        body = json.dumps(error_body(400, "The request cannot be read.")).encode()
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        unread, _ = self.conn.trailing_data
+        long_line = len(unread) > HEADER_BYTES_MAX and b"\n" not in unread
+        status, reason = (414, "URI Too Long") if long_line else (400, "Bad Request")
+        text = "The URI is too long." if long_line else "The request cannot be read."
+        body = json.dumps(error_body(status, text)).encode()
+        head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
         self.transport.close()
 
@@ -64,8 +68,10 @@ class ConsoleServer:
     def __init__(self, app: Any, *, address: str, port: int, certificate: Path, key: Path) -> None:
         self._address = address
         self._port = port
+        self._app = app
         self._config = uvicorn.Config(
-            app,
+            self._bounded,
+            interface="asgi3",
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -74,7 +80,6 @@ class ConsoleServer:
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
             ssl_certfile=certificate,
@@ -85,6 +90,17 @@ class ConsoleServer:
         quiet.propagate = False
         self._server = _Server(self._config)
         self._socket: socket.socket | None = None
+
+    async def _bounded(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application, or 503 beyond CONNECTIONS_MAX: the framework's own limit does not answer in JSON."""
+        if len(self._server.server_state.connections) <= CONNECTIONS_MAX:
+            await self._app(scope, receive, send)
+            return
+        body = json.dumps(error_body(503, "Too many connections. Try again later.")).encode()
+        fields = (("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close"))
+        headers = [(name.encode(), value.encode()) for name, value in fields]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     @property
     def port(self) -> int:

@@ -33,11 +33,17 @@ class Resolver:
             self._resolver.nameservers = list(nameservers)
             self._resolver.port = port
         self._resolver.lifetime = LIFETIME_SECONDS
-        self._resolver.cache = dns.resolver.LRUCache(CACHED_MAX)
+        self._cache = dns.resolver.LRUCache(CACHED_MAX)
+        self._resolver.cache = self._cache
+        self._asked = 0
 
     def flush(self) -> None:
-        """Forget all answers."""
-        self._resolver.cache = dns.resolver.LRUCache(CACHED_MAX)
+        """Forget all answers; what was counted stays."""
+        self._cache.flush()
+
+    def counts(self) -> tuple[int, int]:
+        """(questions, those of them that the cache answered) since the start."""
+        return self._asked, self._cache.hits()
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
         """(preference, host) as published; an empty list when the domain exists without MX (RFC 5321 §5.1: then its
@@ -82,6 +88,7 @@ class Resolver:
             return "unknown", False
 
     async def _ask(self, name: str, kind: str) -> list[Any]:
+        self._asked += 1
         try:
             return list(await self._resolver.resolve(name, kind, search=False))
         except dns.resolver.NXDOMAIN as error:

@@ -49,8 +49,9 @@ RULES = (
     Rule(events.ConnectionFailed, "connections_failed"),
     Rule(events.MessageDone, "delivered", "quarantine", False, amount="rids"),  # recipients, as are the next two
     Rule(events.Undelivered, "bounced", "what", "Bounced"),
-    Rule(events.Undelivered, "bounced_dns", "hard", "dns"),  # of those; this one and the next three
+    Rule(events.Undelivered, "bounced_dns", "hard", "dns"),  # of those; this one and the next four
     Rule(events.Undelivered, "bounced_5xx", "hard", "5xx"),
+    Rule(events.Undelivered, "bounced_filter", "hard", "filter"),
     Rule(events.Undelivered, "bounced_expired", "hard", "expired"),
     Rule(events.Undelivered, "bounced_other", "hard", "other"),
     Rule(events.RecipientsDeleted, "recipients_deleted", amount="rids"),

@@ -201,7 +201,7 @@ class Undelivered(Event, frozen=True, kw_only=True):
         if self.what != "Bounced":
             return ""
         if self.code[:1] == "5":
-            return "5xx"
+            return "filter" if not self.dcid and self.enhanced == "5.7.1" else "5xx"  # no host was asked: our policy
         if self.code != "000":
             return "expired"
         return {"5.1.2": "dns", "5.0.0": "other"}.get(self.enhanced, "expired")

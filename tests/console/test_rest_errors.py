@@ -53,6 +53,19 @@ async def test_a_method_that_is_not_there_is_told_those_that_are(rest: RestWorld
     assert {name.strip() for name in answer.headers["allow"].split(",")} >= {"GET", "HEAD", "POST", "DELETE"}
 
 
+async def test_options_name_all_methods_of_a_path(rest: RestWorld) -> None:
+    for path, methods in (
+        ("/quarantine/messages", {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}),
+        ("/config/local_quarantines/Policy", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
+        ("/login", {"POST", "OPTIONS"}),
+    ):
+        answer = await rest.call("OPTIONS", path, user="")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert {name.strip() for name in answer.headers["allow"].split(",")} == methods
+        assert answer.headers["cache-control"] == "no-store"
+    assert is_error(await rest.call("OPTIONS", "/nothing"), 404)
+
+
 async def test_head_is_get_without_the_body(rest: RestWorld) -> None:
     for path in ("/health", "/quarantine/messages", "/openapi.json"):
         head, get = await rest.call("HEAD", path), await rest.call("GET", path)

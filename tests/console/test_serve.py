@@ -79,6 +79,26 @@ async def test_nonsense_is_answered_in_json(server: ConsoleServer, tmp_path: Pat
     assert json.loads(body)["error"]["code"] == "400"
 
 
+async def test_an_uri_that_is_longer_than_all_that_is_read_is_named(server: ConsoleServer, tmp_path: Path) -> None:
+    head, _, body = (await _talk(server, tmp_path, b"GET /?q=" + b"x" * 100_000)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 414 ") and b"content-type: application/json" in head
+    assert json.loads(body)["error"]["explanation"] == "414 = URI is too long."
+
+
+async def test_a_connection_too_many_is_told_so_in_json(
+    server: ConsoleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "CONNECTIONS_MAX", 1)
+    async with (
+        httpx.AsyncClient(verify=_trust(tmp_path), base_url=f"https://127.0.0.1:{server.port}") as first,
+        httpx.AsyncClient(verify=_trust(tmp_path), base_url=f"https://127.0.0.1:{server.port}") as second,
+    ):
+        assert (await first.get(f"{BASE}/health")).status_code == 200
+        answer = await second.get(f"{BASE}/health")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/json")
+    assert answer.json()["error"]["code"] == "503"
+
+
 async def test_headers_without_end_are_cut_off(server: ConsoleServer, tmp_path: Path) -> None:
     answer = await _talk(server, tmp_path, b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000)
     assert answer.startswith((b"HTTP/1.1 4", b"")) and b"200 OK" not in answer

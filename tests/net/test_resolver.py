@@ -128,6 +128,18 @@ async def test_answers_are_remembered(resolver: Resolver, server: DnsServer) -> 
     assert server.asked.count(("example.org.", "MX")) == 1
 
 
+async def test_questions_are_counted_and_those_that_the_cache_answered(resolver: Resolver) -> None:
+    assert resolver.counts() == (0, 0)
+    for _ in range(3):
+        await resolver.mx("example.org")
+    with pytest.raises(NoSuchDomain):
+        await resolver.mx("gone.example.org")
+    assert resolver.counts() == (4, 2)
+    resolver.flush()
+    await resolver.mx("example.org")
+    assert resolver.counts() == (5, 2)
+
+
 async def test_names_are_asked_as_they_are_without_the_machines_search_list(
     resolver: Resolver, server: DnsServer
 ) -> None:

@@ -20,6 +20,14 @@ from pratique.telemetry.counters import RULES, Counters
             e.Undelivered(what="Bounced", dcid=1, mid=1, rid=0, enhanced="5.1.0", phrase="p", code="550", reply=""),
             {"bounced": 1, "bounced_5xx": 1},
         ),
+        (  # by our own policy: no host was asked
+            e.Undelivered(what="Bounced", dcid=0, mid=1, rid=0, enhanced="5.7.1", phrase="p", code="550", reply=""),
+            {"bounced": 1, "bounced_filter": 1},
+        ),
+        (  # no host was asked here either, but its domain takes no mail
+            e.Undelivered(what="Bounced", dcid=0, mid=1, rid=0, enhanced="5.1.10", phrase="p", code="556", reply=""),
+            {"bounced": 1, "bounced_5xx": 1},
+        ),
         (
             e.Undelivered(what="Bounced", dcid=1, mid=1, rid=0, enhanced="5.1.2", phrase="p", code="000", reply=""),
             {"bounced": 1, "bounced_dns": 1},

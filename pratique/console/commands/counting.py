@@ -1,12 +1,13 @@
 """The appliance in numbers: counters since the reset, the start and in all; gauges, rates, the oldest that waits."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import Desk, audit, command
 from pratique.console.commands.hosts import OWN_HOST, PEER_ROLE
-from pratique.console.commands.parts import CommandRefused, Gauges, Why
+from pratique.console.commands.parts import CommandRefused, Gauges, Load, Why
 from pratique.runner.supervisor import Component
 from pratique.runner.suspension import Suspension, suspended, system_status
 from pratique.store.interface import View
@@ -25,6 +26,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     "hard_bounced": ("bounced",),
     "hard_bounced_dns": ("bounced_dns",),
     "hard_bounced_5xx": ("bounced_5xx",),
+    "hard_bounced_filter": ("bounced_filter",),
     "hard_bounced_expired": ("bounced_expired",),
     "hard_bounced_other": ("bounced_other",),
     "recipients_delivered": ("delivered",),
@@ -40,6 +42,8 @@ RATED = (
     "recipients_received",
     "soft_bounced_events",
     "recipients_completed",
+    "hard_bounced",
+    "recipients_delivered",
     "messages_transferred",
 )
 
@@ -54,7 +58,8 @@ class Oldest:
 class Figures:
     """`active`: recipients that wait for ordinary hosts; `transfers`: messages for the quarantine's own destination.
     `oldest` of the first, `oldest_transfer` of the second. `held`: (messages, octets) of the quarantines that the
-    person may see. Times are ms, 0 = never."""
+    person may see. `hosts`: destinations that something waits for. `load`: None where the machine does not say it.
+    Times are ms, 0 = never."""
 
     now: int
     started: int
@@ -72,6 +77,8 @@ class Figures:
     free_bytes: int
     held: dict[str, tuple[int, int]]
     components: tuple[Component, ...] = ()
+    hosts: int = 0
+    load: Load | None = None
 
 
 @command("figures", Permission.STATUS)
@@ -79,13 +86,13 @@ async def figures(desk: Desk, person: Person) -> Figures:
     """All numbers of a running appliance."""
     meters = desk.running()
 
-    def read(view: View) -> tuple[Waiting, Waiting, Oldest, Oldest, int, dict[str, tuple[int, int]]]:
+    def read(view: View) -> tuple[Waiting, Waiting, Oldest, Oldest, dict[str, int], dict[str, tuple[int, int]]]:
         active, transfers = view.waiting_for_host(""), _transfers(view, desk.role)
-        unjudged = view.counts().get("copy.RECEIVED", 0)
         oldest = _oldest(view, active.oldest_mid), _oldest(view, transfers.oldest_mid)
-        return active, transfers, *oldest, unjudged, dict(view.quarantine_counts())
+        return active, transfers, *oldest, dict(view.counts()), dict(view.quarantine_counts())
 
-    active, transfers, oldest, oldest_transfer, unjudged, held = await desk.store.read(read)
+    active, transfers, oldest, oldest_transfer, counts, held = await desk.store.read(read)
+    load = await _load(desk)
     now, state, seen = desk.clock.now_ms(), suspended(desk.store.view), desk.quarantines(person)
     return Figures(
         now=now,
@@ -100,11 +107,23 @@ async def figures(desk: Desk, person: Person) -> Figures:
         transfers=transfers,
         oldest=oldest,
         oldest_transfer=oldest_transfer,
-        work_queue=unjudged,
+        work_queue=counts.get("copy.RECEIVED", 0),
         free_bytes=desk.store.spool.free_bytes(),
         held={name: numbers for name, numbers in held.items() if name in seen},
         components=desk.components(),
+        hosts=sum(count > 0 for name, count in counts.items() if name.startswith("host.")),
+        load=load,
     )
+
+
+async def _load(desk: Desk) -> Load | None:
+    """A disk that cannot be looked at takes no other figure away."""
+    if desk.machine is None:
+        return None
+    try:
+        return await asyncio.to_thread(desk.machine.load)
+    except OSError:
+        return None
 
 
 def _transfers(view: View, role: str) -> Waiting:

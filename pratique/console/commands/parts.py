@@ -239,10 +239,31 @@ class Disk:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the machine has to bear. Per cent of the whole: `cpu`, `ram` of this process; `total` of all that runs; how
+    full the disks of the spool and of the log are. Octets: what the spool takes, what is free beside the log. Questions
+    to the DNS since the start, and those of them that the cache answered."""
+
+    cpu: int
+    total: int
+    ram: int
+    disk: int
+    log: int
+    spool_octets: int
+    log_free: int
+    names_asked: int
+    names_cached: int
+
+
 class Machine(Protocol):
     """The machine under a running appliance."""
 
     async def examine(self) -> Examined: ...
+
+    def load(self) -> Load:
+        """Blocking. Raises OSError."""
+        ...
 
     def disks(self) -> tuple[Disk, ...]:
         """Blocking. Raises OSError."""

@@ -3,7 +3,7 @@
 The framework routes, bounds bodies and answers; everything else is in plain functions over request.Call.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -19,7 +19,7 @@ from pratique.console.rest.accept import takes_json
 from pratique.console.rest.description import PATH, describe
 from pratique.console.rest.errors import RestError
 from pratique.console.rest.reading import BODY_BYTES_MAX, URI_BYTES_MAX, Query
-from pratique.console.rest.request import SECURITY_HEADERS, Answer, Call, error_answer
+from pratique.console.rest.request import CHALLENGE, SECURITY_HEADERS, Answer, Call, error_answer
 from pratique.console.rest.routes import BASES, ROUTES, TOP_ROUTES, Route
 from pratique.console.rest.shapes import render
 
@@ -45,6 +45,8 @@ def make_app(desk: Desk, signin: Entry, *, fault: Callable[[str], None]) -> Lite
     routes = (*ROUTES, Route("GET", PATH, description, ()))
     return Litestar(
         route_handlers=[
+            *_options(base, routes, desk.clock),  # in front, or the framework makes its own
+            *_options("", TOP_ROUTES, desk.clock),
             *(_handler(base, route, desk, signin) for route in routes),
             *(_handler("", route, desk, signin) for route in TOP_ROUTES),
         ],
@@ -79,12 +81,40 @@ def _handler(base: str, route: Route, desk: Desk, signin: Entry) -> HTTPRouteHan
             found = await route.handler(call)
         except CommandRefused as refused:
             raise RestError(STATUS_OF[refused.why], _sentence(refused.text), _token(call)) from refused
+        except RestError as error:
+            if CHALLENGE in error.headers:
+                error.headers[CHALLENGE] = f'Basic realm="{route.realm}", charset="UTF-8"'
+            raise
         return _response(found, _token(call), desk.clock)
 
-    path = base + route.path.replace("}", ":str}")
     handle.__name__ = f"{route.method.lower()}{route.path}"
-    methods = [HttpMethod.GET, HttpMethod.HEAD] if route.method == "GET" else [HttpMethod(route.method)]
-    return HTTPRouteHandler(path, http_method=methods, status_code=200)(handle)  # HEAD: RFC 9110 §9.3.2
+    methods = [HttpMethod(method) for method in _methods(route)]
+    return HTTPRouteHandler(_template(base, route), http_method=methods, status_code=200)(handle)
+
+
+def _template(base: str, route: Route) -> str:
+    return base + route.path.replace("}", ":str}")
+
+
+def _methods(route: Route) -> tuple[str, ...]:
+    return ("GET", "HEAD") if route.method == "GET" else (route.method,)  # RFC 9110 §9.3.2
+
+
+def _options(base: str, routes: Sequence[Route], clock: Clock) -> Iterator[HTTPRouteHandler]:
+    """OPTIONS of every path, with all its methods: the framework names those of one route alone (RFC 9110 §9.3.7)."""
+    taken: dict[str, list[str]] = {}
+    for route in routes:
+        taken.setdefault(_template(base, route), []).extend(_methods(route))
+    for path, methods in taken.items():
+        yield _options_of(path, ", ".join((*methods, "OPTIONS")), clock)
+
+
+def _options_of(path: str, allowed: str, clock: Clock) -> HTTPRouteHandler:
+    async def handle(request: AnyRequest) -> Response[Any]:
+        return _response(Answer(204, b"", {"allow": allowed}), {}, clock)
+
+    handle.__name__ = f"options{path}"
+    return HTTPRouteHandler(path, http_method=[HttpMethod.OPTIONS], status_code=200)(handle)
 
 
 def _headers(request: AnyRequest) -> dict[str, str]:

@@ -44,6 +44,7 @@ COUNTED = {  # counter -> HELP
     "bounced": "Recipients given up",
     "bounced_dns": "Recipients given up because of DNS",
     "bounced_5xx": "Recipients given up because the next host refused them",
+    "bounced_filter": "Recipients given up because a filter bounced the message",
     "bounced_expired": "Recipients given up after the last attempt",
     "bounced_other": "Recipients given up for another reason",
     "recipients_deleted": "Recipients deleted by a person",

@@ -17,6 +17,7 @@ from pratique.console.rest.shapes import render
 T = TypeVar("T")
 
 CREDENTIAL_CHARS_MAX = 8_192
+CHALLENGE = "www-authenticate"
 SECURITY_HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -122,9 +123,8 @@ async def refusals_told(check: Awaitable[T]) -> T:
 
 
 def unauthorized() -> RestError:
-    # RFC 9110 §15.5.2: a 401 names the scheme
-    challenge = {"www-authenticate": 'Basic realm="pratique", charset="UTF-8"'}
-    return RestError(401, "Sign-in needed, or the credentials are wrong.", challenge)
+    """The challenge that a 401 needs (RFC 9110 §15.5.2) is added where the realm is known."""
+    return RestError(401, "Sign-in needed, or the credentials are wrong.", {CHALLENGE: ""})
 
 
 def answer(value: Any) -> Answer:

@@ -12,6 +12,7 @@ from pratique.console.rest.request import Answer, Call
 
 Handler = Callable[[Call], Awaitable[Answer]]
 
+REALM = "pratique"
 BASES = {"manager": "/sma/api/v2.0", "gateway": "/esa/api/v2.0"}
 
 
@@ -25,6 +26,7 @@ class Route:
     commands: tuple[str, ...]
     query: tuple[str, ...] = ()  # for the description; the handler checks them
     file: bool = False  # the answer is no JSON
+    realm: str = REALM  # RFC 9110 §11.5
 
 
 _SEARCH = (
@@ -89,5 +91,6 @@ ROUTES = (
 
 TOP_ROUTES = (  # below no base; the answers are no JSON
     Route("GET", "/metrics", metrics.get, ("metrics",), file=True),
-    Route("GET", "/xml/status", xml_status.get, ("figures",), file=True),
+    Route("GET", "/xml/status", xml_status.get, ("figures",), file=True, realm=xml_status.REALM),
+    Route("GET", "/xml/dnsstatus", xml_status.get_dns, ("figures",), file=True, realm=xml_status.REALM),
 )

@@ -30,6 +30,7 @@ _COUNTERS: tuple[tuple[str, str | None], ...] = (
     ("      Hard Bounced Recipients", "hard_bounced"),
     ("        DNS Hard Bounces", "hard_bounced_dns"),
     ("        5XX Hard Bounces", "hard_bounced_5xx"),
+    ("        Filter Hard Bounces", "hard_bounced_filter"),
     ("        Expired Hard Bounces", "hard_bounced_expired"),
     ("        Other Hard Bounces", "hard_bounced_other"),
     ("      Delivered Recipients", "recipients_delivered"),
@@ -46,6 +47,8 @@ _RATES = (
     ("  Recipients Received", "recipients_received"),
     ("  Soft Bounced Events", "soft_bounced_events"),
     ("  Completed Recipients", "recipients_completed"),
+    ("    Hard Bounced Recipients", "hard_bounced"),
+    ("    Delivered Recipients", "recipients_delivered"),
     ("  Messages Transferred", "messages_transferred"),
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pratique.console.commands import reach
-from pratique.console.commands.parts import Disk, Examined
+from pratique.console.commands.parts import Disk, Examined, Load
 from pratique.console.verbs import alerts, machine
 from pratique.console.verbs.verb import VERBS
 from pratique.net.ping import PingFailed
@@ -15,6 +15,19 @@ from tests.console.verbs.queue_world import OPERATOR, World
 from tests.net.test_probe import port_that_says
 
 PAGES = Path(__file__).parents[3] / "docs" / "operate"
+
+
+LOAD = Load(
+    cpu=3,
+    total=41,
+    ram=6,
+    disk=47,
+    log=12,
+    spool_octets=64 << 20,
+    log_free=72 << 30,
+    names_asked=9,
+    names_cached=4,
+)
 
 
 class SetMachine:
@@ -26,6 +39,9 @@ class SetMachine:
 
     def disks(self) -> tuple[Disk, ...]:
         return (Disk("spool", "/srv/x\x1b", 3 << 20, 1 << 30, 2 << 30),)
+
+    def load(self) -> Load:
+        return LOAD
 
     def flush_names(self) -> None:
         self.flushed += 1
