@@ -11,7 +11,7 @@ Invariant: for any input, any split of it, the events and replies are the same, 
 no octet that came behind STARTTLS in clear text is ever read as a command.
 
 Two things depend on when octets come, by their nature: how content is cut into BodyChunks, and whether octets behind
-STARTTLS were held already (no 220) or came after the 220 (which is out then); both end the session.
+STARTTLS were held already (503, no 220) or came after the 220 (which is out then); both end the session.
 """
 
 from collections.abc import Callable
@@ -359,6 +359,7 @@ class ServerConnection:
         elif self._tls:
             self._refuse(R503_SEQUENCE, "STARTTLS")
         elif self._pos < len(self._octets) or self._fresh:
+            self._send(replies.R503_BEHIND_STARTTLS)
             self._end("octets behind STARTTLS")
         else:
             self._send(replies.R220_TLS)

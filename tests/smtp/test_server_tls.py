@@ -29,13 +29,13 @@ def test_starttls_forgets_what_was_said_in_clear() -> None:
 @pytest.mark.parametrize("behind", [b"M", EHLO + MAIL, b"\r\n", b"\0"])
 def test_octets_behind_starttls_end_the_connection(behind: bytes) -> None:
     at_once = Server(TLS)
-    assert codes(at_once.say(EHLO + b"STARTTLS\r\n" + behind)) == ["250"]
+    assert codes(at_once.say(EHLO + b"STARTTLS\r\n" + behind)) == ["250", "503 5.5.1"]
     assert at_once.ended == ConnectionEnded(clean=False, reason="octets behind STARTTLS")
 
     queued = Server(TLS)
     queued.core.receive_data(EHLO + b"STARTTLS\r\n")
     queued.core.receive_data(behind)
-    assert codes(queued.run()) == ["250"]
+    assert codes(queued.run()) == ["250", "503 5.5.1"]
     assert queued.ended == at_once.ended
 
     after = Server(TLS)
