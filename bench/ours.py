@@ -92,9 +92,24 @@ class Pair:
 
     def count(self, name: str, where: str) -> int:
         """Copies in an appliance's store, read beside it."""
+        return self._one(name, f"SELECT count(*) FROM copy WHERE {where}")
+
+    def _one(self, name: str, query: str) -> int:
+        with self._database(name) as db:
+            return int(db.execute(query).fetchone()[0])
+
+    def _database(self, name: str) -> closing[sqlite3.Connection]:
         database = self._base / name / "store" / "store.db"
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
-            return int(db.execute(f"SELECT count(*) FROM copy WHERE {where}").fetchone()[0])
+        return closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5))
+
+    def doubled(self, name: str, where: str) -> int:
+        """Copies too many, told by their senders: each message of `sender.c` has its own."""
+        return self.count(name, where) - self._one(name, f"SELECT count(DISTINCT sender) FROM copy WHERE {where}")
+
+    def senders(self, name: str, where: str) -> list[str]:
+        """Of an appliance's copies, one for each copy."""
+        with self._database(name) as db:
+            return [sender for (sender,) in db.execute(f"SELECT sender FROM copy WHERE {where}")]
 
     def held(self) -> int:
         """Copies that the manager holds."""
@@ -126,6 +141,13 @@ class Pair:
         with closing(http.client.HTTPSConnection(MANAGER, WEB_PORT, context=context, timeout=60)) as connection:
             connection.request(method, f"/sma/api/v2.0{path}", json.dumps(body), headers)
             return json.loads(connection.getresponse().read())
+
+    def stop_one(self, name: str) -> None:
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.stdout is not None
+        process.stdout.read()
+        process.wait(30)
 
     def stop(self) -> None:
         """SIGTERM to each process group, so that a traced appliance hears it, too; wait until its output ends."""

@@ -5,15 +5,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-WIDTH, LEFT, ROW = 640, 150, 34
+WIDTH, LEFT, ROW = 760, 150, 34
 COLOURS = {"ours": "#0b6e4f", "peer": "#8a8f98", "goal": "#c8553d"}
 
 
 def draw(directory: Path, title: str, found: dict[str, Any]) -> None:
     """Writes DIRECTORY/<title>.svg."""
-    rows = [("ours", float(found["ours"]))]
-    rows += [(name, float(found[name])) for name in ("peer", "aiosmtpd") if name in found]
-    if "peer" not in found:
+    names = ("raw_tls", "append_64") if "raw_tls" in found else ("peer", "aiosmtpd")
+    beside = [name for name in names if found.get(name) is not None]
+    rows = [(name, float(found[name])) for name in ("ours", *beside)]
+    if not beside:
         rows.append(("goal", float(found["goal"])))
     most = max(value for _, value in rows) or 1.0
     scale = (WIDTH - LEFT - 100) / most
@@ -24,8 +25,9 @@ def draw(directory: Path, title: str, found: dict[str, Any]) -> None:
         f'<text x="{LEFT + value * scale + 6:.1f}" y="{52 + at * ROW}">{value:g}</text>'
         for at, (name, value) in enumerate(rows)
     ]
-    ratio = f"ratio {found['ratio']}, " if "ratio" in found else ""
-    note = f"{ratio}goal {found['goal']:g}: {'met' if found['met'] else 'not met'}; {found['machine']}"
+    ratio = f"ratio {found['ratio']}, " if found["ratio"] is not None else ""
+    ends = f"not met ({'; '.join(found['missed'])})" if found["missed"] else "met"
+    note = f"{ratio}goal {found['goal']:g}: {ends}; {found['machine']}"
     height = 70 + len(rows) * ROW
     directory.mkdir(exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
