@@ -26,7 +26,7 @@ NUMBERS: dict[str, Any] = {
     "pratique.runner.outcomes.NOTICE_RETRY_MS": int(SOON * 1000),
     "pratique.runner.deliverer.HELD_BACK_MS": int(SOON * 1000),
     "pratique.runner.outcomes.SETTLE_RETRY_SECONDS": SOON,
-    "pratique.store.sqlite.opening.CHECKPOINT_PAGES": 24,  # log pages are carried over many times in a run
+    "pratique.store.sqlite.carrying.CHECKPOINT_PAGES": 24,  # log pages are carried over many times in a run
     "pratique.gateway.app.UNJUDGED_SECONDS": SOON,
 }
 DELAYS = {

@@ -62,6 +62,7 @@ def site_of(where: str, op: Op, path: str) -> Site:
 
 
 _STORE, _WRITER = "store/sqlite/store.py SqliteStore", "store/sqlite/writer.py Writer._make_durable"
+_CARRY = "store/sqlite/carrying.py CarryingOver.run"
 _OPEN, _MIGRATE = "store/sqlite/opening.py", "store/sqlite/migrations.py"
 _SPOOL, _SEGMENT, _INDEX = "store/spool.py FileSpool", "store/segment.py", "store/sqlite/index.py"
 _VIEW = "store/sqlite/view.py SqliteView"
@@ -79,15 +80,9 @@ _LIST: dict[str, tuple[str, ...]] = {
     f"{_SPOOL}._find": ("unlink spare",),
     f"{_SEGMENT} make_directory": ("mkdir directory", "syncdir appliance"),
     "store/remote/fence.py Fence.__init__": ("create spool/edges.lock",),
-    # rows: the commit, and the pages of the log that are carried over with it
-    _WRITER: (
-        "write store.db-wal",
-        "fdatasync store.db-wal",
-        "write store.db",
-        "fdatasync store.db",
-        "truncate store.db",
-        "syncdir directory",
-    ),
+    # rows: the commit, and the pages of the log that are carried over behind it
+    _WRITER: ("write store.db-wal", "fdatasync store.db-wal", "syncdir directory"),
+    _CARRY: ("fdatasync store.db-wal", "write store.db", "fdatasync store.db", "truncate store.db"),
     # opening and closing
     f"{_OPEN} Files.__init__": ("create store/store.lock",),
     f"{_OPEN} Files.testify": (

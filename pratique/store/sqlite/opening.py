@@ -21,7 +21,6 @@ from pratique.store.sqlite.search import has_text
 STORE_FILE = "store.db"
 CACHE_KIB = 65_536  # pages of the writer in memory: the upper levels of every index at a million rows
 READ_CACHE_KIB = 16_384
-CHECKPOINT_PAGES = 16_000  # 64 MB of log before its pages are carried over (docs/internals.md, "Group commit")
 BUSY_S = 5.0  # only a backup tool can hold the database against us
 STATEMENTS = 512  # prepared statements kept: every statement in all its sizes
 
@@ -107,7 +106,6 @@ def connect(path: str, *, read_only: bool, index: str | None = None) -> sqlite3.
         return db
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged commits on power loss (custody.md §0.6)
-    db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return db
 
 

@@ -30,6 +30,7 @@ from pratique.store.moves import (
 )
 from pratique.store.records import AuditEntry
 from pratique.store.spool import FileSpool, SegmentState
+from pratique.store.sqlite.carrying import abandon
 from pratique.store.sqlite.families import bodies_of, numbers_wanted
 from pratique.store.sqlite.index import SearchIndex
 from pratique.store.sqlite.item import Item
@@ -215,7 +216,7 @@ class SqliteStore:
             self.identity = replace(self.identity, inc=done.head.inc)
             self._files.testify(Reached(done.head.inc, done.head.seq, mid=self.mid_before), self.identity.nonce)
         last = done.results[-1]
-        fatal = last if isinstance(last, StoreFailed) and last.fatal else None
+        fatal = last if isinstance(last, StoreFailed) and last.fatal else done.fatal
         if fatal is not None:
             self.spool.poison(str(fatal))
         held = 0
@@ -292,7 +293,10 @@ class SqliteStore:
         if self._reader_view is not None:
             self._reader_view.close()
         self._view.close()
-        self._db.close()
+        if clean:
+            self._db.close()
+        else:
+            abandon(self._db)
         self.spool.close()
         self._files.unlock()
 

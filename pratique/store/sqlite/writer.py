@@ -9,8 +9,8 @@ move, each in a savepoint, so that a bad move harms only itself; numbers drawn a
 
 What the disk can do to a batch:
 * full, out of memory: rolled back, every move of the batch gets StoreFailed, the next batch may fare better;
-* I/O error, failed sync, or a commit of unknown outcome: fatal. Nothing is tried again; the process ends and the disk
-  tells at the next start what is durable.
+* I/O error, failed sync (of the log, or of the database when pages are carried over), or a commit of unknown outcome:
+  fatal. Nothing is tried again; the process ends and the disk tells at the next start what is durable.
 """
 
 import sqlite3
@@ -26,6 +26,7 @@ from pratique.store.interface import Identity
 from pratique.store.moves import Move, MoveRefused, StoreFailed
 from pratique.store.records import AuditEntry
 from pratique.store.spool import FileSpool
+from pratique.store.sqlite.carrying import CarryingOver
 from pratique.store.sqlite.families import BATCHES, SINGLES, bodies_of
 from pratique.store.sqlite.item import Item
 from pratique.store.sqlite.tx import Tx
@@ -35,6 +36,7 @@ BATCH_MAX = 256  # moves in one commit: bounds what one failure or one slow disk
 # What a value raises that no row can hold: against a rule of the schema, over 63 bits, not Unicode.
 UNSTORABLE = (sqlite3.IntegrityError, OverflowError, ValueError)
 _FULL = (7, 13)  # SQLITE_NOMEM, SQLITE_FULL: the transaction is rolled back and the store is whole
+_LATER = (*_FULL, 5, 6)  # or SQLITE_BUSY, SQLITE_LOCKED: the log is carried over another time
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class Done:
     items: Sequence[Item[Move]]
     results: Sequence[Any]
     head: Head
+    fatal: StoreFailed | None = None  # the batch stands, and the store takes no further one
 
 
 class Writer:
@@ -79,6 +82,7 @@ class Writer:
         self._busy = False
         self._handed: SimpleQueue[tuple[Sequence[Item[Any]], Sequence[Any], Head] | None] = SimpleQueue()
         self._failed: StoreFailed | None = None
+        self._log = CarryingOver(db)
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
 
     # --- the loop's side ---------------------------------------------------------------------------------------
@@ -126,8 +130,21 @@ class Writer:
                 results = [failed] * len(items)
             else:
                 self._head = head
-            self._tell(Done(items, results, self._head))
+                self._carry_over()
+            self._tell(Done(items, results, self._head, self._failed))
             self._spool.prepare()
+
+    def _carry_over(self) -> None:
+        """Behind a commit, which stands whatever comes of this. Before the batch is told: then the next one begins."""
+        if not self._log.due:
+            return
+        try:
+            self._log.run()
+        except sqlite3.Error as cause:
+            if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _LATER:
+                return  # nothing was written or synced amiss: the log grows until there is room
+            why = f"the store's log could not be carried over ({cause}); restart, what is committed is whole"
+            self._failed = StoreFailed(why, fatal=True)
 
     def _make_durable(self, items: Sequence[Item[Any]]) -> None:
         """The bodies first: a row never names octets that could be lost."""
