@@ -112,14 +112,7 @@ _LIST: dict[str, tuple[str, ...]] = {
         "write store.db-shm",
         "truncate store.db-shm",
     ),
-    f"{_MIGRATE} _take_steps": (
-        "write store.db",
-        "write store.db-wal",
-        "truncate store.db",
-        "fdatasync store.db",
-        "fdatasync store.db-wal",
-        "syncdir directory",
-    ),
+    f"{_MIGRATE} _take_steps": ("write store.db-wal", "fdatasync store.db-wal", "syncdir directory"),
     f"{_OPEN} identify": ("write store.db-wal", "fdatasync store.db-wal"),
     f"{_STORE}.close": (
         "write store.db",

@@ -14,13 +14,12 @@ PAGES_PER_CHANGE_MAX = 64.0  # while a reader keeps the log from beginning anew 
 
 
 class CarryingOver:
-    """For the connection that writes; it has no transaction open when `due` is asked."""
+    """For a connection that writes and does not carry over by itself (opening.py); no transaction is open in `run`."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._changes = db.total_changes
         self._pages_per_change = PAGES_PER_CHANGE
-        db.execute("PRAGMA wal_autocheckpoint = 0")
 
     @property
     def due(self) -> bool:

@@ -106,6 +106,7 @@ def connect(path: str, *, read_only: bool, index: str | None = None) -> sqlite3.
         return db
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged commits on power loss (custody.md §0.6)
+    db.execute("PRAGMA wal_autocheckpoint = 0")  # carrying.py does it, and hears of a sync that fails
     return db
 
 

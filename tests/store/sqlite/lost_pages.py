@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from pratique.store.sqlite.carrying import CarryingOver, abandon
+from pratique.store.sqlite.opening import connect
 from proof.durable.shim import Fault, Shim, preloaded
 
 ROWS = 210
@@ -17,9 +18,7 @@ def main(directory: Path, *, again: bool) -> None:
     shim.watch(directory)
     shim.arm(10**9, Fault.LOST)  # from here on it remembers what was there before each write
     path = directory / "store.db"
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
+    db = connect(os.fspath(path), read_only=False)
     db.execute("CREATE TABLE fact (id INTEGER PRIMARY KEY, text TEXT)")
     db.execute("CREATE INDEX by_text ON fact (text)")
     log = CarryingOver(db)
