@@ -121,6 +121,8 @@ def _memory(s: State, r: Rules) -> Remembered:
     seal, peer = _identity(s.m.holder, r)
     if s.m.inferred:
         seal = "-" if r.keep(Safeguard.INFERRED_MATCHES_ANY) else "made up"
+        if s.m.hop1 is Tombstone.ACC:  # it follows from a release, which any gateway may have told of
+            peer = "-" if r.keep(Safeguard.INFERRED_FROM_ANY) else "H"
     return Remembered(s.m.hop1, seal, peer)
 
 

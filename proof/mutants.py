@@ -58,6 +58,7 @@ _CAUGHT_IN: dict[Safeguard, str] = {
     Safeguard.PEER_REMEMBERED: "strange-peer",
     Safeguard.SEAL_REMEMBERED: "strange-seal",
     Safeguard.INFERRED_MATCHES_ANY: "restore",
+    Safeguard.INFERRED_FROM_ANY: "restore",
     Safeguard.SHADOW: "restore",
     Safeguard.RECON: "restore",
     Safeguard.INC_FENCE: "restore",

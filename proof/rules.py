@@ -24,6 +24,7 @@ class Safeguard(Enum):
     PEER_REMEMBERED = "A tombstone remembers its peer: an id held for another is a conflict."
     SEAL_REMEMBERED = "A tombstone remembers its seal: the same id with other content is a conflict."
     INFERRED_MATCHES_ANY = "A tombstone inferred while reconciling has no seal and matches any."
+    INFERRED_FROM_ANY = "A tombstone inferred from what another gateway told has no peer and matches any."
     SHADOW = "A gateway keeps the body after XQACC until the manager's backup has it."
     RECON = "A restored manager takes no custody step before every gateway has testified."
     INC_FENCE = "After reconciliation whatever an older incarnation sent, or was sent, is dropped."

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pratique.delivery.recovery import ANSWER, Told
 from proof.model import DESIGNS, QUICK, main
 from proof.mutants import CHANGED, MUTANTS, SMALL
 from proof.rules import TABLES, Rules, Safeguard
@@ -96,3 +97,10 @@ def test_an_uncaught_mutant_is_told_by_the_exit_status(
 def test_wrong_usage_lists_the_names(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert "no-cancel-first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", list(ANSWER))
+def test_what_reconciling_answers_at_once_is_no_safeguard(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the ordinary answers come later; so it has no mutant."""
+    monkeypatch.delitem(ANSWER, told)
+    assert search(SMALL["restore"]).error == ""
