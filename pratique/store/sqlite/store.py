@@ -293,10 +293,10 @@ class SqliteStore:
         if self._reader_view is not None:
             self._reader_view.close()
         self._view.close()
-        if clean:
-            self._db.close()
-        else:
+        if self._writer.log_needed:
             abandon(self._db)
+        else:  # carries the log over and removes it: what a failed commit left in it, and was refused, goes as well
+            self._db.close()
         self.spool.close()
         self._files.unlock()
 

@@ -82,6 +82,7 @@ class Writer:
         self._busy = False
         self._handed: SimpleQueue[tuple[Sequence[Item[Any]], Sequence[Any], Head] | None] = SimpleQueue()
         self._failed: StoreFailed | None = None
+        self.log_needed = False  # pages may have been lost that only the log has: it must outlive this process
         self._log = CarryingOver(db)
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
 
@@ -144,7 +145,7 @@ class Writer:
             if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _LATER:
                 return  # nothing was written or synced amiss: the log grows until there is room
             why = f"the store's log could not be carried over ({cause}); restart, what is committed is whole"
-            self._failed = StoreFailed(why, fatal=True)
+            self._failed, self.log_needed = StoreFailed(why, fatal=True), True
 
     def _make_durable(self, items: Sequence[Item[Any]]) -> None:
         """The bodies first: a row never names octets that could be lost."""

@@ -25,8 +25,8 @@ def put(number: int) -> PutSetting:
 
 
 def log_bytes(directory: Path) -> int:
-    (log,) = directory.rglob("store.db-wal")
-    return log.stat().st_size
+    """0 when there is none."""
+    return sum(log.stat().st_size for log in directory.rglob("store.db-wal"))
 
 
 def on_disk(directory: Path) -> tuple[bytes, bytes]:
@@ -83,6 +83,22 @@ async def test_what_was_committed_when_it_failed_was_answered_so(
     assert store.failed is not None and store.failed.fatal
     assert store.view.setting("number 1") is not None
     await store.close()
+
+
+async def test_a_commit_whose_sync_failed_leaves_nothing_that_the_next_start_could_take_for_accepted(
+    opener: Opener, tmp_path: Path
+) -> None:
+    """Its moves were refused; the log, in which they may stand, goes with the store's end."""
+    store = await opener()
+    await store.submit(put(1))
+    proxy = Proxy(store._db, "COMMIT", IOERR_FSYNC)
+    store._writer._db = proxy  # type: ignore[assignment]
+    with pytest.raises(StoreFailed):
+        await store.submit(put(2))
+    await store.close()
+    assert log_bytes(tmp_path) == 0
+    again = await opener()
+    assert again.view.setting("number 1") and not again.view.setting("number 2")
 
 
 async def test_without_room_for_its_pages_the_log_waits(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
