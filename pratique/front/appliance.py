@@ -177,19 +177,18 @@ async def _flush(mail_log: MailLog) -> None:
 def mail_log_of(
     directory: Path, options: Options, clock: SystemClock, counters: Counters, *, lag_ms: int = 0
 ) -> MailLog:
-    return MailLog(
+    made = MailLog(
         directory / options.log.directory,
         version=f"{__version__}-{BUILD}",
         serial=options.appliance.serial,
         clock=clock.now_ms,
         host=options.appliance.name,
         counters=counters,
-        rollover_bytes=options.log.rollover_bytes,
-        keep_files=options.log.keep_files,
         json=options.log.json,
-        debug=options.log.debug,
         lag_ms=lag_ms,
     )
+    made.use(options.log)
+    return made
 
 
 async def build(directory: Path, options: Options, *, on_fatal: Callable[[StoreFailed], None]) -> Appliance:

@@ -34,7 +34,11 @@ FEATURES = (
     Feature("bounce", (("delivery", "retry"), ("delivery", "bounce")), "Retries, queue times, bounces."),
     Feature("shares", (("delivery", "shares"),), "How connections are shared between destinations."),
     Feature("alerts", (("alerts",),), "Alerts by mail."),
-    Feature("log", tuple(("log", n) for n in ("rollover_bytes", "keep_files", "debug", "json")), "The logs."),
+    Feature(
+        "log",
+        tuple(("log", n) for n in ("rollover_bytes", "keep_files", "debug", "json", "syslog", "syslog_facility")),
+        "The logs.",
+    ),
 )
 MACHINE_ONLY: tuple[Name, ...] = (
     ("appliance",),

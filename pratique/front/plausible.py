@@ -20,6 +20,7 @@ from pratique.gateway.settings import Listener
 from pratique.mail.address import domain_of, is_domain, parse_path
 from pratique.net.resolver import Resolver
 from pratique.runner.alerts.settings import ManagerAlertSettings
+from pratique.telemetry.syslog import place_of
 
 Finding = tuple[str, str, str]
 # a@b.example, b.example, @b.example, .b.example; names in Unicode are compared as they are written
@@ -37,6 +38,7 @@ def findings(options: Options) -> Iterator[Finding]:
     yield from _addresses(options)
     yield from _overlaps(options)
     yield from _alerts(options)
+    yield from _syslog(options)
     if isinstance(options, GatewayOptions):
         yield from _tables(options)
         yield from _waits(options)
@@ -117,6 +119,15 @@ def _alert_hosts(alerts: ManagerAlertSettings) -> Iterator[Finding]:
         Resolver(alerts.nameservers)
     except ValueError as error:
         yield "alerts.nameservers", str(error), "write IP addresses"
+
+
+def _syslog(options: Options) -> Iterator[Finding]:
+    if not options.log.syslog:
+        return
+    try:
+        place_of(options.log.syslog)
+    except ValueError as error:
+        yield "log.syslog", str(error), 'write an IP address, with a port where it is not 514, as in "192.0.2.10:5514"'
 
 
 def _is_mailbox(address: str) -> bool:

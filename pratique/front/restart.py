@@ -33,6 +33,8 @@ LIVE = frozenset(
         "interfaces",  # who names one changes with it
         "log.rollover_bytes",
         "log.keep_files",
+        "log.syslog",
+        "log.syslog_facility",
         "log.debug",
         "manager.alternate_release_gateway",
         "manager.pool_bytes",

@@ -17,6 +17,7 @@ from pratique.telemetry.events import Event, Fault, Note
 from pratique.telemetry.json_log import JsonFormat
 from pratique.telemetry.settings import LogSettings
 from pratique.telemetry.sink import KEEP_FILES, ROLLOVER_BYTES, LogFile
+from pratique.telemetry.syslog import Syslog
 
 QUEUED_EVENTS_MAX = 100_000  # about 50 MB: a ticker that stalls cannot fill the memory
 
@@ -82,6 +83,9 @@ class MailLog:
         self._queue: list[tuple[Event, int]] = []
         self._texts = TextFormat()
         self.hearers: list[Callable[[Batch], None]] = []  # told of what was written; none may block or raise
+        self._host = host or os.uname().nodename
+        self._syslog: Syslog | None = None
+        self._syslog_wanted = ("", "")
         self._begin = (
             Note(message="Begin Logfile"),
             Note(message=f"Version: {version} SN: {serial}"),
@@ -91,7 +95,7 @@ class MailLog:
         limits = {"rollover_bytes": rollover_bytes, "keep_files": keep_files}
         self._outputs = [(self._texts.lines, LogFile(where, "mail", header=self._header, **limits))]
         if json:
-            make = JsonFormat(host or os.uname().nodename).lines
+            make = JsonFormat(self._host).lines
             self._outputs.append((make, LogFile(where, "mail.json", header=lambda _: b"", **limits)))
 
     def emit(self, event: Event) -> None:
@@ -119,6 +123,8 @@ class MailLog:
         for make, file in self._outputs:
             if file.write(_lines(make, batch), lines=len(batch), now_ms=now_ms) and (report := file.report()):
                 self.emit(Fault(error=report))
+        if self._syslog is not None and (report := self._syslog.send(batch)):
+            self.emit(Fault(error=report))
         if self._counters is not None:
             self._counters.count(batch)
         for hear in self.hearers:
@@ -131,10 +137,23 @@ class MailLog:
             file.close()
 
     def use(self, settings: LogSettings) -> None:
-        """Size and number of the files, and whether Debug lines are written, from now on."""
+        """Size and number of the files, whether Debug lines are written, and the syslog server, from now on."""
         self._debug = settings.debug
+        self._use_syslog(settings.syslog, settings.syslog_facility)
         for _, file in self._outputs:
             file.use(settings)
+
+    def _use_syslog(self, place: str, facility: str) -> None:
+        if self._syslog_wanted == (place, facility):
+            return
+        self._syslog_wanted = (place, facility)
+        if self._syslog is not None:
+            self._syslog.close()
+            self._syslog = None
+        try:
+            self._syslog = Syslog(place, facility=facility, host=self._host) if place else None
+        except (OSError, ValueError) as error:
+            self.emit(Fault(error=f"log.syslog {place!a}: {error}; no line goes there until it is corrected"))
 
     def roll_over(self) -> None:
         """What is queued is written first; then each file gets its dated name and a new one begins. Raises OSError."""
@@ -145,6 +164,8 @@ class MailLog:
     def close(self) -> None:
         self._flush(0)
         self.reopen()  # flushes again, for what the first flush had to report
+        if self._syslog is not None:
+            self._syslog.close()
 
     @property
     def lost(self) -> int:

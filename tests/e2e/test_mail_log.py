@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -44,6 +45,23 @@ def _check_delivery(appliance: Appliance, other: str, destination: str) -> None:
     assert 4 <= seconds <= 6, f"closed {seconds} s after the last reply"
     (new,) = [line for line in appliance.grep("port 7025") if f"DCID {d} " in line]
     assert new == lines[0]
+
+
+def test_a_syslog_server_hears_the_lines_of_the_file(world: World) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(15)
+        world.pair(gateway={"log.syslog": f"127.0.0.1:{server.getsockname()[1]}"})
+        world.start(world.manager, world.gateway)
+        gateway = world.gateway
+        gateway.send("a@partner.example", ["b@demo.example"], message("hold log"))
+        (line,) = gateway.logged(r"Start MID \d+ ICID")
+        text = line.partition(" Info: ")[2]
+        heard = server.recv(65_536).decode()
+        while "Start MID" not in heard:
+            heard = server.recv(65_536).decode()
+        assert re.fullmatch(rf"<22>{line[4:10]} {line[11:19]} {gateway.name} mail_logs: Info: {re.escape(text)}", heard)
+    assert "Syslog Push" in world.run("shell", str(gateway.directory), "logconfig list").stdout
 
 
 def test_a_message_leaves_the_lines_of_the_technical_note_on_both_roles(world: World) -> None:

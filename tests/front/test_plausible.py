@@ -122,9 +122,10 @@ def test_check_config_finds_what_a_run_would_miss(plain: Path, tmp_path: Path) -
         ({"alerts.hosts": "mail.example:x"}, "alerts.hosts", "must be a number"),
         ({"alerts.hosts": ",".join(f"h{n}.example" for n in range(21))}, "alerts.hosts", "has 21 hosts"),
         ({"alerts.nameservers": "dns.example"}, "alerts.nameservers", "dns.example"),
+        ({"log.syslog": "logs.example"}, "log.syslog", "write an IP address"),
     ],
 )
-async def test_a_manager_is_told_by_which_hosts_its_alerts_leave(
+async def test_a_manager_is_told_by_which_hosts_its_alerts_and_lines_leave(
     tmp_path: Path, changes: dict[str, str], key: str, words: str
 ) -> None:
     with pytest.raises(InitRefused) as refused:

@@ -76,3 +76,10 @@ async def test_logs_are_shown_and_their_files_bounded(gw: Configured) -> None:
     assert "\nrollover_bytes = 1000000" in gw.text and "\nkeep_files = 5" in gw.text
     assert "\ndebug = true" in gw.text and "\njson = false" in gw.text
     assert "there are: LIST, EDIT, SETUP" in await gw.refused("logconfig new")
+
+
+async def test_the_mail_log_goes_to_a_syslog_server_too(gw: Configured) -> None:
+    await gw.do("logconfig syslog 192.0.2.10:5514 local4; commit logs")
+    assert '\nsyslog = "192.0.2.10:5514"' in gw.text and '\nsyslog_facility = "local4"' in gw.text
+    await gw.do("logconfig syslog none; commit logs")
+    assert json.loads(await gw.do("logconfig --json"))["syslog"] == ""
