@@ -223,8 +223,9 @@ class CpqSession:
     def _fenced(self, hello: Hello) -> None:
         assert self._peer is not None
         reply = self._service.hello_reply(Keyword.FENCED, self._peer)
-        memory = self._memory
-        if memory is not None and memory.nonce not in ("", hello.nonce):
+        memory, now = self._memory, self._services.store.view.peer(hello.serial)
+        known = now is not None and now.locked  # the other of the two was fenced first
+        if memory is not None and memory.nonce not in ("", hello.nonce) and not known:
             # A nonce is never used again after a restart, and this session began after the newer one was durable:
             # two machines run under one identity (docs/cpq.md, session hello).
             why = (

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-
 LOCALS = tuple(f"local{number}" for number in range(8))  # facilities of syslog that are an administrator's
 
 
@@ -21,7 +20,7 @@ class LogSettings:
     json: bool = option(True, "Write the same events as JSON lines to mail.json.current.")
     syslog: str = option(
         "",
-        "A syslog server that gets every line of the mail log, too, by UDP: an IP address, with :PORT where it is not 514. "
-        "Empty: none.",
+        "A syslog server that gets every line of the mail log, too, by UDP: an IP address, with :PORT where it is "
+        "not 514. Empty: none.",
     )
     syslog_facility: str = option("mail", "The facility of those lines.", choices=("mail", *LOCALS))

@@ -1,5 +1,5 @@
-"""The mail log over syslog: every line as one datagram, `<pri>Mmm dd hh:mm:ss HOST mail_logs: Level: text` (the mail-log
-contract; RFC 3164 section 4), beside the files. UDP: nothing waits for a collector, and nothing is sent twice.
+"""The mail log over syslog: every line as one datagram, `<pri>Mmm dd hh:mm:ss HOST mail_logs: Level: text`, beside the
+files (the mail-log contract; RFC 3164 section 4). UDP: nothing waits for a collector, and nothing is sent twice.
 """
 
 import socket

@@ -116,5 +116,5 @@ def test_places(text: str, found: tuple[str, int]) -> None:
     "text", ["", "logs.example", "192.0.2.10:0", "192.0.2.10:65536", "192.0.2.10:x", "[::1]x", "::1]:5"]
 )
 def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - each says what is wrong in its own words
+    with pytest.raises(ValueError):
         place_of(text)
