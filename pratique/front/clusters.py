@@ -28,7 +28,7 @@ from pratique.front.appliance import Appliance
 from pratique.front.features import BY_NAME, FEATURES, blank
 from pratique.front.interfaces import EVERYWHERE
 from pratique.front.level_place import LevelPlace, place_of
-from pratique.front.member import Clock, Seat, lacking
+from pratique.front.member import Clock, Seat, lacking, port_interface
 from pratique.front.options import GatewayOptions
 from pratique.front.shared_users import SharedUsers
 from pratique.runner.ready import Readiness
@@ -58,6 +58,9 @@ class OwnMachine:
 
     def trouble(self, text: str, subject: str) -> None:
         self._appliance.mail_log.emit(log.Trouble(message=text, condition=Condition.CLUSTER, subject=subject))
+
+    def over(self, text: str, subject: str) -> None:
+        self._appliance.mail_log.emit(log.Over(message=text, condition=Condition.CLUSTER, subject=subject))
 
 
 class RunningClusters:
@@ -257,7 +260,7 @@ class RunningClusters:
             return ()
         level, members = self._level()
         named = membership.cluster.level_name(level) if level != "machine" else "this machine"
-        name = read_text(membership.in_force.get("cpq", ""), GatewayOptions)[0].cpq.interface
+        name = port_interface(membership, self._machine.text())
         without = [m.name for m in members if name and name not in m.facts.interfaces]
         below = (
             {m.name: sorted(set(m.facts.overrides) & QUARANTINE_FEATURES) for m in members}

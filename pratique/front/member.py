@@ -6,7 +6,7 @@ state itself is kept whole, for the other members may be able to use it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,10 @@ class Machine(Protocol):
         """For the log and the alerts; `subject`: what of, so that it is told once."""
         ...
 
+    def over(self, text: str, subject: str) -> None:
+        """What was told of `subject` is so no more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -78,6 +82,7 @@ class Seat:
             before = self._inside()
             after = change(before.cluster)
             await self._keep(replace(before, state=after.state), by)
+            self._settled(before, after.state.conflicts())
         self.changed()
         return after
 
@@ -100,6 +105,7 @@ class Seat:
                 what = f"{conflict.feature or conflict.register} of {conflict.level}"
                 why = f"cluster: {what} was changed apart on two sides; `clustercheck` shows both, choose one"
                 self._machine.trouble(why, conflict.register)
+            self._settled(before, after.conflicts())
         self.changed()
 
     async def removed(self, by: str) -> None:
@@ -181,8 +187,17 @@ class Seat:
             if membership.refused.get(name) != why:
                 text = f"cluster: the settings of {name} are not in force on this machine: {why}"
                 self._machine.trouble(text, name)
+        for name in sorted(set(membership.refused) - set(found.refused)):
+            self._machine.over(f"cluster: the settings of {name} are in force on this machine", name)
         if before is None or before.in_force != after.in_force:
             self._machine.reload()
+
+    def _settled(self, before: Membership, conflicts: Collection[str]) -> None:
+        """Conflicts that there were and are no more."""
+        for one in before.cluster.conflicts():
+            if one.register not in conflicts:
+                what = f"{one.feature or one.register} of {one.level}"
+                self._machine.over(f"cluster: {what} is the same on all sides", one.register)
 
     def _facts(self, membership: Membership) -> Facts:
         text = self._machine.text()
@@ -210,7 +225,11 @@ class Seat:
         if whole != text:
             await self._machine.commit(text, whole, by=by, comment=why)
         await asyncio.to_thread(cluster_file.remove, self._directory)
-        self.membership = None
+        former, self.membership = self.membership, None
+        if former is not None:
+            self._settled(former, ())
+            for name in former.refused:
+                self._machine.over(f"cluster: this machine takes no settings of {name} from a cluster", name)
         self._machine.trouble(
             f"cluster: this machine is in no cluster any more: {why}; its settings are as they were", ""
         )
@@ -229,3 +248,11 @@ def names_of(pieces: Texts, *, skip: frozenset[str] = frozenset()) -> set[str]:
 def lacking(member: Member, pieces: Texts) -> list[str]:
     """The interfaces that these features name and this member has not, as it last said."""
     return sorted(names_of(pieces, skip=frozenset(member.facts.overrides)) - set(member.facts.interfaces))
+
+
+def port_interface(membership: Membership, own: str) -> str:
+    """The interface that the quarantine port of this machine is to use, whether or not there is one; "" = none is
+    named. `own`: the text of the machine's own file."""
+    found = membership.cluster.inherited(membership.me).get("cpq")
+    text = own if found is None or "cpq" in membership.me.facts.overrides else found[1]
+    return loads(text, GatewayOptions)[0].cpq.interface

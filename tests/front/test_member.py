@@ -14,7 +14,7 @@ from pratique.front.features import FEATURES
 from pratique.front.files import BadConfiguration, read_options
 from pratique.front.init import initialise
 from pratique.front.level_place import place_of
-from pratique.front.member import Clock, Seat
+from pratique.front.member import Clock, Seat, port_interface
 from pratique.front.options import FILE, GatewayOptions
 from pratique.store.memory.store import MemoryStore
 from tests.conformance.samples import GATEWAY, SampleClock
@@ -33,6 +33,7 @@ class Machine:
         self.directory = directory
         self.reloads = 0
         self.told: list[str] = []
+        self.ended: list[tuple[str, str]] = []
 
     def text(self) -> str:
         return (self.directory / FILE).read_text()
@@ -49,6 +50,9 @@ class Machine:
 
     def trouble(self, text: str, subject: str) -> None:
         self.told.append(text)
+
+    def over(self, text: str, subject: str) -> None:
+        self.ended.append((subject, text))
 
 
 class Here:
@@ -110,6 +114,25 @@ async def test_a_change_that_the_machine_cannot_use_is_named_and_leaves_what_it_
     assert "Lacking" in here.cluster.pieces(CLUSTER)["listeners"], "the others may be able to use it"
 
 
+async def test_when_the_machine_can_use_it_again_its_trouble_is_over(here: Here) -> None:
+    await here.enter(lambda c: c.with_text(CLUSTER, "listeners", LISTENERS, OTHER))
+    for name in ("Lacking", "Missing"):
+        heard = here.cluster.with_text(CLUSTER, "listeners", LISTENERS.replace("Data", name), OTHER)
+        await here.seat.hear(dumps(heard.state), "gw2")
+    assert len(here.machine.told) == 2 and here.machine.ended == [], "another reason is the same trouble"
+    await here.seat.hear(dumps(here.cluster.with_text(CLUSTER, "listeners", LISTENERS, OTHER).state), "gw2")
+    assert here.machine.ended == [("listeners", "cluster: the settings of listeners are in force on this machine")]
+
+
+async def test_the_interface_of_the_quarantine_port_is_the_one_that_its_level_names_though_it_is_missing(
+    here: Here,
+) -> None:
+    named = "[cpq]\ninterface = 'Lacking'\n"
+    await here.enter(lambda c: c.with_text(CLUSTER, "cpq", named, OTHER))
+    assert here.seat.membership is not None and "cpq" in here.seat.membership.refused
+    assert port_interface(here.seat.membership, here.machine.text()) == "Lacking"
+
+
 async def test_who_joins_keeps_what_it_cannot_have_from_the_cluster(here: Here) -> None:
     await here.enter(lambda c: c.with_text(CLUSTER, "listeners", LISTENERS.replace("Data", "Lacking"), OTHER))
     assert "listeners" in present(here.machine.text(), FEATURES)
@@ -133,6 +156,17 @@ async def test_a_change_made_apart_is_told_by_name(here: Here) -> None:
     await here.seat.hear(dumps(theirs.state), "gw2")
     assert here.options.delivery.smtproutes == ("ALL theirs.example:25",), "the later one"
     assert "smtproutes of cluster was changed apart" in here.machine.told[0]
+    await here.seat.change(lambda c: c.with_text(CLUSTER, "smtproutes", ROUTES, ours), "admin")
+    ((subject, text),) = here.machine.ended
+    assert subject.endswith("/smtproutes") and text == "cluster: smtproutes of cluster is the same on all sides"
+
+
+async def test_who_leaves_has_no_trouble_of_the_cluster_any_more(here: Here) -> None:
+    await here.enter(lambda c: c.with_text(CLUSTER, "listeners", LISTENERS, OTHER))
+    heard = here.cluster.with_text(CLUSTER, "listeners", LISTENERS.replace("Data", "Lacking"), OTHER)
+    await here.seat.hear(dumps(heard.state), "gw2")
+    await here.seat.leave("admin")
+    assert [subject for subject, _ in here.machine.ended] == ["listeners"]
 
 
 async def test_who_leaves_or_is_removed_keeps_the_settings_that_it_had(here: Here) -> None:
