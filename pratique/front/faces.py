@@ -212,6 +212,7 @@ class Faces:
         from pratique.front.machine import RunningMachine
         from pratique.front.queues import GatewayQueues, ManagerQueues
         from pratique.gateway.tracing import trace
+        from pratique.gateway.whereto import whereto
 
         appliance = self._appliance
         role, counters = appliance.role, appliance.counters
@@ -243,6 +244,7 @@ class Faces:
             fleet=RunningFleet(appliance),
             certificates=certificates,
             trace=functools.partial(trace, role) if isinstance(role, Gateway) else None,
+            whereto=functools.partial(whereto, role) if isinstance(role, Gateway) else None,
         )
 
     def _clusters(self) -> "RunningClusters | None":

@@ -2,7 +2,9 @@
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dns.asyncresolver
@@ -21,6 +23,15 @@ class NoSuchDomain(Exception):
 
 class LookupFailed(Exception):
     """No answer, or one that makes no sense: temporary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanger:
+    """An MX record. `ttl_s`: how long it is still good for."""
+
+    preference: int
+    host: str
+    ttl_s: int
 
 
 class Resolver:
@@ -50,6 +61,15 @@ class Resolver:
         address is the next hop)."""
         answer = await self._ask(domain, "MX")
         return [(int(r.preference), str(r.exchange).rstrip(".").lower()) for r in answer]
+
+    async def exchangers(self, domain: str) -> list[Exchanger]:
+        """The MX records for a person to read, the preferred first."""
+        answer = await self._answer(domain, "MX")
+        if answer is None:
+            return []
+        left = max(0, int(answer.expiration - time.time()))
+        found = [Exchanger(int(r.preference), str(r.exchange).rstrip(".").lower(), left) for r in answer]
+        return sorted(found, key=lambda one: (one.preference, one.host))
 
     async def addresses(self, host: str) -> list[str]:
         """IPv4 and IPv6 addresses, in that order."""
@@ -88,12 +108,16 @@ class Resolver:
             return "unknown", False
 
     async def _ask(self, name: str, kind: str) -> list[Any]:
+        return list(await self._answer(name, kind) or ())
+
+    async def _answer(self, name: str, kind: str) -> dns.resolver.Answer | None:
+        """None: the name exists without such records."""
         self._asked += 1
         try:
-            return list(await self._resolver.resolve(name, kind, search=False))
+            return await self._resolver.resolve(name, kind, search=False)
         except dns.resolver.NXDOMAIN as error:
             raise NoSuchDomain(f"{name} does not exist") from error
         except dns.resolver.NoAnswer:
-            return []
+            return None
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise LookupFailed(f"{kind} of {name}: {type(error).__name__}: {error}") from error

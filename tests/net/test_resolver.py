@@ -85,6 +85,15 @@ async def test_mail_exchangers_come_as_published_in_lower_case(resolver: Resolve
     assert sorted(await resolver.mx("example.org")) == [(10, "a.example.org"), (20, "b.example.org")]
 
 
+async def test_mail_exchangers_for_people_come_preferred_first_with_what_is_left_of_their_time(
+    resolver: Resolver,
+) -> None:
+    found = await resolver.exchangers("example.org")
+    assert [(one.preference, one.host) for one in found] == [(10, "a.example.org"), (20, "b.example.org")]
+    assert all(290 <= one.ttl_s <= 300 for one in found)
+    assert await resolver.exchangers("a.example.org") == []
+
+
 async def test_a_domain_without_mx_is_told_apart_from_one_that_does_not_exist(resolver: Resolver) -> None:
     assert await resolver.mx("a.example.org") == []
     with pytest.raises(NoSuchDomain, match=r"nowhere\.example\.org does not exist"):

@@ -30,6 +30,7 @@ from pratique.console.commands.parts import (
     NoQueues,
     Queues,
     Trace,
+    AskWhereto,
     Why,
 )
 from pratique.console.commands.staging import Configuration
@@ -79,6 +80,7 @@ class Desk:
     configuration: Configuration | None = None  # None: the appliance does not run
     fleet: Fleet | None = None  # None: the appliance does not run
     trace: Trace | None = None  # None: no gateway, or it does not run
+    whereto: AskWhereto | None = None  # None: no gateway, or it does not run
     clusters: Clusters | None = None  # None: no gateway, or it does not run
     elsewhere: Elsewhere | None = None  # None: commands run here
     mode: Mode = field(default_factory=Mode)  # of one session

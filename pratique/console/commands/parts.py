@@ -14,6 +14,7 @@ from pratique.fleet.certificates import Certificate
 from pratique.fleet.enrolment import Enrolment
 from pratique.fleet.place import Place
 from pratique.gateway.traced import Probe, Stage
+from pratique.gateway.whereto import Whereto
 from pratique.manager.places import Asked
 from pratique.manager.release import Actor, Decided
 from pratique.quarantine.lifecycle import Cause, Mark
@@ -351,6 +352,7 @@ class Certificates(Protocol):
 
 
 Trace = Callable[[Probe], Awaitable[tuple[Stage, ...]]]  # gateway.tracing.trace of a running gateway
+AskWhereto = Callable[[str], Awaitable[Whereto]]  # gateway.whereto of a running gateway
 
 
 class Elsewhere(Protocol):

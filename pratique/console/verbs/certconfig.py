@@ -38,7 +38,7 @@ async def certconfig(call: Call) -> int | None:
         await _list(call)
         if call.json:
             return None
-        act = (await call.talk.ask(f"\n{MENU}\n[]>")).lower()
+        act = (await call.operation(f"\n{MENU}\n[]>")).lower()
     match act:
         case "":
             return None

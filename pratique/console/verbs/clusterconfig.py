@@ -60,7 +60,7 @@ async def clusterconfig(call: Call) -> int | None:
     else:
         known = commands.inside(call.desk)
         call.talk.say(f"Cluster {log_text(known.cluster.name)}\n")
-        act = (await call.talk.ask(_MENU)).lower() or "list"
+        act = (await call.operation(_MENU)).lower() or "list"
     found = _ACTS.get(act)
     if found is None:
         raise Usage(f"{act!a} is not known; there are: {', '.join(name for name in _ACTS if name != 'admit')}")

@@ -81,7 +81,7 @@ async def showchanges(call: Call) -> None:
 @verb("clearchanges", Permission.CONFIGURE, usage="clearchanges [yes]")
 async def clearchanges(call: Call) -> None:
     """Drop the changes that you have staged."""
-    if not await agreed(call, 0, "Are you sure you want to clear all changes since the last commit?", default="Y"):
+    if not await agreed(call, 0, "Are you sure you want to clear all changes since the last commit? ", default="Y"):
         return
     await commands.clear_changes(call.desk, call.person, call.level)
     call.talk.say(f"Changes cleared: {date(call.desk.clock.now_ms())}")

@@ -122,7 +122,8 @@ async def deliveryconfig(call: Call) -> None:
         call.give(facts, lambda: f"Default interface to deliver mail: {name}\nTLS: {delivery.tls}")
     if call.json or call.words[:1] == ("list",):
         return
-    word = await call.word(0, "\nChoose the operation you want to perform:\n- SETUP - Configure mail delivery.\n[]>")
+    menu = "\nChoose the operation you want to perform:\n- SETUP - Configure mail delivery.\n[]>"
+    word = call.words[0] if call.words else await call.operation(menu)
     if not word:
         return
     if word.upper() != "SETUP":
@@ -176,7 +177,7 @@ async def bounceconfig(call: Call) -> None:
         )
     if call.json or word == "LIST":
         return
-    word = word or (await call.talk.ask("\nChoose the operation you want to perform:\n- EDIT - Modify a profile.\n[]>"))
+    word = word or await call.operation("\nChoose the operation you want to perform:\n- EDIT - Modify a profile.\n[]>")
     if not word:
         return
     if word.upper() != "EDIT":

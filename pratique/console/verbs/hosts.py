@@ -1,13 +1,13 @@
 """tophosts, hoststatus, delivernow: destinations, the quarantine's own two included."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pratique.console.access.roles import Permission
 from pratique.console.commands import hosts
 from pratique.console.commands.desk import Asked
-from pratique.console.commands.hosts import HostRow, HostStatus
+from pratique.console.commands.hosts import HostRow, HostStatus, Whereto
 from pratique.console.verbs.shapes import counter, date, iso, span, up_down
 from pratique.console.verbs.verb import Call, NoAnswer, Usage, verb
 from pratique.mail.text import log_text
@@ -118,8 +118,19 @@ async def hoststatus(call: Call) -> None:
     host = await call.word(0, "Recipient host:\n[]>")
     found = await hosts.host_status(call.desk, call.person, host)
     now = call.desk.clock.now_ms()
-    data = {"as_of": iso(now), "host": found[0].state.destination, "states": [_status_json(one) for one in found]}
-    call.give(data, lambda: "\n\n".join(hoststatus_text(one, now) for one in found))
+    where = await hosts.where_to(call.desk, call.person, host)
+    states = [_status_json(one) | (_where_json(where) if where is not None else {}) for one in found]
+    data = {"as_of": iso(now), "host": found[0].state.destination, "states": states}
+    call.give(data, lambda: "\n\n".join(hoststatus_text(one, now, where) for one in found))
+
+
+def _where_json(where: Whereto) -> dict[str, Any]:
+    return {
+        "route": where.route or None,
+        "addresses": [asdict(one) for one in where.addresses],
+        "mx": [asdict(one) for one in where.exchangers],
+        "no_address": where.why,
+    }
 
 
 def _status_json(one: HostStatus) -> dict[str, Any]:
@@ -145,7 +156,7 @@ def _status_json(one: HostStatus) -> dict[str, Any]:
     }
 
 
-def hoststatus_text(one: HostStatus, now_ms: int) -> str:
+def hoststatus_text(one: HostStatus, now_ms: int, where: Whereto | None = None) -> str:
     state, counts, waiting = one.state, one.state.counts, one.waiting
     lines = [
         f"Host mail status for: '{log_text(state.destination)}'",
@@ -179,7 +190,34 @@ def hoststatus_text(one: HostStatus, now_ms: int) -> str:
         lines.append(counter("    Messages that need a person", one.needing))
     lines += ["  Connections", counter("    Current Outbound Connections", state.connections), ""]
     lines += [f"{label:<22}{text}" for label, text in _ends(one, now_ms)]
+    lines += _where_lines(where) if where is not None else ()
+    if not state.serial:
+        lines += ["Last 5XX Error:", _RULE, f"    {log_text(state.last_5xx) or 'None'}", _RULE]
     return "\n".join(lines)
+
+
+_RULE = f"    {'-' * 10}"
+
+
+def _where_lines(where: Whereto) -> Iterator[str]:
+    """The addresses that delivery would try, in its order, and what they come from."""
+    if where.route:
+        yield f"{'SMTP Route':<22}{log_text(where.route)}"
+    yield "Ordered IP addresses:"
+    yield f"    {'Preference':<13}IPs"
+    for one in where.addresses:
+        named = f" ({log_text(one.host)})" if one.host else ""
+        address = f"[{one.address}]" if ":" in one.address else one.address
+        yield f"    {one.preference:<13}{log_text(address)}:{one.port}{named}"
+    if not where.addresses:
+        yield f"    None{f': {log_text(where.why)}' if where.why else ''}"
+    if where.route:
+        return
+    yield "MX Records:"
+    yield f"    {'Preference':<13}{'TTL':<12}Hostname"
+    yield from (f"    {one.preference:<13}{span(one.ttl_s):<12}{log_text(one.host) or '.'}" for one in where.exchangers)
+    if not where.exchangers:
+        yield "    None"
 
 
 def _ends(one: HostStatus, now_ms: int) -> list[tuple[str, str]]:
@@ -192,8 +230,6 @@ def _ends(one: HostStatus, now_ms: int) -> list[tuple[str, str]]:
         ("Next Attempt", _next(one, now_ms)),
         ("Last Error", log_text(state.last_error) or "None"),
     ]
-    if not state.serial:
-        found.append(("Last 5XX Error", log_text(state.last_5xx) or "None"))
     return found + (asked_lines(state.asked, now_ms) if state.asked is not None else [])
 
 

@@ -39,7 +39,7 @@ async def logconfig(call: Call) -> None:
     if call.json or word == "LIST":
         return
     menu = "- EDIT - Modify a log subscription.\n- SETUP - General settings.\n- SYSLOG - Send lines to a server, too."
-    word = word or (await call.talk.ask(f"\nChoose the operation you want to perform:\n{menu}\n[]>")).upper()
+    word = word or await call.operation(f"\nChoose the operation you want to perform:\n{menu}\n[]>")
     if word == "EDIT":
         size = await call.word(1, "Please enter the maximum file size in octets.", str(settings.rollover_bytes))
         files = await call.word(2, "Please enter the maximum number of files.", str(settings.keep_files))

@@ -7,6 +7,7 @@ from typing import Any
 from pratique.console.access.roles import Permission
 from pratique.console.commands import counting, hosts, suspension
 from pratique.console.commands.counting import OWN_HOST, Client, Figures, Oldest
+from pratique.console.verbs.committing import agreed
 from pratique.console.verbs.shapes import date, iso, span, up_down
 from pratique.console.verbs.verb import GATEWAY, Call, Usage, verb
 from pratique.mail.text import log_text
@@ -312,16 +313,37 @@ async def workqueue(call: Call) -> None:
     While it is paused mail is taken and waits on the disk; what the manager releases is not held up.
     """
     act = call.words[0].lower() if call.words else "status"
+    if not call.words and not call.json:
+        await _work_queue(call)
+        act = (await call.operation(_OPERATIONS)).lower()
+        if not act:
+            return
     if act not in ("status", "pause", "resume", "rate"):
         raise Usage("say status, pause, resume or rate")
     if act == "pause":
-        reason = call.words[1] if len(call.words) > 1 else ""
+        if not call.words and not await agreed(call, 0, "Are you sure you want to pause the work queue?"):
+            return
+        reason = " ".join(call.words[1:]) if call.words else await call.talk.ask(_REASON)
         await suspension.pause_work_queue(call.desk, call.person, reason)
     elif act == "resume":
         await suspension.resume_work_queue(call.desk, call.person)
     elif act == "rate":
         await _watch(call)
         return
+    await _work_queue(call)
+
+
+_OPERATIONS = """
+Choose the operation you want to perform:
+- STATUS - Display work queue status
+- PAUSE - Pause the work queue
+- RESUME - Resume the work queue
+- RATE - Display work queue statistics over time
+[]>"""
+_REASON = "Please enter the reason for pausing the work queue.\n[]>"
+
+
+async def _work_queue(call: Call) -> None:
     why, count = await counting.work_queue(call.desk, call.person)
     now = call.desk.clock.now_ms()
     data = {"as_of": iso(now), "paused_by": why or None, "messages": count}

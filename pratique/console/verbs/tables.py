@@ -27,7 +27,7 @@ async def dialogue(
     if not word:
         call.talk.say(f"{heading}\n{listed}" if rows else f"{heading} none")
         menu = "\n".join(f"- {name} - {told}" for name, (told, _) in operations.items())
-        word = (await call.talk.ask(f"\nChoose the operation you want to perform:\n{menu}\n[]>")).upper()
+        word = await call.operation(f"\nChoose the operation you want to perform:\n{menu}\n[]>")
         if not word:
             return
     if word not in operations:

@@ -158,6 +158,13 @@ class Call:
             return self.words[number]
         return await self.talk.ask(question, default) or default
 
+    async def operation(self, menu: str) -> str:
+        """What is chosen behind a list that was just shown, in capitals; "" where nobody answers: the list is all."""
+        try:
+            return (await self.talk.ask(menu)).upper()
+        except NoAnswer:
+            return ""
+
     def give(self, data: Any, text: Callable[[], str]) -> None:
         """A listing, as one line of JSON or as text."""
         self.talk.say(json.dumps(data, ensure_ascii=True) if self.json else text())

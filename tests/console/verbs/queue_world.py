@@ -75,6 +75,9 @@ class SetActs:
     def deliver(self, mid: int) -> None:
         self.delivered.append(mid)
 
+    def quarantines_changed(self) -> None:
+        return
+
 
 class SetQueues:
     def __init__(self) -> None:

@@ -21,6 +21,13 @@ async def test_routes_are_made_changed_and_removed(gw: Configured) -> None:
     assert "already" in await gw.refused("smtproutes new C.example 192.0.2.1")
 
 
+async def test_where_nobody_answers_the_list_is_all(gw: Configured) -> None:
+    assert await gw.do("smtproutes") == "Currently configured routes: none"
+    assert await gw.do("deliveryconfig") == "Default interface to deliver mail: Auto\nTLS: may"
+    for line in ("alertconfig", "bounceconfig", "destconfig", "interfaceconfig", "listenerconfig"):
+        assert await gw.do(line)
+
+
 async def test_routes_are_exported_and_imported(gw: Configured) -> None:
     await gw.do("smtproutes new ALL 192.0.2.1; smtproutes new b.example 192.0.2.2")
     assert (await gw.do("smtproutes export routes.txt")).endswith("configuration/saved/routes.txt.")

@@ -1,9 +1,12 @@
 """tophosts, hoststatus and delivernow say what an operator asks of a destination, the quarantine's own two included."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from pratique.console.commands.parts import HostCounts, LinkState
+from pratique.gateway.whereto import Address, Whereto
+from pratique.net.resolver import Exchanger
 from pratique.store.moves import Outcome, Settle, TransferStuck
 from tests.conformance.samples import GATEWAY, MANAGER, NOW, OTHER_GATEWAY, delivery
 from tests.console.verbs.queue_world import OPERATOR, World
@@ -137,13 +140,57 @@ async def test_hoststatus_of_an_ordinary_host() -> None:
     lines = text.split("\n")
     assert "      Unattempted Recipients                1" in lines
     assert "      Attempted Recipients                  1" in lines
-    assert lines[-3:] == [
+    assert lines[-6:] == [
         "Next Attempt          Now",
         "Last Error            451 4.3.0 later",
-        "Last 5XX Error        550 5.1.1 no",
+        "Last 5XX Error:",
+        "    ----------",
+        "    550 5.1.1 no",
+        "    ----------",
     ]
     assert "nothing waits for 'unheard.example'" in await world.refused("hoststatus unheard.example")
     assert "here it is the.cpq.host" in await world.refused("hoststatus the.cpq.release.host")
+
+
+async def test_hoststatus_shows_the_addresses_in_order_and_the_records_that_they_come_from() -> None:
+    world, asked = await gateway(), []
+
+    async def whereto(host: str) -> Whereto:
+        asked.append(host)
+        addresses = (Address(10, "192.0.2.7", 25, "mx.slow.example"), Address(20, "2001:db8::7", 25, "mx2.slow.example"))
+        return Whereto("", (Exchanger(10, "mx.slow.example", 90), Exchanger(20, "mx2\x1b.slow.example", 90)), addresses)
+
+    world.desk = replace(world.desk, whereto=whereto)
+    text = await world.said("hoststatus Slow.Example.")
+    assert text.split("\n")[-12:-4] == [
+        "Ordered IP addresses:",
+        "    Preference   IPs",
+        "    10           192.0.2.7:25 (mx.slow.example)",
+        "    20           [2001:db8::7]:25 (mx2.slow.example)",
+        "MX Records:",
+        "    Preference   TTL         Hostname",
+        "    10           1m 30s      mx.slow.example",
+        "    20           1m 30s      mx2\\x1b.slow.example",
+    ]
+    (state,) = json.loads(await world.said("hoststatus slow.example --json"))["states"]
+    assert state["mx"][0] == {"preference": 10, "host": "mx.slow.example", "ttl_s": 90}
+    assert state["addresses"][1]["address"] == "2001:db8::7" and state["route"] is None
+    await world.said("hoststatus the.cpq.host")
+    assert asked == ["slow.example", "slow.example"], "the quarantine's own is no name of the DNS"
+
+
+async def test_hoststatus_says_why_there_is_no_address_and_names_a_static_route() -> None:
+    world = await gateway()
+    known = {"slow.example": Whereto("", (), (), "4.4.3 no answer"), "idle.example": Whereto("next.example:26", (), ())}
+
+    async def whereto(host: str) -> Whereto:
+        return known[host]
+
+    world.desk = replace(world.desk, whereto=whereto)
+    text = await world.said("hoststatus slow.example")
+    assert "    None: 4.4.3 no answer\nMX Records:\n" in text
+    text = await world.said("hoststatus idle.example")
+    assert "SMTP Route            next.example:26\n" in text and "MX Records" not in text
 
 
 async def test_hoststatus_on_a_manager_has_a_block_for_each_gateway_that_is_enrolled() -> None:

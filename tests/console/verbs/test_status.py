@@ -183,3 +183,14 @@ async def test_the_detail_shows_what_was_started_again() -> None:
         ("sweeper", "running", 0),
         ("SSH", "waiting", 2),
     ]
+
+
+async def test_workqueue_shows_its_state_asks_what_to_do_and_before_it_pauses() -> None:
+    world = World("gateway")
+    _, talk = await world.run("workqueue", "pause", "n")
+    assert "- PAUSE - Pause the work queue" in talk.asked[0] and "Are you sure" in talk.asked[1]
+    assert world.queues.applied == [], "it was not paused"
+    _, talk = await world.run("workqueue", "PAUSE", "y", "new engine")
+    assert talk.said[-1].split("\n")[1] == "Status:   Paused by admin: new engine"
+    assert "Operational" in await world.said("workqueue resume")
+    assert (await world.said("workqueue")).count("Status as of: ") == 1, "where nobody answers the state is all"
