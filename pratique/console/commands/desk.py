@@ -20,6 +20,7 @@ from pratique.console.commands.parts import (
     Acts,
     AlertSender,
     Archive,
+    AskWhereto,
     Certificates,
     CommandRefused,
     Elsewhere,
@@ -30,7 +31,6 @@ from pratique.console.commands.parts import (
     NoQueues,
     Queues,
     Trace,
-    AskWhereto,
     Why,
 )
 from pratique.console.commands.staging import Configuration

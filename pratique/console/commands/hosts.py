@@ -4,7 +4,6 @@ gateway and `the.cpq.release.host` on a manager, per appliance at the other end.
 What waits is counted in the store; what was tried, and how it went, the running role knows.
 """
 
-import asyncio
 import json
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,6 @@ from pratique.console.access.roles import Permission, Person
 from pratique.console.commands.desk import Desk, audit, command
 from pratique.console.commands.parts import CommandRefused, HostCounts, LinkState, Why
 from pratique.delivery.routes import CANARY_HOST, CPQ_HOST, RELEASE_HOST
-from pratique.gateway.whereto import Whereto
 from pratique.runner.suspension import suspended
 from pratique.store.interface import View
 from pratique.store.moves import Record
@@ -20,8 +18,6 @@ from pratique.store.records import Copy, Peer, Waiting
 
 OWN_HOST = {"gateway": CPQ_HOST, "manager": RELEASE_HOST}  # by role: the quarantine's own destination there
 PEER_ROLE = {"gateway": "manager", "manager": "gateway"}
-WHERETO_SECONDS = 10.0  # for all its names together
-VIA = " via "  # behind a host whose mail a person sent elsewhere: the connections to there
 NEEDING_MAX = 10_000  # transfers that wait for a person and are looked at
 
 
@@ -139,19 +135,6 @@ async def host_status(desk: Desk, person: Person, host: str) -> tuple[HostStatus
     if link is None and not waiting.count:
         raise CommandRefused(Why.NOT_FOUND, f"nothing waits for {host!a} and nothing was sent there since the start")
     return _steered(desk, [_status(link or _untried(host), waiting, 0, oldest, waiting.next_at)])
-
-
-@command("where-to", Permission.STATUS)
-async def where_to(desk: Desk, person: Person, host: str) -> Whereto | None:
-    """Where mail to an ordinary host would go now; None for the quarantine's own, and on a manager."""
-    host = host.strip().lower().rstrip(".")
-    if desk.whereto is None or host in OWN_HOST.values() or host == CANARY_HOST or VIA in host:
-        return None
-    try:
-        async with asyncio.timeout(WHERETO_SECONDS):
-            return await desk.whereto(host)
-    except TimeoutError:
-        return Whereto("", (), (), f"the DNS did not answer within {WHERETO_SECONDS:.0f} s")
 
 
 async def _own_status(desk: Desk, host: str) -> tuple[HostStatus, ...]:

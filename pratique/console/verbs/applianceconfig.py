@@ -47,7 +47,9 @@ async def applianceconfig(call: Call) -> int | None:
         await _list(call)
         if call.json:
             return None
-        act = (await call.operation(_MENU)).lower() or "list"
+        act = (await call.operation(_MENU)).lower()
+        if not act:
+            return None
     found = _ACTS.get(act)
     if found is None:
         raise Usage(f"{act!a} is not known; there are: {', '.join(_ACTS)}")

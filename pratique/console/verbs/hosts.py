@@ -7,7 +7,8 @@ from typing import Any
 from pratique.console.access.roles import Permission
 from pratique.console.commands import hosts
 from pratique.console.commands.desk import Asked
-from pratique.console.commands.hosts import HostRow, HostStatus, Whereto
+from pratique.console.commands.hosts import HostRow, HostStatus
+from pratique.console.commands.whereto import Whereto, where_to
 from pratique.console.verbs.shapes import counter, date, iso, span, up_down
 from pratique.console.verbs.verb import Call, NoAnswer, Usage, verb
 from pratique.mail.text import log_text
@@ -118,7 +119,7 @@ async def hoststatus(call: Call) -> None:
     host = await call.word(0, "Recipient host:\n[]>")
     found = await hosts.host_status(call.desk, call.person, host)
     now = call.desk.clock.now_ms()
-    where = await hosts.where_to(call.desk, call.person, host)
+    where = await where_to(call.desk, call.person, host)
     states = [_status_json(one) | (_where_json(where) if where is not None else {}) for one in found]
     data = {"as_of": iso(now), "host": found[0].state.destination, "states": states}
     call.give(data, lambda: "\n\n".join(hoststatus_text(one, now, where) for one in found))

@@ -90,11 +90,13 @@ async def _offer(call: Call, hits: tuple[Hit, ...]) -> None:
     if call.json:
         call.talk.say(json.dumps([asdict(hit) for hit in hits]))
         return
-    call.talk.say("The following matching message IDs were found.")
+    call.talk.say(
+        "The following matching message IDs were found.  Please choose one to\nshow additional log information:"
+    )
     for number, hit in enumerate(hits, 1):
         when = datetime.fromtimestamp(hit.at_ms / 1_000, UTC)
-        call.talk.say(f"{number}. MID {hit.mid} ({when:%Y-%m-%d %H:%M:%S} UTC) {hit.text} cid {hit.cid}")
-    answer = await call.talk.ask("Please choose one to show additional log information:", "1") or "1"
+        call.talk.say(f"{number}. MID {hit.mid} ({when:%a %b %d %H:%M:%S %Y}) {hit.text} cid {hit.cid}")
+    answer = await call.talk.ask("", "1") or "1"
     if not answer.isascii() or not answer.isdigit() or not 1 <= int(answer) <= len(hits):
         raise Usage(f"choose a number from 1 to {len(hits)}, or give it with -m or -c")
     await _show(call, 0, hits[int(answer) - 1].cid)

@@ -157,7 +157,10 @@ async def test_hoststatus_shows_the_addresses_in_order_and_the_records_that_they
 
     async def whereto(host: str) -> Whereto:
         asked.append(host)
-        addresses = (Address(10, "192.0.2.7", 25, "mx.slow.example"), Address(20, "2001:db8::7", 25, "mx2.slow.example"))
+        addresses = (
+            Address(10, "192.0.2.7", 25, "mx.slow.example"),
+            Address(20, "2001:db8::7", 25, "mx2.slow.example"),
+        )
         return Whereto("", (Exchanger(10, "mx.slow.example", 90), Exchanger(20, "mx2\x1b.slow.example", 90)), addresses)
 
     world.desk = replace(world.desk, whereto=whereto)

@@ -168,7 +168,7 @@ async def test_findevent_shows_all_lines_of_a_message_and_of_its_connection_as_t
 async def test_findevent_lets_one_choose_among_several(written: Logged) -> None:
     heard, status = await hear(written.desk, OPERATOR, "findevent -s invoice", "2")
     assert status == 0
-    assert heard.said[1].startswith("1. MID 42 (2026-11-24 03:13:20 UTC) MID 42 Subject 'Another invoice'")
+    assert heard.said[1].startswith("1. MID 42 (Tue Nov 24 03:13:20 2026) MID 42 Subject 'Another invoice'")
     assert heard.said[-1].endswith(f"cid {CID}")
     as_json, _ = await hear(written.desk, OPERATOR, "findevent -s invoice --json")
     assert [row["mid"] for row in json.loads(as_json.text)] == [42, 41]
