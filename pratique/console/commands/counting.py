@@ -37,6 +37,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     "messages_released": ("released",),
     "messages_deleted": ("deleted",),
 }
+NO_NEW_MAIL = 999  # as the reference system has it
 RATED = (
     "messages_received",
     "recipients_received",
@@ -79,6 +80,11 @@ class Figures:
     components: tuple[Component, ...] = ()
     hosts: int = 0
     load: Load | None = None
+
+    @property
+    def conservation(self) -> int:
+        """How far mail is slowed down to spare resources: not at all, or NO_NEW_MAIL."""
+        return NO_NEW_MAIL if self.free_bytes <= 0 else 0
 
 
 @command("figures", Permission.STATUS)

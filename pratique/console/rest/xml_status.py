@@ -53,7 +53,6 @@ FEATURES = {
 # Nothing here expires. Monitors read seconds, alarm when few are left, and some read nothing else: the most that fits
 # into 31 bits, 68 years, is what all of them take for well.
 UNLIMITED_SECONDS = 2**31 - 1
-NO_NEW_MAIL = 999  # of resource_conservation, as the reference system has it
 KB = 1_024
 MB, GB = KB**2, KB**3
 
@@ -148,7 +147,7 @@ def _queues(found: Figures) -> dict[str, int | str]:
     messages = sum(count for count, _ in found.held.values())
     kbytes = sum(octets for _, octets in found.held.values()) // KB
     return {
-        "resource_conservation": NO_NEW_MAIL if found.free_bytes <= 0 else 0,
+        "resource_conservation": found.conservation,
         "conn_in": found.gauges.connections_in,
         "conn_out": found.gauges.connections_out,
         "active_recips": found.active.count,

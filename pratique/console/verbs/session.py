@@ -39,9 +39,9 @@ def _text(found: Verb) -> str:
 
 @verb("version", None)
 async def version(call: Call) -> None:
-    """Show name, role and version of the appliance."""
-    desk = call.desk
-    facts = {"name": desk.name, "product": "Pratique", "role": desk.role, "version": desk.version}
+    """Show name, role, version and serial number of the appliance."""
+    desk, serial = call.desk, call.desk.store.identity.serial
+    facts = {"name": desk.name, "product": "Pratique", "role": desk.role, "version": desk.version, "serial": serial}
     call.give(
         facts,
         lambda: "\n".join(
@@ -51,6 +51,7 @@ async def version(call: Call) -> None:
                 f"Name: {desk.name}",
                 f"Product: Pratique {desk.role}",
                 f"Version: {desk.version}",
+                f"Serial #: {serial}",
             ]
         ),
     )

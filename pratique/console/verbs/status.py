@@ -89,7 +89,9 @@ def _as_json(found: Figures) -> dict[str, Any]:
             "active_transfers": found.transfers.count,
             "work_queue": found.work_queue,
             "free_bytes": found.free_bytes,
+            "resource_conservation": found.conservation,
         },
+        "load": asdict(found.load) if found.load is not None else None,
         "quarantines": {name: {"messages": n, "bytes": octets} for name, (n, octets) in found.held.items()},
         "components": [
             {
@@ -124,7 +126,8 @@ def status_text(found: Figures, *, own: str, detail: bool = False) -> str:
     lines += ["  Current IDs"]
     lines += [_row("    Message ID (MID)", found.gauges.mid), _row("    Injection Conn. ID (ICID)", found.gauges.icid)]
     lines += [_row("    Delivery Conn. ID (DCID)", found.gauges.dcid), "", *_rate_lines(found, detail)]
-    return "\n".join([*lines, *_gauges(found, own), *(_components(found) if detail else ())])
+    lines += [f"{'Gauges:':<{_LABEL}}{'Current':>{_COLUMN}}", *(_system(found) if detail else ()), *_gauges(found, own)]
+    return "\n".join([*lines, *(_components(found) if detail else ())])
 
 
 def _row(label: str, *numbers: int) -> str:
@@ -166,12 +169,28 @@ def _rate_lines(found: Figures, detail: bool) -> list[str]:
     return [f"{'Rates (Events Per Hour):':<{_LABEL}}{heads}", *rows, ""]
 
 
+def _system(found: Figures) -> Iterator[str]:
+    """What the machine bears (docs/operate/monitoring.md tells what each share is of)."""
+    yield "  System"
+    if (load := found.load) is not None:
+        yield _share("    RAM Utilization", load.ram)
+        yield _share("    CPU Utilization", load.cpu)
+        yield _share("      Total", load.total)
+        yield _share("    Disk Utilization", load.disk)
+        yield _share("    Logging Disk Usage", load.log)
+    yield _row("    Resource Conservation", found.conservation)
+
+
+def _share(label: str, per_cent: int) -> str:
+    return f"{label:<{_LABEL}}{f'{per_cent}%':>{_COLUMN}}"
+
+
 def _gauges(found: Figures, own: str) -> list[str]:
     active, gauges = found.active, found.gauges
     messages = sum(count for count, _ in found.held.values())
     kilobytes = sum(octets for _, octets in found.held.values()) // 1024
+    used = [] if found.load is None else [_row("    Kilobytes Used", found.load.spool_octets // 1024)]
     return [
-        f"{'Gauges:':<{_LABEL}}{'Current':>{_COLUMN}}",
         "  Connections",
         _row("    Current Inbound Conn.", gauges.connections_in),
         _row("    Current Outbound Conn.", gauges.connections_out),
@@ -181,6 +200,7 @@ def _gauges(found: Figures, own: str) -> list[str]:
         _row("      Attempted Recipients", active.attempted),
         _row(f"    For {own}", found.transfers.count),
         _row("    Messages In Work Queue", found.work_queue),
+        *used,
         _row("    Kilobytes Free", max(0, found.free_bytes) // 1024),
         "  Quarantine",
         _row("    Messages In Quarantine", messages),

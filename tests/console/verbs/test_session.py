@@ -25,15 +25,16 @@ Usage: grep [-C LINES] [-e RE]... [-i] [-p] [-t] [-v] [RE] LOG"""
 async def test_version(logged: Logged) -> None:
     heard, status = await hear(logged.desk, GUEST, "version")
     assert status == 0
-    assert (
-        heard.text == "Current Version\n===============\nName: sma.example\nProduct: Pratique manager\nVersion: 0.1.0"
+    assert heard.text == (
+        "Current Version\n===============\nName: sma.example\nProduct: Pratique manager\nVersion: 0.1.0\n"
+        f"Serial #: {logged.desk.store.identity.serial}"
     )
 
 
 async def test_help_lists_what_this_person_may_use_with_one_line_each(logged: Logged) -> None:
     heard, _ = await hear(logged.desk, GUEST, "help")
     rows = dict(line.split(None, 1) for line in heard.text.splitlines())
-    assert rows["version"] == "Show name, role and version of the appliance."
+    assert rows["version"] == "Show name, role, version and serial number of the appliance."
     assert rows["passwd"] == "Change your pass phrase. All your sessions end, this one too."
     assert not {"grep", "tail", "rollovernow"} & rows.keys()
     assert list(rows) == sorted(rows)

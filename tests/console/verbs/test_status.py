@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+from pratique.console.commands.parts import Load
 from pratique.console.verbs.verb import commands_of, perform
 from pratique.runner.supervisor import Component, Life
 from pratique.runner.suspension import Suspension
@@ -67,6 +68,29 @@ async def test_status_detail_adds_rates_per_hour() -> None:
     assert not text.startswith("Enter")
     assert "Rates (Events Per Hour):                 1-Minute      5-Minutes     15-Minutes" in text
     assert "say nothing or detail" in await world.refused("status all")
+
+
+class Loaded:
+    def load(self) -> Load:
+        return Load(
+            cpu=7, total=31, ram=2, disk=64, log=12, spool_octets=5 << 20, log_free=1, names_asked=0, names_cached=0
+        )
+
+
+async def test_status_detail_shows_what_the_machine_bears() -> None:
+    world = await gateway()
+    world.desk = replace(world.desk, machine=Loaded())  # type: ignore[arg-type]
+    text = await world.said("status detail")
+    for line in (
+        "    RAM Utilization                            2%\n",
+        "    CPU Utilization                            7%\n",
+        "      Total                                   31%\n",
+        "    Resource Conservation                       0\n",
+        "    Kilobytes Used                          5,120\n",
+    ):
+        assert line in text, text
+    assert "RAM" not in await world.said("status")
+    assert json.loads(await world.said("status --json"))["load"]["disk"] == 64
 
 
 async def test_the_status_is_in_the_words_of_the_reference_system_and_names_what_it_hides() -> None:
