@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pratique import __version__
 from pratique.fleet.identity import create_host_keys
 from pratique.front.appliance import Appliance
+from pratique.front.options import GatewayOptions, Options
 from pratique.gateway.app import Gateway
 from pratique.manager.app import Manager
 from pratique.store.interface import Submitted
@@ -245,6 +246,7 @@ class Faces:
             certificates=certificates,
             trace=functools.partial(trace, role) if isinstance(role, Gateway) else None,
             whereto=functools.partial(whereto, role) if isinstance(role, Gateway) else None,
+            nameservers=_nameservers(appliance.options),
         )
 
     def _clusters(self) -> "RunningClusters | None":
@@ -300,6 +302,10 @@ class Faces:
 
     def _fault(self, text: str) -> None:
         self._appliance.mail_log.emit(log.Fault(error=text))
+
+
+def _nameservers(options: Options) -> tuple[str, ...]:
+    return options.delivery.nameservers if isinstance(options, GatewayOptions) else options.alerts.nameservers
 
 
 def session_secret(path: Path, fresh: bytes) -> bytes:

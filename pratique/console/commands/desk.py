@@ -81,6 +81,7 @@ class Desk:
     fleet: Fleet | None = None  # None: the appliance does not run
     trace: Trace | None = None  # None: no gateway, or it does not run
     whereto: AskWhereto | None = None  # None: no gateway, or it does not run
+    nameservers: tuple[str, ...] = ()  # that this appliance asks; () = those of the system
     clusters: Clusters | None = None  # None: no gateway, or it does not run
     elsewhere: Elsewhere | None = None  # None: commands run here
     mode: Mode = field(default_factory=Mode)  # of one session

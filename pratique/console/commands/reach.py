@@ -48,11 +48,11 @@ async def look_up(desk: Desk, person: Person, name: str, kind: str) -> tuple[str
     if kind not in TYPES:
         raise CommandRefused(Why.INVALID, f"there is no type {kind!a} here; there are: {', '.join(TYPES)}")
     try:
-        return tuple(await Resolver().records(name, kind))
+        return tuple(await Resolver(desk.nameservers).records(name, kind))
     except NoSuchDomain as error:
         raise CommandRefused(Why.NOT_FOUND, str(error)) from error
     except LookupFailed as error:
-        raise CommandRefused(Why.UNAVAILABLE, f"{error}; are the name servers of this machine right?") from error
+        raise CommandRefused(Why.UNAVAILABLE, f"{error}; are the name servers of this appliance right?") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,9 @@ async def test_who_may_not_see_the_state_of_the_system_reaches_nothing() -> None
 
 async def test_names_are_asked_for_and_a_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Names:
+        def __init__(self, nameservers: tuple[str, ...]) -> None:
+            assert nameservers == ("192.0.2.53",)
+
         async def records(self, name: str, kind: str) -> list[str]:
             if name == "none.example":
                 raise NoSuchDomain("none.example does not exist")
@@ -69,6 +73,7 @@ async def test_names_are_asked_for_and_a_failure_is_told(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(reach, "Resolver", Names)
     world = World("gateway")
+    world.desk = replace(world.desk, nameservers=("192.0.2.53",))
     assert await world.said("nslookup a.example mx") == "MX=10 mx.example."
     assert await world.said("nslookup a.example") == "No A record for a.example."
     assert json.loads(await world.said("nslookup a.example MX --json"))["records"] == ["10 mx.example."]
