@@ -20,11 +20,12 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="every chosen bar with few messages and two pairs")
     parser.add_argument("--pairs", type=int, default=5, help="rounds on each side")
     parser.add_argument("--bar", default="", help="only bars whose name contains this")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="P1: rows of the past in each of our stores")
     parser.add_argument("--edges", type=int, default=0, help="edge processes of our gateway; 0 = one process")
     parser.add_argument("--client", choices=CLIENTS, default="sender", help="smtp-source never pipelines")
     parser.add_argument("--draw", action="store_true", help="judge and draw anew what was measured; measure nothing")
     asked = parser.parse_args()
-    asked.pairs = 2 if asked.quick else asked.pairs
+    asked.pairs, asked.rows = (2, min(asked.rows, 10_000)) if asked.quick else (asked.pairs, asked.rows)
     asked.messages = lambda count: min(count, 2_000) if asked.quick else count
     return asked
 
