@@ -1,6 +1,7 @@
 """`pratique shell` against a running appliance: lines, questions, pager, Ctrl-C; and what it says of a stopped one."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,8 @@ async def test_one_command_gives_its_text_and_status(tmp_path: Path) -> None:
     async with running(tmp_path / "sma") as appliance:
         assert await _at(tmp_path / "sma", desk, "version --json; nix; grep x nolog") == 2
         await appliance.store.submit(_marked("x"))  # the appliance is as well as before
-    assert desk.text == '{"name": "manager.example", "product": "Pratique", "role": "manager", "version": "0.1.0"}\n'
+    shown = json.loads(desk.text)
+    assert (shown["name"], shown["role"], shown["version"]) == ("manager.example", "manager", "0.1.0")
     assert len(desk.complaints) == 2
 
 
@@ -156,10 +158,10 @@ async def test_the_pager_and_its_end(tmp_path: Path) -> None:
 
     stopped: list[int] = []
     await made("gateway", tmp_path / "gw")
-    desk = Desk(lines=["numbers", "version"], rows=6, keys=[" ", "q"])
+    desk = Desk(lines=["numbers", "version"], rows=6, keys=[" ", "q", " "])
     async with running(tmp_path / "gw"):
         await _at(tmp_path / "gw", desk)
-    assert desk.text.count(PAGER) == 2 and "line 9\n" in desk.text and "line 10\n" not in desk.text
+    assert desk.text.count(PAGER) == 3 and "line 9\n" in desk.text and "line 10\n" not in desk.text
     assert stopped[0] < 999_999, "the appliance goes on for nobody"
     assert "Version: " in desk.text
 

@@ -1,6 +1,7 @@
 """A session over SSH: one command for scripts, or a prompt with a pager, history, completion and Ctrl-C."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pratique.console.ssh import session as session_module
 from pratique.console.verbs.verb import VERBS, Call, verb
+from tests.conformance.samples import MANAGER
 from tests.console.ssh.house import SECONDS, House
 
 PROMPT = "sma.example> "
@@ -24,16 +26,14 @@ def own_registry() -> Iterator[None]:
 
 # --- one command
 async def test_a_command_has_no_banner_and_no_pager_and_ends_with_its_status(house: House) -> None:
-    assert await house.said("version") == (
-        "Current Version\n===============\nName: sma.example\nProduct: Pratique manager\nVersion: 0.1.0\n",
-        "",
-        0,
-    )
+    said = "Current Version\n===============\nName: sma.example\nProduct: Pratique manager\nVersion: 0.1.0\n"
+    assert await house.said("version") == (f"{said}Serial #: {MANAGER}\n", "", 0)
 
 
 async def test_refusals_go_to_the_second_stream_and_the_first_failure_is_the_status(house: House) -> None:
     out, err, status = await house.said("nix; version --json; grep x nolog", "operator")
-    assert out == '{"name": "sma.example", "product": "Pratique", "role": "manager", "version": "0.1.0"}\n'
+    facts = {"name": "sma.example", "product": "Pratique", "role": "manager", "version": "0.1.0", "serial": MANAGER}
+    assert out == json.dumps(facts) + "\n"
     assert err.splitlines() == [
         "Unknown command: 'nix'. `help` lists those that there are.",
         "grep: there is no log 'nolog'; there are: none",
