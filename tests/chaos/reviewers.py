@@ -7,6 +7,7 @@ for ever after.
 import copy
 import threading
 from collections import defaultdict
+from http.client import HTTPException
 
 from tests.chaos.mails import fate_of
 from tests.chaos.site import REVIEWERS, Housed
@@ -32,7 +33,7 @@ class Reviewer(threading.Thread):
         while not self._stop_wanted.wait(PAUSE_SECONDS):
             try:
                 self._round()
-            except (OSError, AssertionError, ValueError):
+            except (OSError, HTTPException, AssertionError, ValueError):
                 self.failed += 1
                 self.left = -1
 

@@ -41,11 +41,15 @@ async def grep(call: Call) -> None:
     async with aclosing(await logs.search_log(call.desk, call.person, name, wanted)) as found:
         async for lines in found:
             if lines:
-                call.talk.say("\n".join(lines))
+                call.talk.say("\n".join(_row(call, line) for line in lines))
             if not await call.talk.pause(0):
                 return
     if follower is not None:
         await _follow(call, follower, logs.matcher(wanted))
+
+
+def _row(call: Call, line: str) -> str:
+    return json.dumps({"line": line}) if call.json else line
 
 
 @verb("tail", Permission.LOGS, usage="tail [LOG]")
@@ -53,9 +57,10 @@ async def tail(call: Call) -> None:
     """Show the last lines of a log, then what is written to it, until Ctrl-C."""
     name = call.words[0] if call.words else await _choose_log(call)
     follower = await logs.follow_log(call.desk, call.person, name, TAIL_LINES)
-    call.talk.say("Press Ctrl-C to stop.")
+    if not call.json:
+        call.talk.say("Press Ctrl-C to stop.")
     for line in follower.last():
-        call.talk.say(line)
+        call.talk.say(_row(call, line))
     await _follow(call, follower, logs.matcher(Wanted(("",))))
 
 
@@ -143,7 +148,7 @@ async def _follow(call: Call, follower: Follower, matcher: Matcher) -> None:
     try:
         while await call.talk.pause(TAIL_SECONDS):
             if lines := matcher.take(follower.more()):
-                call.talk.say("\n".join(lines))
+                call.talk.say("\n".join(_row(call, line) for line in lines))
     finally:
         follower.close()
 

@@ -1,7 +1,7 @@
 """status, status detail, rate, hostrate, topin, workqueue, resetcounters: the appliance in numbers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pratique.console.access.roles import Permission
@@ -246,12 +246,14 @@ def topin_text(found: Sequence[Client], now_ms: int) -> str:
 async def rate(call: Call) -> None:
     """Show connections, recipients and the queue again and again, every SECONDS (10), until Ctrl-C."""
     seconds = await _seconds(call, 0)
-    call.talk.say(_RATE_HEAD)
+    if not call.json:
+        call.talk.say(_RATE_HEAD)
     before: tuple[int, int] | None = None
     while True:
         found = await counting.figures(call.desk, call.person)
         now = _reckoned(found)
-        call.talk.say(rate_line(found, now, before or now))
+        row = Rate(found, now, before or now)
+        call.give(row.as_json(), row.line)
         before = now
         if not await call.talk.pause(seconds):
             return
@@ -268,12 +270,31 @@ def _reckoned(found: Figures) -> tuple[int, int]:
     return found.counters["recipients_received"].uptime, found.counters["recipients_completed"].uptime
 
 
-def rate_line(found: Figures, now: tuple[int, int], before: tuple[int, int]) -> str:
-    gauges = found.gauges
-    return (
-        f"{_clock(found.now)}{gauges.connections_in:>6}{gauges.connections_out:>7}{now[0]:>11}{now[0] - before[0]:>9}"
-        f"{now[1]:>11}{now[1] - before[1]:>9}{found.active.count + found.transfers.count:>8}"
-    )
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A line of `rate`. `now`, `before`: recipients received and completed, by this line and by the one above."""
+
+    found: Figures
+    now: tuple[int, int]
+    before: tuple[int, int]
+
+    def as_json(self) -> dict[str, Any]:
+        (received, completed), before, found = self.now, self.before, self.found
+        return {
+            "as_of": iso(found.now),
+            "connections_in": found.gauges.connections_in,
+            "connections_out": found.gauges.connections_out,
+            "received": received,
+            "received_delta": received - before[0],
+            "completed": completed,
+            "completed_delta": completed - before[1],
+            "active": found.active.count + found.transfers.count,
+        }
+
+    def line(self) -> str:
+        widths = (6, 7, 11, 9, 11, 9, 8)
+        numbers = list(self.as_json().values())[1:]
+        return _clock(self.found.now) + "".join(f"{n:>{width}}" for n, width in zip(numbers, widths, strict=True))
 
 
 def _clock(at_ms: int) -> str:
@@ -285,7 +306,8 @@ async def hostrate(call: Call) -> None:
     """Show one destination again and again, every SECONDS (10), until Ctrl-C."""
     host = await call.word(0, "Recipient host:\n[]>")
     seconds = await _seconds(call, 1)
-    call.talk.say(_HOSTRATE_HEAD)
+    if not call.json:
+        call.talk.say(_HOSTRATE_HEAD)
     before: tuple[int, ...] | None = None
     while True:
         found = await hosts.host_status(call.desk, call.person, host)
@@ -301,7 +323,11 @@ async def hostrate(call: Call) -> None:
         up = up_down(min((one.state.up for one in found), key=_worst))
         out = sum(one.state.connections for one in found)
         columns = f"{active:>9}" + "".join(f"{delta:>10}" for delta in deltas)
-        call.talk.say(f"{_clock(call.desk.clock.now_ms())}  {up:<7}{out:>9}{columns}")
+        at = call.desk.clock.now_ms()
+        facts = {"as_of": iso(at), "status": up, "connections_out": out, "active": active}
+        line = f"{_clock(at)}  {up:<7}{out:>9}{columns}"
+        names = ("active_delta", "delivered_delta", "hard_bounced_delta", "soft_bounced_delta")
+        call.give(facts | dict(zip(names, deltas, strict=True)), lambda line=line: line)  # type: ignore[misc]
         before = now
         if not await call.talk.pause(seconds):
             return
@@ -376,14 +402,17 @@ def workqueue_text(why: str, count: int, now_ms: int) -> str:
 
 
 async def _watch(call: Call) -> None:
-    call.talk.say("Type Ctrl-C to return to the main prompt.\n\nTime      Pending    In   Out")
+    if not call.json:
+        call.talk.say("Type Ctrl-C to return to the main prompt.\n\nTime      Pending    In   Out")
     before: tuple[int, int] | None = None
     while True:
         found = await counting.figures(call.desk, call.person)
         arrived = found.counters["messages_received"].uptime
         came = arrived - (before[1] if before else arrived)
         left = came - (found.work_queue - (before[0] if before else found.work_queue))
-        call.talk.say(f"{_clock(found.now)}{found.work_queue:>9}{came:>6}{max(0, left):>6}")
+        facts = {"as_of": iso(found.now), "pending": found.work_queue, "in": came, "out": max(0, left)}
+        line = f"{_clock(found.now)}{found.work_queue:>9}{came:>6}{max(0, left):>6}"
+        call.give(facts, lambda line=line: line)  # type: ignore[misc]
         before = found.work_queue, arrived
         if not await call.talk.pause(10):
             return

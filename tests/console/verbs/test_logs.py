@@ -50,6 +50,12 @@ async def test_grep_finds_the_quarantine_port(written: Logged) -> None:
     )
 
 
+async def test_grep_gives_an_object_a_line(written: Logged) -> None:
+    plain, _ = await hear(written.desk, OPERATOR, "grep -i invoice mail_logs")
+    heard, _ = await hear(written.desk, OPERATOR, "grep -i invoice mail_logs --json")
+    assert [json.loads(line)["line"] for line in heard.text.splitlines()] == plain.text.splitlines()
+
+
 async def test_the_options_of_grep(written: Logged) -> None:
     async def lines(line: str) -> list[str]:
         heard, status = await hear(written.desk, OPERATOR, line)

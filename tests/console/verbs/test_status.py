@@ -163,6 +163,16 @@ async def test_rate_goes_on_until_the_listener_leaves() -> None:
     assert "the seconds are a number" in await world.refused("rate 0")
 
 
+async def test_live_displays_give_an_object_a_line() -> None:
+    world = await gateway()
+    rows = [json.loads(line) for line in await live(world, "rate 1 --json")]
+    assert [(row["received"], row["received_delta"], row["active"]) for row in rows] == [(1_500, 0, 3)] * 2
+    row = json.loads((await live(world, "hostrate the.cpq.host 5 --json"))[0])
+    assert (row["status"], row["active"], row["delivered_delta"]) == ("unknown", 1, 0)
+    row = json.loads((await live(world, "workqueue rate --json"))[0])
+    assert (row["pending"], row["in"], row["out"]) == (1, 0, 0)
+
+
 async def test_hostrate_shows_one_destination() -> None:
     world = await gateway()
     lines = await live(world, "hostrate the.cpq.host 5")
