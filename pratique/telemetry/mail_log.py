@@ -17,12 +17,11 @@ from pratique.telemetry.events import Event, Fault, Note
 from pratique.telemetry.json_log import JsonFormat
 from pratique.telemetry.settings import LogSettings
 from pratique.telemetry.sink import KEEP_FILES, ROLLOVER_BYTES, LogFile
-from pratique.telemetry.syslog import Syslog
+from pratique.telemetry.syslog import MONTHS, Syslog
 
 QUEUED_EVENTS_MAX = 100_000  # about 50 MB: a ticker that stalls cannot fill the memory
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SERIAL = re.compile(r"\S{20}")
 
 Batch = Sequence[tuple[Event, int]]
@@ -49,7 +48,7 @@ class TextFormat:
     def _stamp_of(self, second: int) -> None:
         when = datetime.fromtimestamp(second, UTC)
         self._second = second
-        self._stamp = f"{_DAYS[when.weekday()]} {_MONTHS[when.month]} {when:%d %H:%M:%S} {when.year:04d}"
+        self._stamp = f"{_DAYS[when.weekday()]} {MONTHS[when.month]} {when:%d %H:%M:%S} {when.year:04d}"
 
 
 class MailLog:

@@ -16,7 +16,7 @@ SEVERITIES = {"Critical": 2, "Warning": 4, "Info": 6, "Debug": 7, "Trace": 7}
 LINE_BYTES_MAX = 8_192  # of a datagram; what collectors take by default, and more than a line has
 REPORT_MS = 600_000  # a collector that is away is said so often, not with every line
 
-_MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def place_of(text: str) -> tuple[str, int]:
@@ -69,7 +69,7 @@ class Syslog:
 
     def _line(self, event: Event, at: int) -> bytes:
         when, priority = datetime.fromtimestamp(at // 1_000, UTC), self._facility + SEVERITIES[event.level]
-        head = f"<{priority}>{_MONTHS[when.month]} {when.day:2} {when:%H:%M:%S} {self._host}"
+        head = f"<{priority}>{MONTHS[when.month]} {when.day:2} {when:%H:%M:%S} {self._host}"
         text = event.text().replace("\n", "\\n").replace("\r", "\\r")
         line = f"{head} mail_logs: {event.level}: {text}".encode("utf-8", "backslashreplace")
         return line if len(line) <= LINE_BYTES_MAX else line[:LINE_BYTES_MAX].decode("utf-8", "ignore").encode()
